@@ -1,0 +1,105 @@
+package fsm
+
+// Result is what applying one log entry did: an answer to each command, and what the engine has to
+// pass on. It is the same on every replica.
+type Result struct {
+	Index   uint64
+	Answers []Answer // one for each command, in order
+	// Grants are the leases that this entry gave, in the order of their fences.
+	Grants []Grant
+	// Revokes tell workers that an attempt is pointless now. The slot stays taken until the worker
+	// reports or releases the attempt, or its session ends.
+	Revokes []Revoke
+	// Finished are the jobs that reached a terminal state.
+	Finished []Finished
+	// Touched are the jobs whose status changed, Finished included.
+	Touched []JobID
+	// ClosedSessions have ended.
+	ClosedSessions []uint64
+	// NextDueMS is when the earliest timer is due, in unix milliseconds; 0 = there is none.
+	NextDueMS int64
+	// More says that work within reach was left over by the bound per entry: propose a tick at once.
+	More bool
+}
+
+// Answer is what one command returned. Which fields are set depends on the command.
+type Answer struct {
+	Refusal   *Refusal // nil: accepted
+	Job       JobID    // SubmitJob: the job (the older one when Existing)
+	Existing  bool     // SubmitJob: the id or the key was there before
+	Duplicate bool     // CompleteTask: this very result had been accepted before
+	State     JobState // SubmitJob, CancelJob, RetryJob, CompleteTask: the job's state afterwards
+	Session   uint64   // OpenSession
+}
+
+// Code names a refusal. The codes are part of the API: append only.
+type Code string
+
+const (
+	CodeNotFound     Code = "NOT_FOUND"
+	CodeInvalid      Code = "INVALID"
+	CodeConflict     Code = "CONFLICT"
+	CodeTooLarge     Code = "TOO_LARGE"
+	CodeTypeMismatch Code = "TYPE_MISMATCH"
+	CodeStale        Code = "STALE"     // the attempt's lease is over
+	CodeNotEnded     Code = "NOT_ENDED" // the job is still running
+	CodeCanceled     Code = "CANCELED"  // the job had ended; the lease is over now
+)
+
+// Refusal is a deterministic "no": replicated truth, the same on every node. Nothing was changed.
+type Refusal struct {
+	Code    Code
+	Message string // what is wrong and what to do next
+}
+
+func (r *Refusal) Error() string { return "fsm: " + r.Message }
+
+// Grant is a lease that was given: the right of a session to run one attempt of a task.
+type Grant struct {
+	Session   uint64
+	Fence     Fence
+	Task      TaskRef
+	Kind      string // name of the task
+	Step      string // name of the step
+	Workflow  string
+	Queue     string
+	Attempt   uint32 // from 1
+	Crashes   uint32
+	TimeoutMS int64 // 0 = no bound
+}
+
+// Revoke tells a session that an attempt is pointless: its job has ended.
+type Revoke struct {
+	Session uint64
+	Fence   Fence
+	Cause   string // JOB_CANCELED or JOB_FAILED
+}
+
+// Finished is a job that reached a terminal state.
+type Finished struct {
+	Job   JobID
+	State JobState
+}
+
+// HashResult is the state hash at one index, asked for by a HashState command.
+type HashResult struct {
+	Index uint64
+	Hash  string // hex SHA-256 over all keys and values in order
+}
+
+// Witness says how far the state is on disk: everything up to Index, and the Raft configuration
+// that was in force then.
+type Witness struct {
+	Index, Term        uint64
+	Configuration      []byte
+	ConfigurationIndex uint64
+}
+
+// Counters are replicated and exact: what the cluster has done since it began.
+type Counters struct {
+	JobsSubmitted, JobsSucceeded, JobsFailed, JobsCanceled uint64
+	Grants, Completions, Duplicates, Stale                 uint64
+	Failures, Crashes, Releases, Dead                      uint64
+	SessionsOpened, SessionsLost                           uint64
+	TimersFired, JobsPurged, Snoozes                       uint64
+}

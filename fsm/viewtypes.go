@@ -1,0 +1,97 @@
+package fsm
+
+import (
+	"errors"
+
+	"github.com/fanfold/fanfold/fsm/fsmpb"
+)
+
+// ErrNotFound is returned by a View for an id that the state does not have.
+var ErrNotFound = errors.New("fsm: not found")
+
+// JobView is a job as users see it.
+type JobView struct {
+	ID           JobID
+	Namespace    string
+	Workflow     string
+	State        JobState
+	Key          string
+	CreatedMS    int64
+	FinishedMS   int64 // 0 while it runs
+	CancelReason string
+	Error        *TaskError // FAILURE: what ended it
+	Steps        []StepView
+}
+
+// TaskError is a failure with its place.
+type TaskError struct {
+	Step  string
+	Shard uint64
+	Err   *fsmpb.Error
+}
+
+// StepView is a step of a job as users see it. Counts are of tasks: a plain step has one.
+type StepView struct {
+	Name, Kind, Task string
+	State            TaskState
+	Attempts         uint32 // failed or finished attempts
+	Crashes          uint32
+	Total            uint64
+	Succeeded        uint64
+	Dead             uint64
+	Started          uint64
+	Retrying         uint64
+	Pending          uint64
+	Worker           string // plain step, STARTED
+	DueMS            int64  // plain step, RETRY or SCHEDULED
+	Error            *TaskError
+	After            []string
+}
+
+// TaskView is one task as users see it.
+type TaskView struct {
+	Step     string
+	Shard    uint64
+	State    TaskState
+	Attempts uint32
+	Crashes  uint32
+	Session  uint64
+	Worker   string
+	DueMS    int64
+	Error    *TaskError
+}
+
+// SessionView is a worker's session as users see it.
+type SessionView struct {
+	ID        uint64
+	Namespace string
+	Worker    string
+	Queues    []QueueSlots
+	Kinds     []*fsmpb.TaskKind
+	Labels    map[string]string
+	OpenedMS  int64
+	TTLMS     int64
+	Draining  bool
+}
+
+// QueueSlots are a session's slots in one queue.
+type QueueSlots struct {
+	Queue string
+	Slots uint32
+	Used  uint32
+}
+
+// QueueView is a queue as users see it.
+type QueueView struct {
+	Namespace, Name string
+	Pending         uint64 // waiting tasks; the waiting shards of a map are counted too
+	Started         uint64
+	Slots, Free     uint64 // of live sessions
+}
+
+// JobFilter selects jobs; empty fields select all.
+type JobFilter struct {
+	Namespace string
+	Workflow  string
+	State     JobState
+}
