@@ -14,7 +14,8 @@ type Graph struct {
 	Output Expr `json:"output"`
 
 	deps       [][]StepID // per step, ascending, without repeats
-	dependents [][]StepID // per step, ascending
+	dependents [][]StepID // per step, ascending, without repeats
+	index      map[string]StepID
 }
 
 // StepID is a step's position in Graph.Steps.
@@ -96,6 +97,7 @@ const (
 	OpObject  Op = "object"  // {Fields...}, in the order given
 	OpChunk   Op = "chunk"   // the list Of cut into lists of N items, the last one shorter
 	OpFlatten Op = "flatten" // the list of lists Of as one list
+	OpZip     Op = "zip"     // the lists Fields, equally long, as one list of objects with these members
 )
 
 // Expr is a value computed by the engine from other values: no worker and no copy is needed. All
@@ -104,18 +106,19 @@ type Expr struct {
 	Op     Op      `json:"op"`
 	Step   string  `json:"step,omitempty"`   // OpStep
 	Value  Raw     `json:"value,omitempty"`  // OpConst
-	Fields []Field `json:"fields,omitempty"` // OpObject
+	Fields []Field `json:"fields,omitempty"` // OpObject, OpZip
 	Of     *Expr   `json:"of,omitempty"`     // OpChunk, OpFlatten
 	N      uint32  `json:"n,omitempty"`      // OpChunk, at least 1
 
 	id StepID // resolved Step
 }
 
-// Field is one member of an OpObject.
+// Field is one member of an OpObject or of the items of an OpZip.
 type Field struct {
 	Name string `json:"name"`
 	Of   Expr   `json:"of"`
 }
 
-// Raw is a JSON document, kept byte for byte.
+// Raw is a JSON document. Build and Decode take out the space between its tokens, and keep the rest
+// byte for byte: a number is never read as a float.
 type Raw []byte

@@ -1,0 +1,406 @@
+package dag
+
+import (
+	"fmt"
+	"io"
+)
+
+// SyntaxError is a place where a document is not JSON.
+type SyntaxError struct {
+	// Offset is the byte, from 0, at which the document can no longer be JSON.
+	Offset int64
+	// Problem says what is wrong there.
+	Problem string
+}
+
+func (e *SyntaxError) Error() string {
+	return fmt.Sprintf("malformed JSON at byte %d: %s", e.Offset, e.Problem)
+}
+
+// maxNesting is the deepest nesting of arrays and objects; encoding/json has the same limit.
+const maxNesting = 10_000
+
+// Check reads a whole document and reports the first place where it is not JSON as a *SyntaxError.
+// It accepts what encoding/json accepts, in memory that does not depend on the document's size.
+func Check(doc Document) error {
+	w := newWindow(doc)
+	if _, err := w.token(); err != nil {
+		return err
+	}
+	if err := w.value(0); err != nil {
+		return err
+	}
+	return w.end()
+}
+
+// token skips space and returns the next byte without taking it, or 0 at the end of the document.
+func (w *window) token() (byte, error) {
+	for {
+		for w.pos < len(w.buf) {
+			switch c := w.buf[w.pos]; c {
+			case ' ', '\t', '\n', '\r':
+				w.pos++
+			case 0:
+				return 0, w.wrong("wants a value, a comma or a bracket", c)
+			default:
+				return c, nil
+			}
+		}
+		if more, err := w.fill(); !more {
+			return 0, err
+		}
+	}
+}
+
+// peek returns the next byte without taking it, or 0 at the end. A zero byte is nowhere valid, so
+// whoever sees 0 reports an error either way.
+func (w *window) peek() (byte, error) {
+	if w.pos == len(w.buf) {
+		if more, err := w.fill(); !more {
+			return 0, err
+		}
+	}
+	return w.buf[w.pos], nil
+}
+
+// end checks that nothing but space is left.
+func (w *window) end() error {
+	c, err := w.token()
+	if err == nil && c != 0 {
+		return w.wrong("wants the end of the document", c)
+	}
+	return err
+}
+
+// wrong is the error of the byte c at the position; 0 is the end of the document.
+func (w *window) wrong(wants string, c byte) error {
+	found := fmt.Sprintf("found %q", c)
+	if c == 0 && w.offset() >= w.doc.Size() {
+		found = "the document ends"
+	}
+	return &SyntaxError{Offset: w.offset(), Problem: wants + ", " + found}
+}
+
+// value takes one value, from its first byte to its last, and checks it. outer is the number of
+// brackets that are open around it.
+//
+// It keeps the kinds of the open brackets in a stack of its own, so that deep nesting costs a byte a
+// level and cannot overflow the goroutine's.
+func (w *window) value(outer int) error {
+	open := w.open[:0]
+	defer func() { w.open = open[:0] }()
+	for {
+		opened, err := w.scalarOrOpen()
+		if err != nil {
+			return err
+		}
+		if opened != 0 {
+			open = append(open, opened)
+			if outer+len(open) > maxNesting {
+				return w.wrong(fmt.Sprintf("nested deeper than %d", maxNesting), opened)
+			}
+			empty, err := w.first(opened)
+			if err != nil {
+				return err
+			}
+			if !empty {
+				continue // with the first value in it
+			}
+			open = open[:len(open)-1]
+		}
+		for len(open) > 0 {
+			more, err := w.separator(open[len(open)-1])
+			if err != nil {
+				return err
+			}
+			if more {
+				break
+			}
+			open = open[:len(open)-1]
+		}
+		if len(open) == 0 {
+			return nil
+		}
+	}
+}
+
+// scalarOrOpen takes a string, number or literal, or an opening bracket, which it returns.
+func (w *window) scalarOrOpen() (opened byte, err error) {
+	c, err := w.token()
+	if err != nil {
+		return 0, err
+	}
+	switch {
+	case c == '{' || c == '[':
+		w.pos++
+		return c, nil
+	case c == '"':
+		return 0, w.text()
+	case c == '-' || '0' <= c && c <= '9':
+		return 0, w.number()
+	case c == 't':
+		return 0, w.literal("true")
+	case c == 'f':
+		return 0, w.literal("false")
+	case c == 'n':
+		return 0, w.literal("null")
+	}
+	return 0, w.wrong("wants a value", c)
+}
+
+// first takes what follows an opening bracket up to the first value; empty means that the bracket
+// was closed instead.
+func (w *window) first(opened byte) (empty bool, err error) {
+	c, err := w.token()
+	if err != nil {
+		return false, err
+	}
+	if c == closing(opened) {
+		w.pos++
+		return true, nil
+	}
+	if opened == '{' {
+		return false, w.member()
+	}
+	return false, nil
+}
+
+// separator takes a comma and what follows up to the next value, or the closing bracket.
+func (w *window) separator(opened byte) (more bool, err error) {
+	c, err := w.token()
+	switch {
+	case err != nil:
+		return false, err
+	case c == closing(opened):
+		w.pos++
+		return false, nil
+	case c != ',':
+		return false, w.wrong(fmt.Sprintf("wants a comma or %q", closing(opened)), c)
+	}
+	w.pos++
+	if opened == '{' {
+		return true, w.member()
+	}
+	return true, nil
+}
+
+// member takes a member's name and the colon.
+func (w *window) member() error {
+	c, err := w.token()
+	if err != nil {
+		return err
+	}
+	if c != '"' {
+		return w.wrong("wants a member's name", c)
+	}
+	if err := w.text(); err != nil {
+		return err
+	}
+	if c, err = w.token(); err != nil {
+		return err
+	}
+	if c != ':' {
+		return w.wrong("wants a colon", c)
+	}
+	w.pos++
+	return nil
+}
+
+func closing(opened byte) byte { return opened + 2 } // [ ] and { } are two apart in ASCII
+
+// text takes a string, whose opening quote is next.
+func (w *window) text() error {
+	w.pos++
+	for {
+		for w.pos < len(w.buf) {
+			c := w.buf[w.pos]
+			if c == '"' {
+				w.pos++
+				return nil
+			}
+			if c < ' ' {
+				return w.wrong("a control character must be escaped in a string", c)
+			}
+			w.pos++
+			if c == '\\' {
+				if err := w.escape(); err != nil {
+					return err
+				}
+			}
+		}
+		more, err := w.fill()
+		if err != nil {
+			return err
+		}
+		if !more {
+			return w.wrong("wants the end of the string", 0)
+		}
+	}
+}
+
+// escape takes what follows a backslash.
+func (w *window) escape() error {
+	c, err := w.peek()
+	if err != nil {
+		return err
+	}
+	switch c {
+	case '"', '\\', '/', 'b', 'f', 'n', 'r', 't':
+		w.pos++
+		return nil
+	case 'u':
+	default:
+		return w.wrong("wants one of the escapes of JSON", c)
+	}
+	w.pos++
+	for range 4 {
+		if c, err = w.peek(); err != nil {
+			return err
+		}
+		if !('0' <= c && c <= '9' || 'a' <= c && c <= 'f' || 'A' <= c && c <= 'F') {
+			return w.wrong("wants four hexadecimal digits", c)
+		}
+		w.pos++
+	}
+	return nil
+}
+
+func (w *window) literal(word string) error {
+	for i := range len(word) {
+		c, err := w.peek()
+		if err != nil {
+			return err
+		}
+		if c != word[i] {
+			return w.wrong("wants "+word, c)
+		}
+		w.pos++
+	}
+	return nil
+}
+
+// number takes -?(0|[1-9][0-9]*)(.[0-9]+)?([eE][+-]?[0-9]+)?
+func (w *window) number() error {
+	c, err := w.peek()
+	if err == nil && c == '-' {
+		w.pos++
+		c, err = w.peek()
+	}
+	if err != nil {
+		return err
+	}
+	if c == '0' {
+		w.pos++
+	} else if err := w.digits(); err != nil {
+		return err
+	}
+	if c, err = w.peek(); err != nil {
+		return err
+	}
+	if c == '.' {
+		w.pos++
+		if err := w.digits(); err != nil {
+			return err
+		}
+		if c, err = w.peek(); err != nil {
+			return err
+		}
+	}
+	if c != 'e' && c != 'E' {
+		return nil
+	}
+	w.pos++
+	if c, err = w.peek(); err != nil {
+		return err
+	}
+	if c == '+' || c == '-' {
+		w.pos++
+	}
+	return w.digits()
+}
+
+// digits takes one or more digits.
+func (w *window) digits() error {
+	for n := 0; ; n++ {
+		c, err := w.peek()
+		if err != nil {
+			return err
+		}
+		if c < '0' || c > '9' {
+			if n == 0 {
+				return w.wrong("wants a digit", c)
+			}
+			return nil
+		}
+		w.pos++
+	}
+}
+
+// Windows grow from the first to the last of these sizes as reading goes on, so that taking one
+// small item from a large document does not read 64 KiB.
+const (
+	firstWindow = 2 << 10
+	lastWindow  = 64 << 10
+)
+
+// window reads a document forward through a buffer.
+//
+// Invariant: buf holds the document's bytes from base; pos is in buf or at its end.
+type window struct {
+	doc  Document
+	base int64
+	buf  []byte
+	pos  int
+	keep int // start in buf of the item being taken, which fill must not drop; -1 = none
+	size int // of the next read
+	open []byte
+}
+
+func newWindow(doc Document) *window {
+	w := &window{doc: doc, keep: -1, size: firstWindow}
+	if b, ok := doc.(Bytes); ok {
+		w.buf = b // it is all here; fill finds nothing more
+	}
+	return w
+}
+
+// offset is the position in the document.
+func (w *window) offset() int64 { return w.base + int64(w.pos) }
+
+// seek goes to an offset within the document.
+func (w *window) seek(offset int64) {
+	if w.base <= offset && offset <= w.base+int64(len(w.buf)) {
+		w.pos = int(offset - w.base)
+		return
+	}
+	w.base, w.buf, w.pos = offset, w.buf[:0], 0
+}
+
+// fill reads on when buf is used up. It returns false at the end of the document, and on error.
+func (w *window) fill() (more bool, err error) {
+	end := w.base + int64(len(w.buf))
+	n := int(min(int64(w.size), w.doc.Size()-end))
+	if n <= 0 {
+		return false, nil
+	}
+	drop := w.pos
+	if w.keep >= 0 {
+		drop, w.keep = w.keep, 0
+	}
+	kept := copy(w.buf, w.buf[drop:])
+	w.base, w.pos = w.base+int64(drop), w.pos-drop
+	if cap(w.buf) < kept+n {
+		w.buf = append(make([]byte, 0, max(2*kept, n)+n), w.buf[:kept]...)
+	}
+	w.buf = w.buf[:kept+n]
+	w.size = min(2*w.size, lastWindow)
+	got, err := w.doc.ReadAt(w.buf[kept:], end)
+	if got == n {
+		return true, nil
+	}
+	if err == nil || err == io.EOF {
+		err = io.ErrUnexpectedEOF
+	}
+	w.buf = w.buf[:kept+max(got, 0)]
+	return false, fmt.Errorf("dag: read %d bytes at %d of a document: %w", n, end, err)
+}
