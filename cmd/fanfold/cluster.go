@@ -1,0 +1,62 @@
+package main
+
+import (
+	"github.com/spf13/cobra"
+
+	"github.com/fanfold/fanfold/cmd/fanfold/internal/output"
+	"github.com/fanfold/fanfold/cmd/fanfold/internal/remote"
+	"github.com/fanfold/fanfold/sdk/api/v1"
+	"github.com/fanfold/fanfold/sdk/api/v1/apiv1connect"
+)
+
+func (a *app) cluster() *cobra.Command {
+	return group("cluster", "See and change the cluster", a.clusterStatus(), a.clusterHash(), a.clusterAdd(),
+		a.clusterRemove(), a.clusterTransfer())
+}
+
+func (a *app) clusterStatus() *cobra.Command {
+	return &cobra.Command{
+		Use: "status", Short: "Show nodes, leader, log position and counters", Args: arguments(cobra.NoArgs),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			client, err := a.client()
+			if err != nil {
+				return err
+			}
+			status, err := remote.Call(cmd.Context(), client, apiv1connect.FanfoldClient.ClusterStatus, &apiv1.ClusterStatusRequest{})
+			if err != nil {
+				return err
+			}
+			return a.printer().Message(status, func(rows *output.Rows) { clusterTable(rows, status) })
+		},
+	}
+}
+
+func clusterTable(rows *output.Rows, s *apiv1.ClusterStatusResponse) {
+	rows.Add("cluster", output.Dash(s.GetClusterId()))
+	rows.Add("answered by", s.GetNodeId())
+	rows.Add("leader", output.Dash(s.GetLeaderId()))
+	rows.Add("term", s.GetTerm())
+	rows.Add("applied index", s.GetAppliedIndex())
+	rows.Add("log", s.GetFirstLogIndex(), "to", s.GetLastLogIndex())
+	rows.Add()
+	rows.Add("NODE", "ROLE", "REACHABLE", "APPLIED", "API", "RAFT")
+	for _, node := range s.GetNodes() {
+		rows.Add(node.GetId(), role(node), node.GetReachable(), node.GetAppliedIndex(), node.GetApiAddress(), node.GetRaftAddress())
+	}
+	c := s.GetCounters()
+	rows.Add()
+	rows.Add("JOBS", "submitted", c.GetJobsSubmitted(), "succeeded", c.GetJobsSucceeded(), "failed", c.GetJobsFailed(), "canceled", c.GetJobsCanceled())
+	rows.Add("ATTEMPTS", "started", c.GetGrants(), "accepted", c.GetCompletions(), "failed", c.GetFailures(), "lost", c.GetCrashes())
+	rows.Add("REPORTS", "stale", c.GetStale(), "repeated", c.GetDuplicates(), "handed back", c.GetReleases(), "dead", c.GetDead())
+	rows.Add("WORKERS", "opened", c.GetSessionsOpened(), "lost", c.GetSessionsLost())
+}
+
+func role(node *apiv1.Node) string {
+	switch {
+	case node.GetLeader():
+		return "leader"
+	case node.GetVoter():
+		return "follower"
+	}
+	return "learner"
+}

@@ -1,0 +1,12 @@
+//go:build unix
+
+package procs
+
+import (
+	"os/exec"
+	"syscall"
+)
+
+// detach puts a child into a process group of its own, so that Ctrl-C on the terminal reaches only the
+// parent, which then stops its children in order.
+func detach(cmd *exec.Cmd) { cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} }

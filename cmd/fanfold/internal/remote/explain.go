@@ -1,0 +1,79 @@
+package remote
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"connectrpc.com/connect"
+
+	"github.com/fanfold/fanfold/cmd/fanfold/internal/exit"
+	"github.com/fanfold/fanfold/sdk/api/v1"
+)
+
+// transient reports whether another node, or a later moment, may give another answer.
+func transient(err error) bool {
+	if info := Info(err); info != nil {
+		switch info.GetCode() {
+		case "NOT_LEADER", "NO_LEADER", "OUTCOME_UNKNOWN", "OVERLOADED":
+			return true
+		}
+		return false
+	}
+	var failed *connect.Error
+	return errors.As(err, &failed) && failed.Code() == connect.CodeUnavailable
+}
+
+// explain gives an error of the API the exit code and next step that the user sees.
+func (c *Client) explain(ctx context.Context, err error) error {
+	if err == nil {
+		return nil
+	}
+	if ctx.Err() != nil {
+		return interrupted(ctx, err)
+	}
+	if info := Info(err); info != nil {
+		return Refused(info)
+	}
+	var failed *connect.Error
+	if !errors.As(err, &failed) {
+		return err
+	}
+	if failed.Code() == connect.CodeUnavailable {
+		return exit.With(exit.Unavailable,
+			"start a node with `fanfold dev`, or name the nodes by --address or FANFOLD_ADDR (host:port,host:port)",
+			fmt.Errorf("no node answers at %s: %s", strings.Join(c.addresses, ", "), failed.Message()))
+	}
+	return fmt.Errorf("%s: %s", failed.Code(), failed.Message())
+}
+
+func interrupted(ctx context.Context, err error) error {
+	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+		return exit.With(exit.WaitOver, "", errors.New("the time given by --timeout is over"))
+	}
+	return exit.With(exit.Interrupted, "", err)
+}
+
+// Refused turns an answer of the cluster into an error with the fitting exit code.
+func Refused(info *apiv1.ErrorInfo) error {
+	err := errors.New(info.GetMessage())
+	if info.GetMessage() == "" {
+		err = errors.New(info.GetCode())
+	}
+	switch info.GetCode() {
+	case "NOT_FOUND":
+		return exit.With(exit.NotFound, "see `fanfold job list`", err)
+	case "CONFLICT":
+		return exit.With(exit.Conflict, "", err)
+	case "NOT_ENDED":
+		return exit.With(exit.Conflict, "wait for it by `fanfold job watch`, or stop it by `fanfold job cancel`", err)
+	case "NO_LEADER", "NOT_LEADER":
+		return exit.With(exit.Unavailable, "a majority of the nodes must be running; see `fanfold cluster status`", err)
+	case "OVERLOADED":
+		return exit.With(exit.Unavailable, "try again in a moment", err)
+	case "OUTCOME_UNKNOWN":
+		return exit.With(exit.Unavailable, "the same command may be repeated safely", err)
+	}
+	return exit.With(exit.Failure, "", err)
+}

@@ -1,0 +1,42 @@
+package main
+
+import (
+	"context"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/fanfold/fanfold/cmd/fanfold/internal/exit"
+	"github.com/fanfold/fanfold/cmd/fanfold/internal/remote"
+	"github.com/fanfold/fanfold/sdk/api/v1"
+	"github.com/fanfold/fanfold/sdk/api/v1/apiv1connect"
+)
+
+func (a *app) jobResult() *cobra.Command {
+	var wait bool
+	var timeout time.Duration
+	cmd := a.onJob("result ID", "Print the result of a job", func(cmd *cobra.Command, client *remote.Client, f jobFlags, id string) error {
+		ctx := cmd.Context()
+		if timeout > 0 {
+			var cancel context.CancelFunc
+			ctx, cancel = context.WithTimeout(ctx, timeout)
+			defer cancel()
+		}
+		if wait {
+			return a.awaitJob(ctx, client, f.namespace, id)
+		}
+		answer, err := remote.Call(ctx, client, apiv1connect.FanfoldClient.GetJob,
+			&apiv1.GetJobRequest{Id: id, Namespace: f.namespace, WithResult: true})
+		if err != nil {
+			return err
+		}
+		if !ended(answer.GetJob().GetState()) {
+			return exit.With(exit.Conflict, "add --wait",
+				errNotEnded(answer.GetJob()))
+		}
+		return a.printResult(ctx, client, answer)
+	})
+	cmd.Flags().BoolVar(&wait, "wait", false, "wait for the end of the job")
+	cmd.Flags().DurationVar(&timeout, "timeout", 0, "give up after this time (default: never)")
+	return cmd
+}
