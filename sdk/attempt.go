@@ -1,0 +1,202 @@
+package sdk
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	apiv1 "github.com/fanfold/fanfold/sdk/api/v1"
+)
+
+// fence is the right to one attempt, comparable.
+type fence struct {
+	index uint64
+	pos   uint32
+}
+
+func fenceOf(f *apiv1.Fence) fence  { return fence{f.GetIndex(), f.GetPos()} }
+func (f fence) proto() *apiv1.Fence { return &apiv1.Fence{Index: f.index, Pos: f.pos} }
+func (f fence) String() string      { return fmt.Sprintf("%d.%d", f.index, f.pos) }
+
+// attempt is one run of a task's function.
+type attempt struct {
+	session *session
+	msg     *apiv1.Assignment
+	fence   fence
+	ctx     context.Context
+	cancel  context.CancelCauseFunc
+	// over is set by whoever reports the attempt: the function's end, its timeout, or the drain's end.
+	// Only the first does.
+	over atomic.Bool
+	// gone: the server has said that the lease is over. A failure need not be reported.
+	gone atomic.Bool
+}
+
+// timeoutGrace is how long after its timeout a function may go on before it is given up.
+const timeoutGrace = 10 * time.Second
+
+// run does the work: input, function, report.
+func (a *attempt) run() {
+	finished := false
+	defer func() {
+		if !finished { // runtime.Goexit in the function, as t.FailNow does
+			a.report(a.outcome(nil, errors.New("the function ended its goroutine by runtime.Goexit")))
+		}
+	}()
+	if ms := a.msg.TimeoutMs; ms > 0 {
+		limit := time.Duration(ms) * time.Millisecond
+		ctx, stop := context.WithTimeout(a.ctx, limit)
+		defer stop()
+		a.ctx = ctx
+		giveUp := time.AfterFunc(limit+timeoutGrace, a.abandon)
+		defer giveUp.Stop()
+	}
+	result, err := a.do()
+	finished = true
+	if !a.over.Load() { // else it was given up
+		a.report(a.outcome(result, err))
+	}
+}
+
+// do turns a panic into an error, whether of the function or of a type's own JSON methods.
+func (a *attempt) do() (result []byte, err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			err = &PanicError{Value: v, Stack: debug.Stack()}
+		}
+	}()
+	core := a.session.worker.tasks[a.msg.Kind]
+	if core == nil {
+		return nil, errUnknownTask
+	}
+	input := a.msg.Input
+	if a.msg.Large {
+		what := &apiv1.ReadValueRequest{Id: a.msg.Job, What: &apiv1.ReadValueRequest_Task{Task: a.msg.Task}}
+		if input, err = a.session.worker.client.readAll(a.ctx, what); err != nil {
+			return nil, &transferError{fmt.Errorf("read the input: %w", err)}
+		}
+	}
+	a.msg.Input = nil // the memory belongs to the function now
+	return core.run(a.ctx, input)
+}
+
+var errUnknownTask = errors.New("this worker does not have the task")
+
+// transferError is a failure of the worker's connection and not of the task.
+type transferError struct{ err error }
+
+func (e *transferError) Error() string { return e.err.Error() }
+func (e *transferError) Unwrap() error { return e.err }
+
+// abandon reports the failure of a function that does not heed its timeout. It runs on in its goroutine.
+func (a *attempt) abandon() {
+	a.session.log.Warn("task ignores its timeout and is given up; its goroutine runs on",
+		"job", a.msg.Job, "step", a.msg.Step, "task", a.msg.Kind, "timeout_ms", a.msg.TimeoutMs)
+	a.report(a.outcome(nil, context.DeadlineExceeded))
+}
+
+// outcome makes the report. nil: there is nothing to say.
+func (a *attempt) outcome(result []byte, err error) *apiv1.Report {
+	r := &apiv1.Report{Fence: a.msg.Fence, Task: a.msg.Task}
+	if err == nil && a.gone.Load() && len(result) > maxInline {
+		return nil // not worth its upload
+	}
+	if err == nil {
+		value, verr := a.session.worker.client.value(context.WithoutCancel(a.ctx), result)
+		switch {
+		case verr == nil:
+			r.Outcome = &apiv1.Report_Result{Result: value}
+			return r
+		case errors.Is(verr, ErrTooLarge):
+			err = Permanent(verr)
+		default:
+			err = &transferError{verr}
+		}
+	}
+	if a.gone.Load() {
+		return nil
+	}
+	var transfer *transferError
+	if errors.As(err, &transfer) || errors.Is(err, errUnknownTask) || a.interrupted() {
+		r.Outcome = &apiv1.Report_Release{Release: true}
+		return r
+	}
+	r.Outcome = &apiv1.Report_Failure{Failure: failure(err)}
+	return r
+}
+
+// interrupted: the worker's side has cancelled the context, so an error is no failure of the task.
+func (a *attempt) interrupted() bool {
+	switch context.Cause(a.ctx) {
+	case ErrLeaseLost, ErrDraining, ErrJobCanceled, ErrJobFailed:
+		return true
+	}
+	return false
+}
+
+// report hands the outcome to the sender, if nobody has before.
+func (a *attempt) report(r *apiv1.Report) {
+	if a.over.CompareAndSwap(false, true) {
+		a.session.finish(a, r)
+	}
+	a.cancel(nil)
+}
+
+// Limits of what is stored about an error.
+const (
+	maxErrorType    = 255
+	maxErrorMessage = 4 << 10
+	maxErrorStack   = 16 << 10
+)
+
+// failure describes a task's error.
+func failure(err error) *apiv1.Failure {
+	f := &apiv1.Failure{Error: &apiv1.TaskError{
+		Type: clip(errorType(err), maxErrorType), Message: clip(err.Error(), maxErrorMessage),
+	}}
+	var p *PanicError
+	if errors.As(err, &p) {
+		f.Error.Stack = clip(string(p.Stack), maxErrorStack)
+	}
+	var permanent *permanentError
+	f.Permanent = errors.As(err, &permanent)
+	var delay *delayError
+	if errors.As(err, &delay) {
+		f.RetryAfterMs = milliseconds(delay.delay)
+		f.Snooze = delay.err == nil
+	}
+	return f
+}
+
+// errorType names the type of the innermost error that says more than a text: *fs.PathError rather than
+// *fmt.wrapError.
+func errorType(err error) string {
+	name := ""
+	for err != nil {
+		switch err.(type) {
+		case *permanentError, *delayError:
+		default:
+			t := fmt.Sprintf("%T", err)
+			if !strings.HasPrefix(t, "*fmt.") && !(name != "" && t == "*errors.errorString") {
+				return t
+			}
+			if name == "" {
+				name = t
+			}
+		}
+		err = errors.Unwrap(err)
+	}
+	return name
+}
+
+// clip makes s fit: valid UTF-8 of at most n bytes, because a message with other strings cannot be sent.
+func clip(s string, n int) string {
+	if len(s) > n {
+		s = s[:n]
+	}
+	return strings.ToValidUTF8(s, "")
+}

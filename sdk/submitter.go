@@ -1,0 +1,131 @@
+package sdk
+
+import (
+	"context"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	apiv1 "github.com/fanfold/fanfold/sdk/api/v1"
+)
+
+// submitter sends what concurrent callers submit in common messages. The naive way, a call each, spends
+// most of both processes' time on HTTP and gives the leader one command at a time. Waiting a moment for
+// company would slow down whoever is alone. So nobody waits: up to maxFlights messages are on their way,
+// and what comes meanwhile goes into the next one.
+type submitter struct {
+	client *Client
+
+	mu      sync.Mutex // guards what follows
+	queue   []*submission
+	flights int
+}
+
+const (
+	maxFlights = 4
+	maxBatch   = 1000
+	maxBytes   = 1 << 20 // of a message; a larger job goes alone
+)
+
+// submission is one job on its way. Its caller waits, so there are no more of them than callers.
+type submission struct {
+	job    *apiv1.Job
+	size   int
+	group  *group
+	until  time.Time // the caller's deadline
+	sent   atomic.Bool
+	result *apiv1.SubmitResult // one of result and err, once group has counted it
+	err    error
+}
+
+// group is one caller's submissions.
+type group struct {
+	left atomic.Int64
+	done chan struct{} // closed when left is zero
+}
+
+func (p *submission) finish(result *apiv1.SubmitResult, err error) {
+	p.result, p.err = result, err
+	if p.group.left.Add(-1) == 0 {
+		close(p.group.done)
+	}
+}
+
+// run sends all and waits for them. An error means that ctx has ended before: then the submissions must
+// not be touched.
+func (s *submitter) run(ctx context.Context, all []*submission) error {
+	if len(all) == 0 {
+		return nil
+	}
+	ctx, cancel := s.client.bounded(ctx)
+	defer cancel()
+	until, _ := ctx.Deadline()
+	g := &group{done: make(chan struct{})}
+	g.left.Store(int64(len(all)))
+	for _, p := range all {
+		p.group, p.until = g, until
+	}
+	s.add(all)
+	select {
+	case <-g.done:
+		return nil
+	case <-ctx.Done():
+	}
+	select {
+	case <-g.done: // both at once
+		return nil
+	default:
+		return deadlineError(ctx, errInFlight, all[0].sent.Load())
+	}
+}
+
+// add queues submissions, and starts a flight where there is room.
+func (s *submitter) add(all []*submission) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.queue = append(s.queue, all...)
+	for waiting := len(s.queue); waiting > 0 && s.flights < maxFlights; waiting -= maxBatch {
+		s.flights++
+		go s.fly()
+	}
+}
+
+// fly sends messages until nothing waits.
+func (s *submitter) fly() {
+	for {
+		batch := s.take()
+		if batch == nil {
+			return
+		}
+		var until time.Time
+		for _, p := range batch {
+			p.sent.Store(true)
+			if p.until.After(until) {
+				until = p.until
+			}
+		}
+		// The message lives as long as its most patient caller: the others leave by themselves.
+		ctx, cancel := context.WithDeadline(s.client.life, until)
+		s.send(ctx, batch)
+		cancel()
+	}
+}
+
+// take removes the next message from the queue; nil ends the flight.
+func (s *submitter) take() []*submission {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	n, size := 0, 0
+	for n < len(s.queue) && n < maxBatch && (n == 0 || size+s.queue[n].size <= maxBytes) {
+		size += s.queue[n].size
+		n++
+	}
+	if n == 0 {
+		s.flights--
+		s.queue = nil // do not keep the memory of a burst
+		return nil
+	}
+	batch := s.queue[:n:n]
+	s.queue = s.queue[n:]
+	return batch
+}

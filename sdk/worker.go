@@ -1,0 +1,122 @@
+package sdk
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"os"
+	"slices"
+	"strconv"
+	"time"
+)
+
+// WorkerConfig configures a Worker. The zero value of each field means its default.
+type WorkerConfig struct {
+	// Name for people. Default: host name and process id.
+	Name string
+	// Queues and the number of tasks that this worker runs at once from each. Default {"default": 8}.
+	Queues map[string]int
+	// LeaseTTL is how long after a worker's last sign of life its tasks are given to others. Default
+	// 15 s, from 1 s to 10 min. Short finds dead workers fast; long forgives pauses.
+	LeaseTTL time.Duration
+	// DrainTimeout is how long running tasks have when Run's context ends: at half of it their contexts
+	// are cancelled, at its end they are handed back. Default 25 s.
+	DrainTimeout time.Duration
+	// Labels for people and dashboards.
+	Labels map[string]string
+	// Logger gets the worker's state changes, and is what Log gives to tasks. Default: discard.
+	Logger *slog.Logger
+}
+
+// Worker runs tasks. It keeps one stream to the leader, on which tasks, results and signs of life travel
+// in common messages. When the stream or the leader is lost, running tasks run on, and a new stream takes
+// the session up again.
+type Worker struct {
+	client *Client
+	cfg    WorkerConfig
+	tasks  map[string]*taskCore
+	errs   []error
+}
+
+// NewWorker makes a worker. Mistakes in the configuration are reported by Run, together with those of
+// Register.
+func NewWorker(client *Client, cfg WorkerConfig) *Worker {
+	w := &Worker{client: client, tasks: map[string]*taskCore{}}
+	w.cfg, w.errs = cfg.withDefaults()
+	return w
+}
+
+func (cfg WorkerConfig) withDefaults() (WorkerConfig, []error) {
+	var errs []error
+	if cfg.Name == "" {
+		host, _ := os.Hostname()
+		cfg.Name = host + "-" + strconv.Itoa(os.Getpid())
+	}
+	if len(cfg.Queues) == 0 {
+		cfg.Queues = map[string]int{"default": 8}
+	}
+	for _, q := range slices.Sorted(maps.Keys(cfg.Queues)) {
+		if !validName(q) {
+			errs = append(errs, fmt.Errorf("queue %q: %s", q, nameRule))
+		}
+		if n := cfg.Queues[q]; n < 1 || n > 10_000 {
+			errs = append(errs, fmt.Errorf("queue %s: %d slots is not between 1 and 10,000", q, n))
+		}
+	}
+	if cfg.LeaseTTL == 0 {
+		cfg.LeaseTTL = 15 * time.Second
+	}
+	if cfg.LeaseTTL < time.Second || cfg.LeaseTTL > 10*time.Minute {
+		errs = append(errs, fmt.Errorf("LeaseTTL %v is not between 1 s and 10 min", cfg.LeaseTTL))
+	}
+	if cfg.DrainTimeout == 0 {
+		cfg.DrainTimeout = 25 * time.Second
+	}
+	if cfg.DrainTimeout < 0 {
+		errs = append(errs, fmt.Errorf("DrainTimeout %v is negative", cfg.DrainTimeout))
+	}
+	if cfg.Logger == nil {
+		cfg.Logger = slog.New(slog.DiscardHandler)
+	}
+	return cfg, errs
+}
+
+// Register adds what the worker can run: tasks, bound tasks, or workflows, which stand for those of their
+// tasks that have functions. Call it before Run. The leader gives a worker only tasks that it has.
+func (w *Worker) Register(units ...Registrable) {
+	at := caller(1)
+	for _, u := range units {
+		cores := u.cores()
+		for _, core := range cores {
+			have := w.tasks[core.name]
+			switch {
+			case core.run == nil && len(cores) == 1:
+				w.errs = append(w.errs, fmt.Errorf("%s: task %s is declared without a function: register what its Bind returns", at, core.name))
+			case core.run == nil || have == core:
+			case have != nil:
+				w.errs = append(w.errs, fmt.Errorf("%s: task %s is registered twice with different functions", at, core.name))
+			default:
+				w.tasks[core.name] = core
+			}
+		}
+	}
+}
+
+// Run works until ctx ends, and then drains: it takes no more tasks, lets the running ones finish, at
+// half of DrainTimeout cancels their contexts with cause ErrDraining, at its end hands back what is left
+// (no attempt is counted) and returns nil. While no leader can be reached it goes on trying. An error means
+// that it cannot work at all: a wrong configuration, or a cluster that refuses it. Run may be called once.
+func (w *Worker) Run(ctx context.Context) error {
+	if len(w.tasks) == 0 && len(w.errs) == 0 {
+		w.errs = append(w.errs, errors.New("no task is registered"))
+	}
+	if len(w.errs) > 0 {
+		return fmt.Errorf("sdk: worker %s: %w", w.cfg.Name, errors.Join(w.errs...))
+	}
+	if err := newSession(ctx, w).run(ctx); err != nil {
+		return fmt.Errorf("sdk: worker %s: %w", w.cfg.Name, err)
+	}
+	return nil
+}
