@@ -18,6 +18,11 @@ type envelope struct {
 	*Graph
 }
 
+// header is as much of the stored form as every version has.
+type header struct {
+	V *int `json:"v"`
+}
+
 // Encode returns the one JSON form of a graph: equal graphs give equal bytes. The graph must come
 // from Build, Parse or Decode; of another one with a broken constant it panics.
 func Encode(g *Graph) []byte {
@@ -42,11 +47,9 @@ func Decode(data []byte) (*Graph, error) {
 	if len(data) > MaxEncoded {
 		return nil, fmt.Errorf("dag: the encoded graph has %d bytes, the limit is %d: pass large constants as the job's input", len(data), MaxEncoded)
 	}
-	var version struct {
-		V *int `json:"v"`
-	}
+	var version header
 	if err := json.Unmarshal(data, &version); err != nil {
-		return nil, fmt.Errorf("dag: the encoded graph is not a JSON object: %w", err)
+		return nil, fmt.Errorf("dag: the encoded graph is not a JSON object with a version: %w", err)
 	}
 	switch {
 	case version.V == nil:

@@ -8,7 +8,7 @@ import "fmt"
 type documentSource struct {
 	window *window
 	depth  int
-	name   string
+	name   string // for errors; "" when the caller adds its own
 	offset uint64 // after the last item; 0 = start; the document's size + 1 = end
 }
 
@@ -16,7 +16,7 @@ func (s *documentSource) width() int { return 1 }
 
 func (s *documentSource) seek(c Cursor) error {
 	if size := uint64(s.window.doc.Size()); c[0] > size+1 {
-		return fmt.Errorf("dag: %s: a cursor at byte %d of a document of %d bytes: it is of another value", s.name, c[0], size)
+		return s.fault(fmt.Errorf("a cursor at byte %d of a document of %d bytes: it is of another value", c[0], size))
 	}
 	s.offset = c[0]
 	return nil
@@ -129,8 +129,8 @@ func (s *documentSource) null() error {
 }
 
 func (s *documentSource) fault(err error) error {
-	if err == nil {
-		return nil
+	if err == nil || s.name == "" {
+		return err
 	}
 	return fmt.Errorf("dag: %s: %w", s.name, err)
 }

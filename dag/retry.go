@@ -83,19 +83,20 @@ func curveMS(n uint64) uint64 {
 	return (n*n*n*n + 15) * 1000
 }
 
-// growMS is first * (factor/1000)^(failures-1), rounded down at every step, or limit when that is less.
+// growMS is first * (factor/1000)^(failures-1), or limit when that is less. Every step rounds down, but
+// adds 1 ms at least, so that a small delay grows too.
 func growMS(first, factorMilli uint64, failures uint32, limit uint64) uint64 {
 	delay := first
+	if factorMilli <= 1000 {
+		failures = 1 // the delay never changes
+	}
 	for i := uint32(1); i < failures && delay < limit; i++ {
 		high, low := bits.Mul64(delay, factorMilli)
 		if high >= 1000 {
-			return limit
+			return limit // the quotient would not fit
 		}
 		grown, _ := bits.Div64(high, low, 1000)
-		if grown <= delay {
-			break // factor 1, or too small to matter: it would never change again
-		}
-		delay = grown
+		delay = max(grown, delay+1)
 	}
 	return min(delay, limit)
 }

@@ -2,70 +2,8 @@ package dag
 
 import (
 	"encoding/json"
-	"errors"
-	"fmt"
 	"unicode/utf8"
 )
-
-// Limits of a graph. They bound what one submitted job can cost every replica, and are part of the
-// stored form: they may grow, never shrink.
-const (
-	MaxSteps       = 10_000
-	MaxEncoded     = 1 << 20 // bytes of the encoded form
-	MaxRefs        = 1_000   // steps named by one step, or by the output
-	MaxDepth       = 16      // nesting of one expression
-	MaxName        = 255     // bytes
-	MaxParallel    = 10_000
-	MaxFanIn       = 1_000
-	MaxAttempts    = 10_000
-	MaxPriority    = 10
-	MaxDurationMS  = 10 * 365 * 24 * 60 * 60 * 1000 // ten years
-	MaxFactorMilli = 1_000_000
-
-	maxExprNodes = MaxRefs * MaxDepth
-	maxProblems  = 100
-)
-
-// problems collects what is wrong with a graph, so that it is all reported at once.
-type problems struct {
-	errs []error
-	more int
-}
-
-// addf adds a problem of a place: a step, the output, or "" for the graph as a whole.
-func (p *problems) addf(place, format string, args ...any) {
-	if len(p.errs) >= maxProblems {
-		p.more++
-		return
-	}
-	if place != "" {
-		place += ": "
-	}
-	p.errs = append(p.errs, errors.New("dag: "+place+fmt.Sprintf(format, args...)))
-}
-
-func (p *problems) join() error {
-	if p.more > 0 {
-		return errors.Join(append(p.errs, fmt.Errorf("dag: and %d more problems", p.more))...)
-	}
-	return errors.Join(p.errs...)
-}
-
-func stepPlace(name string) string { return fmt.Sprintf("step %.80q", name) }
-
-const nameRule = "a name is 1 to 255 letters, digits and ._/-"
-
-// ValidName reports whether a string may name a workflow, step, task or queue: 1-255 bytes of
-// [A-Za-z0-9._/-].
-func ValidName(name string) bool {
-	for i := range len(name) {
-		c := name[i]
-		if !('a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || c == '.' || c == '_' || c == '/' || c == '-') {
-			return false
-		}
-	}
-	return name != "" && len(name) <= MaxName
-}
 
 // validate adds every problem of g but the order of its steps. Expressions have been through copyExpr.
 func validate(g *Graph, p *problems) {
