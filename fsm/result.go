@@ -66,6 +66,8 @@ type Grant struct {
 	Attempt   uint32 // from 1
 	Crashes   uint32
 	TimeoutMS int64 // 0 = no bound
+	// Input is the task's input when it was at hand; nil: read it by TaskInputBytes.
+	Input []byte
 }
 
 // Revoke tells a session that an attempt is pointless: its job has ended.

@@ -69,8 +69,7 @@ type Move struct {
 // and docs/state-machine.md draws the same table; a test compares the two. From 0 means "made".
 var Moves = []Move{
 	{0, "SubmitJob", TaskBlocked},
-	{0, "ExpandMap", TaskPending},
-	{0, "FoldReady", TaskPending},
+	{0, "Expand", TaskPending},
 	{TaskBlocked, "ParentsDone", TaskPending},
 	{TaskBlocked, "NotDue", TaskScheduled},
 	{TaskScheduled, "Due", TaskPending},
@@ -82,6 +81,10 @@ var Moves = []Move{
 	{TaskStarted, "WorkerLost", TaskPending},
 	{TaskStarted, "WorkerLost", TaskDead},
 	{TaskRetry, "Due", TaskPending},
+	{TaskPending, "BadInput", TaskDead},
+	{TaskBlocked, "BadInput", TaskDead},
+	{TaskScheduled, "BadInput", TaskDead},
+	{TaskPending, "CompleteTask", TaskSuccess},
 	{TaskBlocked, "CancelJob", TaskCanceled},
 	{TaskScheduled, "CancelJob", TaskCanceled},
 	{TaskPending, "CancelJob", TaskCanceled},
@@ -91,7 +94,8 @@ var Moves = []Move{
 	{TaskCanceled, "RetryJob", TaskBlocked},
 	{TaskDead, "RetryJob", TaskPending},
 	{TaskCanceled, "RetryJob", TaskPending},
-	{TaskBlocked, "EmptyMap", TaskSuccess},
+	{TaskBlocked, "EmptyList", TaskSuccess},
+	{TaskScheduled, "EmptyList", TaskSuccess},
 }
 
 func legalMove(from, to TaskState) bool {

@@ -93,6 +93,7 @@ type Command struct {
 	//	*Command_PutChunk
 	//	*Command_HashState
 	//	*Command_DrainSession
+	//	*Command_InitCluster
 	Kind          isCommand_Kind `protobuf_oneof:"kind"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -243,6 +244,15 @@ func (x *Command) GetDrainSession() *DrainSession {
 	return nil
 }
 
+func (x *Command) GetInitCluster() *InitCluster {
+	if x != nil {
+		if x, ok := x.Kind.(*Command_InitCluster); ok {
+			return x.InitCluster
+		}
+	}
+	return nil
+}
+
 type isCommand_Kind interface {
 	isCommand_Kind()
 }
@@ -295,6 +305,10 @@ type Command_DrainSession struct {
 	DrainSession *DrainSession `protobuf:"bytes,12,opt,name=drain_session,json=drainSession,proto3,oneof"`
 }
 
+type Command_InitCluster struct {
+	InitCluster *InitCluster `protobuf:"bytes,13,opt,name=init_cluster,json=initCluster,proto3,oneof"`
+}
+
 func (*Command_SubmitJob) isCommand_Kind() {}
 
 func (*Command_CancelJob) isCommand_Kind() {}
@@ -318,6 +332,8 @@ func (*Command_PutChunk) isCommand_Kind() {}
 func (*Command_HashState) isCommand_Kind() {}
 
 func (*Command_DrainSession) isCommand_Kind() {}
+
+func (*Command_InitCluster) isCommand_Kind() {}
 
 // Value is a JSON document: inline up to 256 KiB, otherwise a blob uploaded before by PutChunk.
 type Value struct {
@@ -1450,6 +1466,51 @@ func (*HashState) Descriptor() ([]byte, []int) {
 	return file_fsmpb_command_proto_rawDescGZIP(), []int{20}
 }
 
+// InitCluster names the cluster, once: the first leader proposes it before anything else.
+type InitCluster struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Id            []byte                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *InitCluster) Reset() {
+	*x = InitCluster{}
+	mi := &file_fsmpb_command_proto_msgTypes[21]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *InitCluster) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*InitCluster) ProtoMessage() {}
+
+func (x *InitCluster) ProtoReflect() protoreflect.Message {
+	mi := &file_fsmpb_command_proto_msgTypes[21]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use InitCluster.ProtoReflect.Descriptor instead.
+func (*InitCluster) Descriptor() ([]byte, []int) {
+	return file_fsmpb_command_proto_rawDescGZIP(), []int{21}
+}
+
+func (x *InitCluster) GetId() []byte {
+	if x != nil {
+		return x.Id
+	}
+	return nil
+}
+
 var File_fsmpb_command_proto protoreflect.FileDescriptor
 
 const file_fsmpb_command_proto_rawDesc = "" +
@@ -1457,7 +1518,7 @@ const file_fsmpb_command_proto_rawDesc = "" +
 	"\x13fsmpb/command.proto\x12\x0efanfold.fsm.v1\"S\n" +
 	"\x05Entry\x12\x15\n" +
 	"\x06now_ms\x18\x01 \x01(\x03R\x05nowMs\x123\n" +
-	"\bcommands\x18\x02 \x03(\v2\x17.fanfold.fsm.v1.CommandR\bcommands\"\xfc\x05\n" +
+	"\bcommands\x18\x02 \x03(\v2\x17.fanfold.fsm.v1.CommandR\bcommands\"\xbe\x06\n" +
 	"\aCommand\x12:\n" +
 	"\n" +
 	"submit_job\x18\x01 \x01(\v2\x19.fanfold.fsm.v1.SubmitJobH\x00R\tsubmitJob\x12:\n" +
@@ -1474,7 +1535,8 @@ const file_fsmpb_command_proto_rawDesc = "" +
 	" \x01(\v2\x18.fanfold.fsm.v1.PutChunkH\x00R\bputChunk\x12:\n" +
 	"\n" +
 	"hash_state\x18\v \x01(\v2\x19.fanfold.fsm.v1.HashStateH\x00R\thashState\x12C\n" +
-	"\rdrain_session\x18\f \x01(\v2\x1c.fanfold.fsm.v1.DrainSessionH\x00R\fdrainSessionB\x06\n" +
+	"\rdrain_session\x18\f \x01(\v2\x1c.fanfold.fsm.v1.DrainSessionH\x00R\fdrainSession\x12@\n" +
+	"\finit_cluster\x18\r \x01(\v2\x1b.fanfold.fsm.v1.InitClusterH\x00R\vinitClusterB\x06\n" +
 	"\x04kind\"I\n" +
 	"\x05Value\x12\x16\n" +
 	"\x06inline\x18\x01 \x01(\fR\x06inline\x12(\n" +
@@ -1553,7 +1615,9 @@ const file_fsmpb_command_proto_rawDesc = "" +
 	"\x04blob\x18\x01 \x01(\fR\x04blob\x12\x14\n" +
 	"\x05index\x18\x02 \x01(\rR\x05index\x12\x12\n" +
 	"\x04data\x18\x03 \x01(\fR\x04data\"\v\n" +
-	"\tHashStateB&Z$github.com/fanfold/fanfold/fsm/fsmpbb\x06proto3"
+	"\tHashState\"\x1d\n" +
+	"\vInitCluster\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\fR\x02idB&Z$github.com/fanfold/fanfold/fsm/fsmpbb\x06proto3"
 
 var (
 	file_fsmpb_command_proto_rawDescOnce sync.Once
@@ -1567,7 +1631,7 @@ func file_fsmpb_command_proto_rawDescGZIP() []byte {
 	return file_fsmpb_command_proto_rawDescData
 }
 
-var file_fsmpb_command_proto_msgTypes = make([]protoimpl.MessageInfo, 22)
+var file_fsmpb_command_proto_msgTypes = make([]protoimpl.MessageInfo, 23)
 var file_fsmpb_command_proto_goTypes = []any{
 	(*Entry)(nil),        // 0: fanfold.fsm.v1.Entry
 	(*Command)(nil),      // 1: fanfold.fsm.v1.Command
@@ -1590,7 +1654,8 @@ var file_fsmpb_command_proto_goTypes = []any{
 	(*ReleaseTask)(nil),  // 18: fanfold.fsm.v1.ReleaseTask
 	(*PutChunk)(nil),     // 19: fanfold.fsm.v1.PutChunk
 	(*HashState)(nil),    // 20: fanfold.fsm.v1.HashState
-	nil,                  // 21: fanfold.fsm.v1.OpenSession.LabelsEntry
+	(*InitCluster)(nil),  // 21: fanfold.fsm.v1.InitCluster
+	nil,                  // 22: fanfold.fsm.v1.OpenSession.LabelsEntry
 }
 var file_fsmpb_command_proto_depIdxs = []int32{
 	1,  // 0: fanfold.fsm.v1.Entry.commands:type_name -> fanfold.fsm.v1.Command
@@ -1606,24 +1671,25 @@ var file_fsmpb_command_proto_depIdxs = []int32{
 	19, // 10: fanfold.fsm.v1.Command.put_chunk:type_name -> fanfold.fsm.v1.PutChunk
 	20, // 11: fanfold.fsm.v1.Command.hash_state:type_name -> fanfold.fsm.v1.HashState
 	12, // 12: fanfold.fsm.v1.Command.drain_session:type_name -> fanfold.fsm.v1.DrainSession
-	3,  // 13: fanfold.fsm.v1.Value.blob:type_name -> fanfold.fsm.v1.Blob
-	2,  // 14: fanfold.fsm.v1.SubmitJob.input:type_name -> fanfold.fsm.v1.Value
-	9,  // 15: fanfold.fsm.v1.OpenSession.queues:type_name -> fanfold.fsm.v1.QueueSlots
-	10, // 16: fanfold.fsm.v1.OpenSession.kinds:type_name -> fanfold.fsm.v1.TaskKind
-	21, // 17: fanfold.fsm.v1.OpenSession.labels:type_name -> fanfold.fsm.v1.OpenSession.LabelsEntry
-	13, // 18: fanfold.fsm.v1.CompleteTask.fence:type_name -> fanfold.fsm.v1.Fence
-	14, // 19: fanfold.fsm.v1.CompleteTask.task:type_name -> fanfold.fsm.v1.TaskRef
-	2,  // 20: fanfold.fsm.v1.CompleteTask.result:type_name -> fanfold.fsm.v1.Value
-	13, // 21: fanfold.fsm.v1.FailTask.fence:type_name -> fanfold.fsm.v1.Fence
-	14, // 22: fanfold.fsm.v1.FailTask.task:type_name -> fanfold.fsm.v1.TaskRef
-	17, // 23: fanfold.fsm.v1.FailTask.error:type_name -> fanfold.fsm.v1.Error
-	13, // 24: fanfold.fsm.v1.ReleaseTask.fence:type_name -> fanfold.fsm.v1.Fence
-	14, // 25: fanfold.fsm.v1.ReleaseTask.task:type_name -> fanfold.fsm.v1.TaskRef
-	26, // [26:26] is the sub-list for method output_type
-	26, // [26:26] is the sub-list for method input_type
-	26, // [26:26] is the sub-list for extension type_name
-	26, // [26:26] is the sub-list for extension extendee
-	0,  // [0:26] is the sub-list for field type_name
+	21, // 13: fanfold.fsm.v1.Command.init_cluster:type_name -> fanfold.fsm.v1.InitCluster
+	3,  // 14: fanfold.fsm.v1.Value.blob:type_name -> fanfold.fsm.v1.Blob
+	2,  // 15: fanfold.fsm.v1.SubmitJob.input:type_name -> fanfold.fsm.v1.Value
+	9,  // 16: fanfold.fsm.v1.OpenSession.queues:type_name -> fanfold.fsm.v1.QueueSlots
+	10, // 17: fanfold.fsm.v1.OpenSession.kinds:type_name -> fanfold.fsm.v1.TaskKind
+	22, // 18: fanfold.fsm.v1.OpenSession.labels:type_name -> fanfold.fsm.v1.OpenSession.LabelsEntry
+	13, // 19: fanfold.fsm.v1.CompleteTask.fence:type_name -> fanfold.fsm.v1.Fence
+	14, // 20: fanfold.fsm.v1.CompleteTask.task:type_name -> fanfold.fsm.v1.TaskRef
+	2,  // 21: fanfold.fsm.v1.CompleteTask.result:type_name -> fanfold.fsm.v1.Value
+	13, // 22: fanfold.fsm.v1.FailTask.fence:type_name -> fanfold.fsm.v1.Fence
+	14, // 23: fanfold.fsm.v1.FailTask.task:type_name -> fanfold.fsm.v1.TaskRef
+	17, // 24: fanfold.fsm.v1.FailTask.error:type_name -> fanfold.fsm.v1.Error
+	13, // 25: fanfold.fsm.v1.ReleaseTask.fence:type_name -> fanfold.fsm.v1.Fence
+	14, // 26: fanfold.fsm.v1.ReleaseTask.task:type_name -> fanfold.fsm.v1.TaskRef
+	27, // [27:27] is the sub-list for method output_type
+	27, // [27:27] is the sub-list for method input_type
+	27, // [27:27] is the sub-list for extension type_name
+	27, // [27:27] is the sub-list for extension extendee
+	0,  // [0:27] is the sub-list for field type_name
 }
 
 func init() { file_fsmpb_command_proto_init() }
@@ -1644,6 +1710,7 @@ func file_fsmpb_command_proto_init() {
 		(*Command_PutChunk)(nil),
 		(*Command_HashState)(nil),
 		(*Command_DrainSession)(nil),
+		(*Command_InitCluster)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
@@ -1651,7 +1718,7 @@ func file_fsmpb_command_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_fsmpb_command_proto_rawDesc), len(file_fsmpb_command_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   22,
+			NumMessages:   23,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -1,0 +1,121 @@
+package fsm
+
+import (
+	"fmt"
+
+	"github.com/fanfold/fanfold/fsm/fsmpb"
+)
+
+// LogEntry is one committed entry of the replicated log.
+type LogEntry struct {
+	Index, Term uint64
+	Data        []byte // EncodeEntry
+}
+
+// Apply applies committed entries in order, as one Pebble batch, and returns a result for each; nil
+// for one at or below the applied index, which was applied before.
+//
+// An error is a fault of this machine: a part of the entries may be applied in memory, and the process
+// has to stop; after a restart the log repeats them. Only one goroutine may call Apply.
+func (m *Machine) Apply(entries []LogEntry) (results []*Result, err error) {
+	defer func() {
+		switch r := recover().(type) {
+		case nil:
+		case fault:
+			err = r.err
+		default:
+			panic(r)
+		}
+	}()
+	results = make([]*Result, len(entries))
+	m.begin()
+	for i, e := range entries {
+		if e.Index <= m.state.index {
+			continue
+		}
+		entry, err := DecodeEntry(e.Data)
+		if err != nil {
+			return nil, fmt.Errorf("%w (log index %d)", err, e.Index)
+		}
+		results[i] = m.apply(e, entry)
+		if hash := asksHash(entry); hash || len(m.tx.ranges) > 0 {
+			m.commit()
+			if hash {
+				m.hash(e.Index)
+			}
+			m.begin()
+		}
+	}
+	m.commit()
+	return results, nil
+}
+
+// apply is one entry: what is due by its time, its commands, then leases for what became runnable.
+func (m *Machine) apply(e LogEntry, entry *fsmpb.Entry) *Result {
+	t := m.tx
+	m.state.index, m.state.term = e.Index, e.Term
+	m.state.nowMS = max(m.state.nowMS, entry.NowMs)
+	t.index, t.now, t.pos = e.Index, m.state.nowMS, 0
+	clear(t.touched)
+	t.res = &Result{Index: e.Index, Answers: make([]Answer, len(entry.Commands))}
+	t.fire()
+	for i, c := range entry.Commands {
+		t.res.Answers[i] = t.run(c)
+	}
+	t.match()
+	if next, ok := t.firstTimer(); ok {
+		t.res.NextDueMS = int64(next.a)
+	}
+	return t.res
+}
+
+// run applies one command. This is the list of all that can ever be in the log. A kind that this
+// binary does not know stops the node: skipping it would make the node diverge.
+func (t *tx) run(c *fsmpb.Command) Answer {
+	switch k := c.Kind.(type) {
+	case *fsmpb.Command_SubmitJob:
+		return submitJob(t, k.SubmitJob)
+	case *fsmpb.Command_CancelJob:
+		return cancelJob(t, k.CancelJob)
+	case *fsmpb.Command_RetryJob:
+		return retryJob(t, k.RetryJob)
+	case *fsmpb.Command_PurgeJob:
+		return purgeJob(t, k.PurgeJob)
+	case *fsmpb.Command_OpenSession:
+		return openSession(t, k.OpenSession)
+	case *fsmpb.Command_CloseSession:
+		return closeSession(t, k.CloseSession)
+	case *fsmpb.Command_DrainSession:
+		return drainSession(t, k.DrainSession)
+	case *fsmpb.Command_CompleteTask:
+		return completeTask(t, k.CompleteTask)
+	case *fsmpb.Command_FailTask:
+		return failTask(t, k.FailTask)
+	case *fsmpb.Command_ReleaseTask:
+		return releaseTask(t, k.ReleaseTask)
+	case *fsmpb.Command_PutChunk:
+		return putChunk(t, k.PutChunk)
+	case *fsmpb.Command_HashState:
+		return hashState(t, k.HashState)
+	case *fsmpb.Command_InitCluster:
+		return initCluster(t, k.InitCluster)
+	}
+	panic(fault{fmt.Errorf("%w (a command of an unknown kind at log index %d)", ErrFormat, t.index)})
+}
+
+func asksHash(e *fsmpb.Entry) bool {
+	for _, c := range e.Commands {
+		if _, ok := c.Kind.(*fsmpb.Command_HashState); ok {
+			return true
+		}
+	}
+	return false
+}
+
+func refuse(code Code, format string, args ...any) *Refusal {
+	return &Refusal{Code: code, Message: fmt.Sprintf(format, args...)}
+}
+
+func no(code Code, format string, args ...any) Answer {
+	return Answer{Refusal: refuse(code, format, args...)}
+}

@@ -1,0 +1,85 @@
+package fsm
+
+import (
+	"fmt"
+
+	"github.com/fanfold/fanfold/fsm/fsmpb"
+)
+
+// closeSession ends a session: its leases return to PENDING in this entry and are granted elsewhere
+// at once. Proposed by the engine when a worker has fallen silent for its TTL (lost: each lease counts
+// as a crash), or when a worker says goodbye (its leases are handed back).
+//
+// Again: a session that is not there has been closed; nothing changes.
+func closeSession(t *tx, c *fsmpb.CloseSession) Answer {
+	s := t.m.sessions[c.Session]
+	if s == nil {
+		return Answer{Session: c.Session}
+	}
+	for _, f := range s.fences() {
+		l := s.leases[f]
+		t.dropLease(s, f, l)
+		if l.revoked {
+			continue
+		}
+		j := t.job(l.ref.Job)
+		tk := t.task(j, l.ref)
+		if c.Lost {
+			t.crashed(j, l.ref, tk, s)
+		} else {
+			t.handBack(j, l.ref, tk)
+		}
+	}
+	t.del(keySession(s.id))
+	t.m.detach(s)
+	if c.Lost {
+		t.m.state.SessionsLost++
+	}
+	t.res.ClosedSessions = append(t.res.ClosedSessions, s.id)
+	return Answer{Session: s.id}
+}
+
+// crashed returns a task whose worker was lost to its place in the queue, or declares it dead: a task
+// that kills its workers must not wander through the fleet.
+func (t *tx) crashed(j *job, ref TaskRef, tk *task, s *session) {
+	t.m.state.Crashes++
+	tk.crashes++
+	if g := t.groupOf(j, ref); g != nil {
+		g.crash++
+	}
+	if limit := j.plan.steps[ref.Step].retry.CrashLimit; tk.crashes >= limit {
+		t.dead(j, ref, tk, &fsmpb.Error{
+			Type:    "fanfold.WorkerLost",
+			Message: fmt.Sprintf("the task lost its worker %d times, its crash limit (the last one was %q); see that worker's log", tk.crashes, s.worker),
+		})
+		return
+	}
+	t.unhold(j, ref)
+	t.runnable(j, ref, tk)
+}
+
+// handBack returns an unfinished task to its place; no attempt is charged.
+func (t *tx) handBack(j *job, ref TaskRef, tk *task) {
+	t.m.state.Releases++
+	t.unhold(j, ref)
+	t.runnable(j, ref, tk)
+}
+
+// unhold counts a task out of its group's leased ones.
+func (t *tx) unhold(j *job, ref TaskRef) {
+	if g := t.groupOf(j, ref); g != nil {
+		g.held--
+		g.dirty = true
+	}
+}
+
+// drainSession stops grants to a session; what it holds goes on. Proposed when a worker shuts down.
+func drainSession(t *tx, c *fsmpb.DrainSession) Answer {
+	s := t.m.sessions[c.Session]
+	if s == nil {
+		return no(CodeNotFound, "session %d has ended: open a new one", c.Session)
+	}
+	s.draining = true
+	t.set(keySession(s.id), s.encode())
+	return Answer{Session: s.id}
+}

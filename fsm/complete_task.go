@@ -1,0 +1,82 @@
+package fsm
+
+import "github.com/fanfold/fanfold/fsm/fsmpb"
+
+// completeTask stores the result of an attempt and goes on: the slot is free, what waited for the task
+// is runnable, and both may be leased in this very entry. Proposed when a worker reports success.
+//
+// Refusals: STALE (the lease is over: another attempt has the task, or had it), CANCELED (the job has
+// ended; the slot is free now), TOO_LARGE, INVALID, NOT_FOUND (blob).
+// Again: the same fence with the same result is acknowledged as Duplicate, for the first reply may
+// have been lost.
+func completeTask(t *tx, c *fsmpb.CompleteTask) Answer {
+	ref, ok := taskRefOf(c.Task)
+	if !ok {
+		return no(CodeInvalid, "a task is named by its job's 16 bytes, its step and its shard")
+	}
+	fence := fenceOf(c.Fence)
+	s, l := t.lease(c.Session, fence, ref)
+	if l == nil {
+		return t.lateResult(ref, fence, c.Result)
+	}
+	if l.revoked {
+		t.dropLease(s, fence, l)
+		return canceled(ref)
+	}
+	j := t.job(ref.Job)
+	v, r := t.checkValue(c.Result, ref.Job)
+	if r != nil {
+		// The lease stays: the worker has to say how the attempt ended.
+		return Answer{Refusal: r}
+	}
+	t.dropLease(s, fence, l)
+	tk := t.task(j, ref)
+	tk.attempts++
+	tk.session = 0
+	t.set(keyResult(ref), encodeResult(result{fence: fence, value: v}))
+	t.claim(v, j)
+	t.m.state.Completions++
+	t.saw(j.id)
+	if j.plan.steps[ref.Step].plain() {
+		t.stepDone(j, ref.Step)
+	} else {
+		t.unhold(j, ref)
+		tk.set(ref, TaskSuccess)
+		t.shardDone(j, ref)
+	}
+	return Answer{Job: j.id, State: j.state}
+}
+
+// lease finds the lease that a report names, or nil.
+func (t *tx) lease(id uint64, f Fence, ref TaskRef) (*session, *lease) {
+	s := t.m.sessions[id]
+	if s == nil {
+		return nil, nil
+	}
+	if l := s.leases[f]; l != nil && l.ref == ref {
+		return s, l
+	}
+	return nil, nil
+}
+
+// lateResult answers a result whose lease is over. It changes nothing but the counters.
+func (t *tx) lateResult(ref TaskRef, f Fence, p *fsmpb.Value) Answer {
+	if b := t.get(keyResult(ref)); b != nil {
+		if r := decodeResult(b); r.fence == f {
+			if v, refusal := t.checkValue(p, ref.Job); refusal == nil && v.equal(r.value) {
+				t.m.state.Duplicates++
+				return Answer{Job: ref.Job, Duplicate: true}
+			}
+		}
+	}
+	return t.stale(ref, f)
+}
+
+func (t *tx) stale(ref TaskRef, f Fence) Answer {
+	t.m.state.Stale++
+	return no(CodeStale, "the lease %s of task %s is over: another attempt has the task, or had it; drop the result", f, ref)
+}
+
+func canceled(ref TaskRef) Answer {
+	return no(CodeCanceled, "job %s has ended: the result is not needed", ref.Job)
+}

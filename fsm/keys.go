@@ -1,0 +1,177 @@
+package fsm
+
+import (
+	"encoding/binary"
+)
+
+// The keyspace, in physical order. Numbers are big-endian, so that key order is meaning. A tag is on
+// disk: append only. Nothing else in the project spells a key.
+//
+//	01 "state"                             machine record: applied index and term, time, counters
+//	02 "conf"                              Raft configuration and its index
+//	10 <job>                               job: header and its first 32 steps
+//	11 <job> b <block u32>                 further steps of the job, 32 to a block
+//	11 <job> e <step u32> <shard u64>      last error of a task
+//	11 <job> i                             input of the job
+//	11 <job> m <step u32>                  group: a map or fold step's cursor and counts
+//	11 <job> n <step u32> <node u64>       how many children a fold node still waits for
+//	11 <job> r <step u32> <shard u64>      result of a task, written once
+//	11 <job> t <step u32> <shard u64>      task of a map or fold step, while it is not done
+//	11 <job> x <blob>                      the job owns this blob
+//	12 <graph>                             graph, by content hash
+//	13 <graph>                             how many jobs refer to the graph
+//	14 <queue u32> <kind u32> <prio u8> <seq u64> <shard u64>   runnable: task or group, in hand-out order
+//	15 <due u64> <duty u8> <ref>           timer
+//	16 <session u64>                       session
+//	17 <session u64> <index u64> <pos u32> lease
+//	18 <queue u32>                         queue
+//	19 <kind u32>                          kind of task
+//	1a <namespace> 00 <key>                the user's idempotency key -> job
+//	1b <blob>                              blob: size and sums
+//	1c <blob> <chunk u32>                  a blob's bytes, 256 KiB to a chunk
+const (
+	tagState    = 0x01
+	tagConf     = 0x02
+	tagJob      = 0x10
+	tagData     = 0x11
+	tagGraph    = 0x12
+	tagRefs     = 0x13
+	tagRunnable = 0x14
+	tagTimer    = 0x15
+	tagSession  = 0x16
+	tagLease    = 0x17
+	tagQueue    = 0x18
+	tagKind     = 0x19
+	tagUserKey  = 0x1a
+	tagBlob     = 0x1b
+	tagChunk    = 0x1c
+)
+
+// Parts of a job's data.
+const (
+	partBlock  = 'b'
+	partError  = 'e'
+	partInput  = 'i'
+	partGroup  = 'm'
+	partNode   = 'n'
+	partResult = 'r'
+	partTask   = 't'
+	partBlob   = 'x'
+)
+
+// blobID names a blob: 16 bytes chosen at random by the uploader.
+type blobID [16]byte
+
+// graphHash is the first half of the SHA-256 of a graph's canonical encoding.
+type graphHash [16]byte
+
+var be = binary.BigEndian
+
+func keyState() []byte { return []byte{tagState, 's', 't', 'a', 't', 'e'} }
+func keyConf() []byte  { return []byte{tagConf, 'c', 'o', 'n', 'f'} }
+
+func keyJob(id JobID) []byte { return append([]byte{tagJob}, id[:]...) }
+
+func parseJobKey(k []byte) JobID { return JobID(k[1:17]) }
+
+func keyData(id JobID, part byte) []byte {
+	k := make([]byte, 0, 30)
+	k = append(k, tagData)
+	k = append(k, id[:]...)
+	return append(k, part)
+}
+
+func keyBlock(id JobID, block uint32) []byte { return be.AppendUint32(keyData(id, partBlock), block) }
+func keyInput(id JobID) []byte               { return keyData(id, partInput) }
+func keyGroup(id JobID, step uint32) []byte  { return be.AppendUint32(keyData(id, partGroup), step) }
+func keyOwned(id JobID, b blobID) []byte     { return append(keyData(id, partBlob), b[:]...) }
+
+func keyTaskPart(part byte, r TaskRef) []byte {
+	return be.AppendUint64(be.AppendUint32(keyData(r.Job, part), r.Step), r.Shard)
+}
+
+func keyTask(r TaskRef) []byte   { return keyTaskPart(partTask, r) }
+func keyNode(r TaskRef) []byte   { return keyTaskPart(partNode, r) }
+func keyResult(r TaskRef) []byte { return keyTaskPart(partResult, r) }
+func keyError(r TaskRef) []byte  { return keyTaskPart(partError, r) }
+
+// parseTaskPart reads the keys of tasks, nodes, results and errors.
+func parseTaskPart(k []byte) TaskRef {
+	return TaskRef{Job: JobID(k[1:17]), Step: be.Uint32(k[18:]), Shard: be.Uint64(k[22:])}
+}
+
+func keyGraph(h graphHash) []byte { return append([]byte{tagGraph}, h[:]...) }
+func keyRefs(h graphHash) []byte  { return append([]byte{tagRefs}, h[:]...) }
+
+func keyLane(queue, kind uint32) []byte {
+	return be.AppendUint32(be.AppendUint32([]byte{tagRunnable}, queue), kind)
+}
+
+// keyRunnable has the shard last: the tasks of a group share the group's place, each before the next,
+// and the group itself (groupShard) after all of them.
+func keyRunnable(queue, kind uint32, prio uint8, seq, shard uint64) []byte {
+	return be.AppendUint64(be.AppendUint64(append(keyLane(queue, kind), prio), seq), shard)
+}
+
+func parseRunnable(k []byte) (queue, kind uint32, prio uint8, seq uint64) {
+	return be.Uint32(k[1:]), be.Uint32(k[5:]), k[9], be.Uint64(k[10:])
+}
+
+func keyTimer(due int64, duty duty, r TaskRef) []byte {
+	k := append(be.AppendUint64([]byte{tagTimer}, uint64(due)), byte(duty))
+	return appendRef(k, r)
+}
+
+func parseTimer(k []byte) (due int64, d duty, r TaskRef) {
+	r, _ = parseRef(k[10:])
+	return int64(be.Uint64(k[1:])), duty(k[9]), r
+}
+
+func keySession(id uint64) []byte { return be.AppendUint64([]byte{tagSession}, id) }
+
+func keyLease(session uint64, f Fence) []byte {
+	return be.AppendUint32(be.AppendUint64(be.AppendUint64([]byte{tagLease}, session), f.Index), f.Pos)
+}
+
+func parseLease(k []byte) (session uint64, f Fence) {
+	return be.Uint64(k[1:]), Fence{Index: be.Uint64(k[9:]), Pos: be.Uint32(k[17:])}
+}
+
+func keyQueue(id uint32) []byte { return be.AppendUint32([]byte{tagQueue}, id) }
+func keyKind(id uint32) []byte  { return be.AppendUint32([]byte{tagKind}, id) }
+
+func keyUserKey(namespace, key string) []byte {
+	k := append([]byte{tagUserKey}, namespace...)
+	return append(append(k, 0), key...)
+}
+
+func keyBlob(b blobID) []byte { return append([]byte{tagBlob}, b[:]...) }
+
+func keyChunk(b blobID, n uint32) []byte {
+	return be.AppendUint32(append([]byte{tagChunk}, b[:]...), n)
+}
+
+const refBytes = 16 + 4 + 8
+
+func appendRef(b []byte, r TaskRef) []byte {
+	return be.AppendUint64(be.AppendUint32(append(b, r.Job[:]...), r.Step), r.Shard)
+}
+
+func parseRef(b []byte) (TaskRef, bool) {
+	if len(b) < refBytes {
+		return TaskRef{}, false
+	}
+	return TaskRef{Job: JobID(b[:16]), Step: be.Uint32(b[16:]), Shard: be.Uint64(b[20:])}, true
+}
+
+// prefixEnd is the first key after all keys that begin with prefix.
+func prefixEnd(prefix []byte) []byte {
+	end := append([]byte(nil), prefix...)
+	for i := len(end) - 1; i >= 0; i-- {
+		if end[i] != 0xff {
+			end[i]++
+			return end[:i+1]
+		}
+	}
+	return nil
+}

@@ -1,0 +1,84 @@
+package fsm
+
+import (
+	"fmt"
+	"log/slog"
+	"strings"
+
+	"github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/vfs"
+)
+
+// Exit codes of a node that cannot go on (docs/cli.md).
+const (
+	ExitStateStore = 72
+	ExitCorruption = 75
+)
+
+func openPebble(fs vfs.FS, dir string, o *Options) (*pebble.DB, error) {
+	if o.Logger == nil {
+		o.Logger = slog.Default()
+	}
+	if o.CacheBytes == 0 {
+		o.CacheBytes = 64 << 20
+	}
+	if o.OnFatal == nil {
+		o.OnFatal = func(code int, reason string) { panic(fmt.Sprintf("fsm: exit %d: %s", code, reason)) }
+	}
+	if o.Background == nil {
+		o.Background = func(f func()) { f() }
+	}
+	cache := pebble.NewCache(o.CacheBytes)
+	defer cache.Unref()
+	log := storeLog{o}
+	return pebble.Open(dir, &pebble.Options{
+		FS:                          fs,
+		Cache:                       cache,
+		DisableWAL:                  o.DisableWAL,
+		FormatMajorVersion:          pebble.FormatVirtualSSTables,
+		MemTableSize:                32 << 20,
+		MemTableStopWritesThreshold: 4,
+		L0CompactionThreshold:       4,
+		L0StopWritesThreshold:       24,
+		MaxOpenFiles:                1000,
+		Logger:                      log,
+		EventListener:               log.events(),
+	})
+}
+
+// storeLog passes Pebble's messages on, and ends the process where the library would: a store that
+// cannot write must not stay in the cluster.
+type storeLog struct{ o *Options }
+
+func (l storeLog) Infof(string, ...any) {} // routine: flushes and compactions
+
+func (l storeLog) Errorf(format string, args ...any) {
+	l.o.Logger.Error("state store", "err", fmt.Sprintf(format, args...))
+}
+
+// Fatalf must not return.
+func (l storeLog) Fatalf(format string, args ...any) {
+	reason := fmt.Sprintf(format, args...)
+	l.o.OnFatal(ExitStateStore, reason)
+	panic("fsm: state store: " + reason)
+}
+
+func (l storeLog) events() *pebble.EventListener {
+	return &pebble.EventListener{
+		// A failed flush is retried by Pebble for ever while writes go on and then stall (pebble #6139,
+		// #270). The log has everything, so the safe way is to stop and begin again from it.
+		BackgroundError: func(err error) {
+			if strings.Contains(err.Error(), "closed") {
+				return
+			}
+			l.o.OnFatal(ExitStateStore, err.Error())
+		},
+		DataCorruption: func(i pebble.DataCorruptionInfo) {
+			l.o.OnFatal(ExitCorruption, i.String())
+		},
+		DiskSlow: func(i pebble.DiskSlowInfo) {
+			l.o.Logger.Warn("the state store's disk is slow", "info", i.String())
+		},
+	}
+}
+

@@ -1,0 +1,155 @@
+package fsm
+
+import (
+	"crypto/sha256"
+
+	"github.com/fanfold/fanfold/dag"
+	"github.com/fanfold/fanfold/fsm/fsmpb"
+)
+
+// submitJob creates a job and makes its first steps runnable. Proposed for Client.Submit.
+//
+// Refusals: INVALID (id, namespace, key, graph, input), TOO_LARGE, NOT_FOUND (blob), TYPE_MISMATCH,
+// CONFLICT (the id or the key belongs to a job with another graph or input).
+// Again: the same id, or key, with the same graph and input answers Existing and changes nothing.
+func submitJob(t *tx, c *fsmpb.SubmitJob) Answer {
+	id, ok := jobIDOf(c.Job)
+	if !ok {
+		return no(CodeInvalid, "a job id has 16 bytes that are not all zero (a ULID)")
+	}
+	if !validName(c.Namespace) {
+		return no(CodeInvalid, "the namespace is 1 to 255 bytes without control characters")
+	}
+	if c.Key != "" && !validName(c.Key) {
+		return no(CodeInvalid, "the idempotency key is at most 255 bytes without control characters")
+	}
+	sum := sha256.Sum256(c.Graph)
+	hash := graphHash(sum[:16])
+	if a, done := t.submitted(id, hash, c); done {
+		return a
+	}
+	graph, err := t.graph(hash, c.Graph)
+	if err != nil {
+		return no(CodeInvalid, "the graph cannot be used: %v", err)
+	}
+	input, r := t.checkValue(c.Input, id)
+	if r != nil {
+		return Answer{Refusal: r}
+	}
+	kinds(graph, func(name, types string) {
+		if r == nil {
+			r = t.m.checkTypes(c.Namespace, name, types)
+		}
+	})
+	if r != nil {
+		return Answer{Refusal: r}
+	}
+
+	t.refer(hash, c.Graph)
+	j := &job{
+		id: id, namespace: c.Namespace, graph: hash, state: JobRunning, createdMS: t.now,
+		notBefore: c.NotBeforeMs, retainMS: c.RetainMs, key: c.Key,
+		left: uint32(graph.Len()), steps: make([]step, graph.Len()), dirty: true, listed: true,
+	}
+	j.plan = t.m.plans[planKey{hash, c.Namespace}]
+	if j.plan == nil {
+		j.plan = t.m.newPlan(planKey{hash, c.Namespace}, graph)
+	}
+	for i := range j.steps {
+		j.steps[i].set(j.ref(uint32(i)), TaskBlocked)
+		j.steps[i].waiting = uint32(len(graph.Dependencies(dag.StepID(i))))
+		j.touch(uint32(i))
+	}
+	kinds(graph, func(name, types string) {
+		k := t.m.names.kind(c.Namespace, name)
+		k.live++
+		t.m.useTypes(k, types)
+		t.m.names.touchKind(k)
+	})
+	t.m.jobs[id] = j
+	t.jobs = append(t.jobs, j)
+	t.set(keyInput(id), encodeValue(input))
+	t.claim(input, j)
+	if c.Key != "" {
+		t.set(keyUserKey(c.Namespace, c.Key), id[:])
+	}
+	t.m.state.JobsSubmitted++
+	t.saw(id)
+	t.start(j)
+	return Answer{Job: id, State: j.state}
+}
+
+// submitted answers a submission whose id or key is known.
+func (t *tx) submitted(id JobID, hash graphHash, c *fsmpb.SubmitJob) (Answer, bool) {
+	j := t.job(id)
+	if j == nil && c.Key != "" {
+		if b := t.get(keyUserKey(c.Namespace, c.Key)); b != nil {
+			j = t.job(JobID(b))
+		}
+	}
+	if j == nil {
+		return Answer{}, false
+	}
+	same := j.graph == hash && j.namespace == c.Namespace
+	if same {
+		v, r := t.checkValue(c.Input, j.id)
+		same = r != nil && c.Input.GetBlob() != nil || r == nil && v.equal(decodeValue(t.mustGet(keyInput(j.id))))
+	}
+	if !same {
+		return no(CodeConflict, "job %s exists with this id or key and another graph or input: choose a new one", j.id), true
+	}
+	return Answer{Job: j.id, Existing: true, State: j.state}, true
+}
+
+// graph decodes a submitted graph, or finds it decoded.
+func (t *tx) graph(h graphHash, b []byte) (*dag.Graph, error) {
+	if g := t.m.decoded[h]; g != nil {
+		return g, nil
+	}
+	g, err := dag.Decode(b)
+	if err != nil {
+		return nil, err
+	}
+	if len(t.m.decoded) >= planCacheMax {
+		clear(t.m.decoded)
+	}
+	t.m.decoded[h] = g
+	return g, nil
+}
+
+// refer counts one more job that uses a graph, and stores the graph with the first.
+func (t *tx) refer(h graphHash, b []byte) {
+	n := t.refs(h)
+	if n == 0 {
+		t.set(keyGraph(h), b)
+	}
+	t.setRefs(h, n+1)
+}
+
+// unrefer counts one less; the last one removes the graph.
+func (t *tx) unrefer(h graphHash) {
+	n := t.refs(h) - 1
+	if n == 0 {
+		t.del(keyGraph(h))
+		t.del(keyRefs(h))
+		return
+	}
+	t.setRefs(h, n)
+}
+
+func (t *tx) refs(h graphHash) uint64 {
+	b := t.get(keyRefs(h))
+	if b == nil {
+		return 0
+	}
+	d := newDec("graph references", b)
+	n := d.uint()
+	d.end()
+	return n
+}
+
+func (t *tx) setRefs(h graphHash, n uint64) {
+	e := newEnc(11)
+	e.uint(n)
+	t.set(keyRefs(h), e)
+}

@@ -1,0 +1,88 @@
+package fsm
+
+// duty is what a timer does when it is due. The numbers are on disk: append only.
+type duty uint8
+
+const (
+	dutyTask  duty = 1 // ref: a task in RETRY becomes PENDING
+	dutyStart duty = 2 // ref.Job: a scheduled job begins
+	dutyPurge duty = 3 // ref.Job: an ended job's retention is over
+	dutyBlob  duty = 4 // ref.Job is a blob id: an unused upload is removed
+)
+
+const (
+	timerWindow = 4096
+	// fireMax bounds the timers that one entry fires; what is left fires in the next.
+	fireMax = 1000
+)
+
+// setTimer arranges for duty d. Times not after the machine's clock fire with the next entry.
+func (t *tx) setTimer(due int64, d duty, ref TaskRef) {
+	t.set(keyTimer(due, d, ref), nil)
+	t.m.timers.push(item{a: uint64(due), b: uint64(d), ref: ref})
+}
+
+func (t *tx) clearTimer(due int64, d duty, ref TaskRef) {
+	t.del(keyTimer(due, d, ref))
+	t.m.timers.remove(item{a: uint64(due), b: uint64(d), ref: ref})
+}
+
+func (t *tx) firstTimer() (item, bool) {
+	return t.m.timers.first(func(after item, n int) []item {
+		low := append(keyTimer(int64(after.a), duty(after.b), after.ref), 0)
+		keys := t.keys(low, []byte{tagTimer + 1}, n)
+		items := make([]item, len(keys))
+		for i, k := range keys {
+			due, d, ref := parseTimer(k)
+			items[i] = item{a: uint64(due), b: uint64(d), ref: ref}
+		}
+		return items
+	})
+}
+
+// fire does what is due by the machine's time, up to fireMax duties, earliest first.
+func (t *tx) fire() {
+	for n := 0; ; n++ {
+		i, ok := t.firstTimer()
+		if !ok || int64(i.a) > t.now {
+			return
+		}
+		if n == fireMax {
+			t.res.More = true
+			return
+		}
+		t.clearTimer(int64(i.a), duty(i.b), i.ref)
+		t.m.state.TimersFired++
+		switch duty(i.b) {
+		case dutyTask:
+			t.fireTask(i.ref)
+		case dutyStart:
+			t.fireStart(i.ref.Job)
+		case dutyPurge:
+			t.firePurge(i.ref.Job)
+		case dutyBlob:
+			t.dropBlob(blobID(i.ref.Job))
+		}
+	}
+}
+
+// fireTask ends a task's backoff. Invariant: the timer exists only while the task is in RETRY.
+func (t *tx) fireTask(ref TaskRef) {
+	j := t.job(ref.Job)
+	tk := t.task(j, ref)
+	t.leaveRetry(j, ref, tk)
+	tk.seq = 0 // a plain task waits behind those that came meanwhile
+	t.runnable(j, ref, tk)
+}
+
+func (t *tx) fireStart(id JobID) {
+	if j := t.job(id); j != nil && !j.state.Ended() {
+		t.start(j)
+	}
+}
+
+func (t *tx) firePurge(id JobID) {
+	if j := t.job(id); j != nil {
+		t.purge(j)
+	}
+}
