@@ -52,18 +52,18 @@ func (b *Builder) Build() (*Graph, error) {
 	var p problems
 	g := &Graph{Name: b.name, Steps: make([]Step, len(b.steps))}
 	for i, s := range b.steps {
-		s.Input = copyExpr(s.Input, &p, stepPlace(s.Name))
+		s.Input = copyExpr(s.Input, &p, &s)
 		s.After = append([]string(nil), s.After...)
 		g.Steps[i] = s
 	}
-	g.Output = copyExpr(b.output, &p, "output")
+	g.Output = copyExpr(b.output, &p, output)
 	if err := p.join(); err != nil {
 		return nil, err // expressions that cannot even be walked
 	}
 	validate(g, &p)
 	order, cycle := sortSteps(needs(g))
 	if cycle != nil {
-		p.addf("", "%s", cycleText(g, cycle))
+		p.addf(nil, "%s", cycleText(g, cycle))
 		return nil, p.join()
 	}
 	if err := p.join(); err != nil {

@@ -5,7 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
+	"slices"
 	"strings"
 )
 
@@ -57,7 +57,7 @@ func Decode(data []byte) (*Graph, error) {
 	case *version.V != Version:
 		return nil, fmt.Errorf("dag: the encoded graph has version %d, and this program reads version %d: use the same release on both sides", *version.V, Version)
 	}
-	if err := checkKeys(json.NewDecoder(bytes.NewReader(data))); err != nil {
+	if err := checkKeys(newWindow(Bytes(data)), data); err != nil {
 		return nil, fmt.Errorf("dag: the encoded graph: %w", err)
 	}
 	env := envelope{Graph: new(Graph)}
@@ -73,9 +73,9 @@ func Decode(data []byte) (*Graph, error) {
 func (g *Graph) finish() (*Graph, error) {
 	var p problems
 	for i := range g.Steps {
-		g.Steps[i].Input = copyExpr(g.Steps[i].Input, &p, stepPlace(g.Steps[i].Name))
+		g.Steps[i].Input = copyExpr(g.Steps[i].Input, &p, &g.Steps[i])
 	}
-	g.Output = copyExpr(g.Output, &p, "output")
+	g.Output = copyExpr(g.Output, &p, output)
 	if err := p.join(); err != nil {
 		return nil, err
 	}
@@ -89,43 +89,33 @@ func (g *Graph) finish() (*Graph, error) {
 }
 
 // checkKeys refuses what encoding/json would let pass and would not write back: a field given twice,
-// or spelled in other case. A constant's own members are the user's and are skipped.
-func checkKeys(dec *json.Decoder) error {
-	token, err := dec.Token()
-	if err != nil {
+// or spelled in other case or with escapes. A constant's own members are the user's and are skipped.
+// w reads data.
+func checkKeys(w *window, data []byte) error {
+	opened, err := w.scalarOrOpen()
+	if err != nil || opened == 0 {
 		return err
 	}
-	open, nested := token.(json.Delim)
-	if !nested {
-		return nil
-	}
-	seen := map[string]bool{}
-	for dec.More() {
-		if open == '{' {
-			token, err = dec.Token()
-			if err != nil {
-				return err
+	var seen []string // an object of the graph has a dozen fields at most
+	empty, err := w.first(opened)
+	for more := !empty; more && err == nil; more, err = w.separator(opened) {
+		constant := false
+		if opened == '{' {
+			field := string(data[w.member[0]:w.member[1]])
+			if slices.Contains(seen, field) || strings.Trim(field, "abcdefghijklmnopqrstuvwxyz_") != "" {
+				return fmt.Errorf("the field %.80q is repeated or not in plain lower case: write each field once, as Encode does", field)
 			}
-			key, _ := token.(string)
-			if seen[key] || key != strings.ToLower(key) {
-				return fmt.Errorf("the field %q is repeated or not in lower case: write each field once, as Encode does", key)
-			}
-			seen[key] = true
-			if key == "value" {
-				var skip json.RawMessage
-				if err := dec.Decode(&skip); err != nil {
-					return err
-				}
-				continue
-			}
+			seen = append(seen, field)
+			constant = field == "value"
 		}
-		if err := checkKeys(dec); err != nil {
+		if constant {
+			err = w.value(0)
+		} else {
+			err = checkKeys(w, data)
+		}
+		if err != nil {
 			return err
 		}
-	}
-	_, err = dec.Token()
-	if errors.Is(err, io.EOF) {
-		return io.ErrUnexpectedEOF
 	}
 	return err
 }

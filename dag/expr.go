@@ -97,7 +97,7 @@ func (e *Expr) walk(visit func(*Expr)) {
 
 // copyExpr returns a copy that shares nothing with e. Only here may an expression be too deep, too
 // large, or hold itself: it is reported, and what is returned is finite.
-func copyExpr(e Expr, p *problems, place string) Expr {
+func copyExpr(e Expr, p *problems, place *Step) Expr {
 	nodes := 0
 	var reported bool
 	var dup func(e Expr, depth int) Expr

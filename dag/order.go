@@ -113,12 +113,12 @@ func indexSteps(g *Graph) map[string]StepID {
 func checkOrder(g *Graph, p *problems) {
 	all := needs(g)
 	if _, cycle := sortSteps(all); cycle != nil {
-		p.addf("", "%s", cycleText(g, cycle))
+		p.addf(nil, "%s", cycleText(g, cycle))
 		return
 	}
 	for i, deps := range all {
 		if n := len(deps); n > 0 && int(deps[n-1]) > i {
-			p.addf(stepPlace(g.Steps[i].Name), "comes before the step %q that it needs: list the steps in order, as Builder.Build does", g.Steps[deps[n-1]].Name)
+			p.addf(&g.Steps[i], "comes before the step %q that it needs: list the steps in order, as Builder.Build does", g.Steps[deps[n-1]].Name)
 		}
 	}
 }

@@ -11,16 +11,24 @@ type problems struct {
 	more int
 }
 
-// addf adds a problem of a place: a step, the output, or "" for the graph as a whole.
-func (p *problems) addf(place, format string, args ...any) {
+// output stands for the graph's output where a step is expected.
+var output = &Step{Name: "output"}
+
+// addf adds a problem of a place: a step, the output, or nil for the graph as a whole.
+func (p *problems) addf(place *Step, format string, args ...any) {
 	if len(p.errs) >= maxProblems {
 		p.more++
 		return
 	}
-	if place != "" {
-		place += ": "
+	text := fmt.Sprintf(format, args...)
+	switch place {
+	case nil:
+	case output:
+		text = "output: " + text
+	default:
+		text = fmt.Sprintf("step %.80q: %s", place.Name, text)
 	}
-	p.errs = append(p.errs, errors.New("dag: "+place+fmt.Sprintf(format, args...)))
+	p.errs = append(p.errs, errors.New("dag: "+text))
 }
 
 func (p *problems) join() error {
@@ -29,5 +37,3 @@ func (p *problems) join() error {
 	}
 	return errors.Join(p.errs...)
 }
-
-func stepPlace(name string) string { return fmt.Sprintf("step %.80q", name) }

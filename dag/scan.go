@@ -157,7 +157,7 @@ func (w *window) first(opened byte) (empty bool, err error) {
 		return true, nil
 	}
 	if opened == '{' {
-		return false, w.member()
+		return false, w.name()
 	}
 	return false, nil
 }
@@ -176,13 +176,13 @@ func (w *window) separator(opened byte) (more bool, err error) {
 	}
 	w.pos++
 	if opened == '{' {
-		return true, w.member()
+		return true, w.name()
 	}
 	return true, nil
 }
 
-// member takes a member's name and the colon.
-func (w *window) member() error {
+// name takes a member's name and the colon.
+func (w *window) name() error {
 	c, err := w.token()
 	if err != nil {
 		return err
@@ -190,9 +190,11 @@ func (w *window) member() error {
 	if c != '"' {
 		return w.wrong("wants a member's name", c)
 	}
+	w.member[0] = w.offset() + 1
 	if err := w.text(); err != nil {
 		return err
 	}
+	w.member[1] = w.offset() - 1
 	if c, err = w.token(); err != nil {
 		return err
 	}

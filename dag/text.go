@@ -27,14 +27,14 @@ func Parse(text string) (*Graph, error) {
 	name, list, ok := strings.Cut(first, ":")
 	var p problems
 	if !ok {
-		p.addf("", "the first line has no colon: write \"name: step:kind step:kind\"")
+		p.addf(nil, "the first line has no colon: write \"name: step:kind step:kind\"")
 		return nil, p.join()
 	}
 	var steps []Step
 	for word := range strings.FieldsSeq(list) {
 		part := strings.Split(word, ":")
 		if len(part) < 2 || len(part) > 4 {
-			p.addf("", "%.80q is not a step: write name:kind, name:kind:task or name:fold:task:merge", word)
+			p.addf(nil, "%.80q is not a step: write name:kind, name:kind:task or name:fold:task:merge", word)
 			continue
 		}
 		s := Step{Name: part[0], Kind: StepKind(part[1]), Task: part[0]}
@@ -75,7 +75,7 @@ func parseEdges(line string, steps []Step, p *problems) (takes map[string][]stri
 	for chain := range strings.SplitSeq(line, ",") {
 		words := strings.Fields(chain)
 		if len(words) < 3 || len(words)%2 == 0 {
-			p.addf("", "%.80q is not a chain of edges: write a < b, with space around the sign", strings.TrimSpace(chain))
+			p.addf(nil, "%.80q is not a chain of edges: write a < b, with space around the sign", strings.TrimSpace(chain))
 			continue
 		}
 		for i := 0; i+2 < len(words); i += 2 {
@@ -83,14 +83,14 @@ func parseEdges(line string, steps []Step, p *problems) (takes map[string][]stri
 			at := slices.IndexFunc(steps, func(s Step) bool { return s.Name == to })
 			switch {
 			case at < 0:
-				p.addf("", "the edge %s %s %s leads to no step: add %s to the first line", from, sign, to, to)
+				p.addf(nil, "the edge %s %s %s leads to no step: add %s to the first line", from, sign, to, to)
 			case sign == "<":
 				takes[to] = append(takes[to], from)
 				taken[from] = true
 			case sign == "<<":
 				steps[at].After = append(steps[at].After, from)
 			default:
-				p.addf("", "%.80q is not an edge: write < for a value, << for order only", sign)
+				p.addf(nil, "%.80q is not an edge: write < for a value, << for order only", sign)
 			}
 		}
 	}

@@ -8,25 +8,25 @@ import (
 // validate adds every problem of g but the order of its steps. Expressions have been through copyExpr.
 func validate(g *Graph, p *problems) {
 	if !ValidName(g.Name) {
-		p.addf("", "the workflow's name is %.80q: %s", g.Name, nameRule)
+		p.addf(nil, "the workflow's name is %.80q: %s", g.Name, nameRule)
 	}
 	switch {
 	case len(g.Steps) == 0:
-		p.addf("", "the workflow has no steps: add at least one task")
+		p.addf(nil, "the workflow has no steps: add at least one task")
 	case len(g.Steps) > MaxSteps:
-		p.addf("", "the workflow has %d steps, the limit is %d: use a map for work of one kind, or split the workflow", len(g.Steps), MaxSteps)
+		p.addf(nil, "the workflow has %d steps, the limit is %d: use a map for work of one kind, or split the workflow", len(g.Steps), MaxSteps)
 		return
 	}
 	index := indexSteps(g)
 	for i := range g.Steps {
 		s := &g.Steps[i]
-		c := checker{problems: p, place: stepPlace(s.Name), index: index}
+		c := checker{problems: p, place: s, index: index}
 		if index[s.Name] != StepID(i) {
 			c.addf("there are two steps of this name: rename one")
 		}
 		c.step(s)
 	}
-	c := checker{problems: p, place: "output", index: index}
+	c := checker{problems: p, place: output, index: index}
 	if g.Output.Op == "" {
 		c.addf("is not set: say what the job returns, for example the last step's result")
 		return
@@ -38,7 +38,7 @@ func validate(g *Graph, p *problems) {
 // checker checks one step, or the output.
 type checker struct {
 	*problems
-	place string
+	place *Step
 	index map[string]StepID
 	named map[string]bool // steps referred to
 }

@@ -23,7 +23,9 @@ type window struct {
 	keep int // start in buf of the item being taken, which fill must not drop; -1 = none
 	size int // of the next read
 	last int // size no longer grows from here
-	open []byte
+
+	open   []byte   // brackets, for value
+	member [2]int64 // first and last+1 byte of the name that was taken last, without its quotes
 }
 
 func newWindow(doc Document) *window {
@@ -63,7 +65,7 @@ func (w *window) fill() (more bool, err error) {
 	}
 	w.base, w.pos = w.base+int64(drop), w.pos-drop
 	if cap(w.buf) < kept+n {
-		w.buf = append(make([]byte, 0, max(2*kept, n)+n), w.buf[:kept]...)
+		w.buf = append(make([]byte, 0, 2*kept+n), w.buf[:kept]...)
 	}
 	w.buf = w.buf[:kept+n]
 	w.size = min(2*w.size, w.last)
