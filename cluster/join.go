@@ -1,0 +1,166 @@
+package cluster
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"time"
+
+	"connectrpc.com/connect"
+	"github.com/hashicorp/raft"
+
+	apiv1 "github.com/fanfold/fanfold/sdk/api/v1"
+)
+
+const joinRetry = 500 * time.Millisecond
+
+// errJoin is an answer that asking again will not change.
+type errJoin struct{ reason string }
+
+func (e *errJoin) Error() string { return "cluster: this node cannot join: " + e.reason }
+
+// join asks the cluster to take this node in, until it is a voter under its present address. It is
+// done at every start with Config.Join: a node that comes back under another address tells the others.
+func (n *Node) join(ctx context.Context) error {
+	if len(n.cfg.Join) == 0 {
+		return nil
+	}
+	for {
+		member, err := n.isMember()
+		if err != nil {
+			return err
+		}
+		if member {
+			return nil
+		}
+		for _, address := range n.cfg.Join {
+			err := n.joinThrough(ctx, address)
+			var final *errJoin
+			if errors.As(err, &final) {
+				return err
+			}
+			if err != nil && ctx.Err() == nil {
+				n.logger.Info("not yet a member; asking on", "through", address, "error", err)
+			}
+			if err == nil {
+				break
+			}
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(joinRetry):
+		}
+	}
+}
+
+// isMember reports whether nothing is left to do: this node is a voter under its address, or it has
+// been one and was removed, after which it does not come back by itself.
+func (n *Node) isMember() (bool, error) {
+	i := n.instance.Load()
+	if i == nil {
+		return false, nil
+	}
+	servers := i.raft.GetConfiguration().Configuration().Servers
+	for _, s := range servers {
+		if s.ID == raft.ServerID(n.cfg.NodeID) {
+			if s.Suffrage != raft.Voter || s.Address != i.transport.LocalAddr() {
+				return false, nil
+			}
+			return true, n.changeIdentity(func(id *identity) { id.Joining = false })
+		}
+	}
+	who := n.whoAmI()
+	if len(servers) > 0 && who.Cluster != "" && !who.Joining {
+		n.logger.Warn("this node was removed from the cluster; to come back it needs an empty data directory and a new id")
+		return true, nil
+	}
+	return false, nil
+}
+
+func (n *Node) joinThrough(ctx context.Context, address string) error {
+	i := n.instance.Load()
+	if i == nil {
+		return errors.New("Raft is starting")
+	}
+	status, err := n.statusOf(ctx, address)
+	if err != nil {
+		return err
+	}
+	if status.ClusterId == "" {
+		return errors.New("it has no cluster yet")
+	}
+	who := n.whoAmI()
+	if who.Cluster != "" && who.Cluster != status.ClusterId {
+		return &errJoin{fmt.Sprintf("its data directory %s belongs to cluster %s, and %s to cluster %s", n.cfg.DataDir, who.Cluster, address, status.ClusterId)}
+	}
+	for _, s := range status.Nodes {
+		if s.Id == n.cfg.NodeID && who.Cluster == "" {
+			return &errJoin{fmt.Sprintf("the cluster has a node %s already, and this data directory is empty: what that node has promised is lost. "+
+				"Choose another id, and remove %s if it is gone for good", s.Id, s.Id)}
+		}
+	}
+	if err := n.changeIdentity(func(id *identity) { id.Cluster, id.Joining = status.ClusterId, true }); err != nil {
+		return err
+	}
+	raftAddress, apiAddress := splitAddress(i.transport.LocalAddr())
+	_, err = n.client(address).AddNode(ctx, connect.NewRequest(&apiv1.AddNodeRequest{
+		Id: n.cfg.NodeID, RaftAddress: raftAddress, ApiAddress: apiAddress, ClusterId: status.ClusterId}))
+	switch connect.CodeOf(err) {
+	case connect.CodeInvalidArgument, connect.CodeAlreadyExists, connect.CodeFailedPrecondition:
+		return &errJoin{err.Error()}
+	}
+	return err
+}
+
+// whoAmI returns what node.json says.
+func (n *Node) whoAmI() identity {
+	n.identityMu.Lock()
+	defer n.identityMu.Unlock()
+	return n.identity
+}
+
+// changeIdentity changes node.json, durably.
+func (n *Node) changeIdentity(change func(*identity)) error {
+	n.identityMu.Lock()
+	defer n.identityMu.Unlock()
+	changed := n.identity
+	change(&changed)
+	if changed == n.identity {
+		return nil
+	}
+	if err := writeIdentity(n.cfg.FS, n.cfg.DataDir, changed); err != nil {
+		return err
+	}
+	n.identity = changed
+	return nil
+}
+
+// ClusterID returns the cluster's identity in hex, "" as long as it is not known here.
+func (n *Node) ClusterID() string { return n.whoAmI().Cluster }
+
+// learnClusterID takes over the identity that is in the state. The two can differ only when files
+// of two clusters were mixed.
+func (n *Node) learnClusterID() {
+	if n.named.Load() {
+		return
+	}
+	named := n.replica.machine().ClusterID()
+	if named == "" {
+		return
+	}
+	if known := n.ClusterID(); known != "" && known != named {
+		n.fail(ExitCorruption, fmt.Sprintf("the state in %s is of cluster %s, the node belongs to cluster %s", n.cfg.DataDir, named, known))
+		return
+	}
+	if err := n.changeIdentity(func(id *identity) { id.Cluster = named }); err != nil {
+		n.fail(ExitStateStore, fmt.Sprintf("write %s: %v", identityFile, err))
+		return
+	}
+	n.named.Store(true)
+}
+
+func dialContext(dial func(context.Context, string) (net.Conn, error)) func(context.Context, string, string) (net.Conn, error) {
+	return func(ctx context.Context, _, address string) (net.Conn, error) { return dial(ctx, address) }
+}

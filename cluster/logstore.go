@@ -1,0 +1,229 @@
+package cluster
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/hashicorp/raft"
+	raftboltdb "github.com/hashicorp/raft-boltdb/v2"
+	"go.etcd.io/bbolt"
+	berrors "go.etcd.io/bbolt/errors"
+)
+
+// LogStores are a node's log and its votes. They are two stores so that a vote never waits behind a
+// truncation of the log, and an interface so that another store can take bolt's place.
+type LogStores struct {
+	Log    raft.LogStore
+	Stable raft.StableStore
+	Close  func() error
+}
+
+// File names below the raft directory.
+const (
+	logFile    = "log.db"
+	stableFile = "stable.db"
+)
+
+// BoltLogs opens (or makes) the log and the votes in dir, in two bolt files.
+//
+// The list of free pages is not written with every commit: after a burst and a truncation it is
+// megabytes long (hashicorp/consul #5181). It is found again by a scan when the file is opened.
+func BoltLogs(dir string) (LogStores, error) {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return LogStores{}, err
+	}
+	log, err := openBolt(filepath.Join(dir, logFile), logMmapBytes, false)
+	if err != nil {
+		return LogStores{}, err
+	}
+	stable, err := openBolt(filepath.Join(dir, stableFile), 0, false)
+	if err != nil {
+		return LogStores{}, errors.Join(err, log.Close())
+	}
+	return LogStores{Log: log, Stable: stable, Close: func() error { return errors.Join(log.Close(), stable.Close()) }}, nil
+}
+
+// logMmapBytes is the address space (not memory) reserved for the log file: growing the map later
+// must wait for readers.
+const logMmapBytes = 1 << 30
+
+func openBolt(path string, mmapBytes int, readOnly bool) (*raftboltdb.BoltStore, error) {
+	if readOnly || ^uint(0)>>32 == 0 {
+		mmapBytes = 0
+	}
+	store, err := raftboltdb.New(raftboltdb.Options{Path: path, BoltOptions: &bbolt.Options{
+		Timeout:         3 * time.Second,
+		NoFreelistSync:  true,
+		FreelistType:    bbolt.FreelistMapType,
+		InitialMmapSize: mmapBytes,
+		ReadOnly:        readOnly,
+	}})
+	if errors.Is(err, berrors.ErrTimeout) {
+		return nil, fmt.Errorf("cluster: another process uses this data directory (%s is locked); stop it, or give this node a directory of its own", path)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("cluster: open %s: %w", path, err)
+	}
+	return store, nil
+}
+
+// deleteChunk is how many entries one transaction of a truncation removes. A truncation as one
+// transaction holds bolt's only writer for seconds, and appends wait.
+const deleteChunk = 2000
+
+// guardedLog is the log as Raft sees it. It watches every operation, ends the process on any error,
+// cuts truncations into pieces, and refuses two of them: what the state does not have on disk must
+// stay, and what was applied is never taken back.
+type guardedLog struct {
+	raft.LogStore
+	watch *watchdog
+	fail  func(code int, reason string)
+	// floor is the first index that a truncation from the front must keep: the flushed index itself
+	// stays, because Raft compares the entry before the first one that it sends.
+	floor func() uint64
+	// applied is the last index that the state has applied.
+	applied func() uint64
+}
+
+func (g *guardedLog) StoreLog(log *raft.Log) error { return g.StoreLogs([]*raft.Log{log}) }
+
+func (g *guardedLog) StoreLogs(logs []*raft.Log) error {
+	defer g.watch.begin("append to the log", ExitLogStore)()
+	return g.check("append to the log", g.LogStore.StoreLogs(logs))
+}
+
+func (g *guardedLog) GetLog(index uint64, log *raft.Log) error {
+	defer g.watch.begin("read the log", ExitLogStore)()
+	err := g.LogStore.GetLog(index, log)
+	if errors.Is(err, raft.ErrLogNotFound) {
+		return raft.ErrLogNotFound // compared by ==
+	}
+	return g.check("read the log", err)
+}
+
+func (g *guardedLog) FirstIndex() (uint64, error) {
+	index, err := g.LogStore.FirstIndex()
+	return index, g.check("read the log's first index", err)
+}
+
+func (g *guardedLog) LastIndex() (uint64, error) {
+	index, err := g.LogStore.LastIndex()
+	return index, g.check("read the log's last index", err)
+}
+
+// DeleteRange removes low to high. A truncation from the front goes upwards and one from the back
+// downwards, so that a crash in between leaves a log without a hole.
+func (g *guardedLog) DeleteRange(low, high uint64) error {
+	first, err := g.FirstIndex()
+	if err != nil {
+		return err
+	}
+	last, err := g.LastIndex()
+	if err != nil || last == 0 {
+		return err
+	}
+	low, high = max(low, first), min(high, last)
+	if high < low {
+		return nil
+	}
+	if high == last {
+		return g.deleteBack(low, high)
+	}
+	return g.deleteFront(low, high)
+}
+
+func (g *guardedLog) deleteFront(low, high uint64) error {
+	floor := g.floor()
+	if floor == 0 {
+		return nil
+	}
+	for high = min(high, floor-1); low <= high; low += deleteChunk {
+		if err := g.deleteSome(low, min(high, low+deleteChunk-1)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (g *guardedLog) deleteBack(low, high uint64) error {
+	if applied := g.applied(); low <= applied {
+		err := fmt.Errorf("cluster: Raft wants to remove entries from %d on, but %d is applied", low, applied)
+		g.fail(ExitInvariant, err.Error())
+		return err
+	}
+	return deleteDownwards(g.deleteSome, low, high)
+}
+
+func (g *guardedLog) deleteSome(low, high uint64) error {
+	defer g.watch.begin("truncate the log", ExitLogStore)()
+	return g.check("truncate the log", g.LogStore.DeleteRange(low, high))
+}
+
+func deleteDownwards(del func(low, high uint64) error, low, high uint64) error {
+	for high >= low && high > 0 {
+		from := low
+		if high-low >= deleteChunk {
+			from = high - deleteChunk + 1
+		}
+		if err := del(from, high); err != nil {
+			return err
+		}
+		high = from - 1
+	}
+	return nil
+}
+
+// check ends the process on an error. After a failed append Raft's idea of its last entry is wrong
+// (a known gap in hashicorp/raft), and after a failed fsync the disk's answers mean nothing.
+func (g *guardedLog) check(what string, err error) error {
+	if err != nil {
+		g.fail(ExitLogStore, what+": "+err.Error())
+	}
+	return err
+}
+
+// guardedStable is the votes as Raft sees them, guarded in the same way.
+type guardedStable struct {
+	store raft.StableStore
+	watch *watchdog
+	fail  func(code int, reason string)
+}
+
+func (g *guardedStable) Set(key, value []byte) error {
+	defer g.watch.begin("write the vote", ExitLogStore)()
+	return g.check("write the vote", g.store.Set(key, value))
+}
+
+func (g *guardedStable) SetUint64(key []byte, value uint64) error {
+	defer g.watch.begin("write the term", ExitLogStore)()
+	return g.check("write the term", g.store.SetUint64(key, value))
+}
+
+func (g *guardedStable) Get(key []byte) ([]byte, error) {
+	value, err := g.store.Get(key)
+	if isKeyMissing(err) {
+		return nil, err
+	}
+	return value, g.check("read the vote", err)
+}
+
+func (g *guardedStable) GetUint64(key []byte) (uint64, error) {
+	value, err := g.store.GetUint64(key)
+	if isKeyMissing(err) {
+		return 0, err
+	}
+	return value, g.check("read the term", err)
+}
+
+func (g *guardedStable) check(what string, err error) error {
+	if err != nil {
+		g.fail(ExitLogStore, what+": "+err.Error())
+	}
+	return err
+}
+
+// isKeyMissing: the stores have no common error for it; Raft itself compares the text.
+func isKeyMissing(err error) bool { return err != nil && err.Error() == "not found" }
