@@ -23,7 +23,7 @@ type job struct {
 	failedAt   TaskRef
 	round      uint32 // how often RetryJob ran: part of the jitter's seed and of nothing else
 
-	blobs      uint32 // uploads that it owns
+	blobs uint32 // uploads that it owns
 
 	steps []step
 

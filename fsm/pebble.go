@@ -81,4 +81,3 @@ func (l storeLog) events() *pebble.EventListener {
 		},
 	}
 }
-
