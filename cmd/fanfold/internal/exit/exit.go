@@ -13,22 +13,45 @@ type Code int
 
 const (
 	OK          Code = 0
-	Failure     Code = 1 // any error that has no code of its own
-	Usage       Code = 2 // wrong command, flag or argument; nothing was done
+	Failure     Code = 1
+	Usage       Code = 2
 	JobFailed   Code = 3
 	JobCanceled Code = 4
 	NotFound    Code = 5
-	Conflict    Code = 6  // the thing is there already and differs, or is in use
-	WaitOver    Code = 7  // the time given by --timeout is over; the job goes on
-	Unavailable Code = 8  // no node, or no leader, can be reached
-	Invariant   Code = 70 // a server found its own state broken, and stopped
-	LogStore    Code = 71 // a server's log store failed or stalled
-	StateStore  Code = 72 // a server's state store failed
-	TooNew      Code = 73 // the log holds what this version cannot apply
-	Divergence  Code = 74 // a replica's state hash differs
-	Corruption  Code = 75 // a stored checksum does not match
+	Conflict    Code = 6
+	WaitOver    Code = 7
+	Unavailable Code = 8
+	Invariant   Code = 70
+	LogStore    Code = 71
+	StateStore  Code = 72
+	TooNew      Code = 73
+	Divergence  Code = 74
+	Corruption  Code = 75
 	Interrupted Code = 130
 )
+
+// Codes is what each code means, in ascending order.
+var Codes = []struct {
+	Code    Code
+	Meaning string
+}{
+	{OK, "success"},
+	{Failure, "any error that has no code of its own"},
+	{Usage, "wrong command, flag, argument or input; nothing was done"},
+	{JobFailed, "the job that was waited for or shown has failed"},
+	{JobCanceled, "the job that was waited for or shown was canceled"},
+	{NotFound, "there is no such job, step or node"},
+	{Conflict, "it exists and differs, is in use, or is not in a state that allows this"},
+	{WaitOver, "the time given by --timeout is over; the job goes on"},
+	{Unavailable, "no node, or no leader, can be reached"},
+	{Invariant, "a node found a rule of the program broken: a bug"},
+	{LogStore, "a node could not write its log or its vote, or the disk hung"},
+	{StateStore, "a node could not write its state, or the disk hung"},
+	{TooNew, "a node's data was written by a newer version"},
+	{Divergence, "a replica's state differs from the others'"},
+	{Corruption, "what is on a node's disk is damaged or incomplete"},
+	{Interrupted, "interrupted by a signal"},
+}
 
 // Error is an error that chooses the exit code. Hint, when set, is the next step for the user,
 // printed on a line of its own.

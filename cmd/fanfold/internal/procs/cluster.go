@@ -64,17 +64,23 @@ func (c *Cluster) Addresses() []string {
 // Remote is a client of all nodes.
 func (c *Cluster) Remote() *remote.Client { return c.remote }
 
-// Start starts the process of a node, on the same directory and ports as before.
-func (c *Cluster) Start(node *Node) error {
+// Command is the command line of a node, to be run by hand.
+func (c *Cluster) Command(node *Node) []string { return append([]string{"fanfold"}, c.args(node)...) }
+
+func (c *Cluster) args(node *Node) []string {
 	var peers []string
 	for _, peer := range c.Nodes {
 		peers = append(peers, peer.ID+"="+peer.Raft+"/"+peer.API)
 	}
-	args := append([]string{
+	return append([]string{
 		"server", "--id", node.ID, "--data", node.Data, "--api", node.API, "--raft", node.Raft,
 		"--peers", strings.Join(peers, ","),
 	}, c.Args...)
-	process, err := Start("node "+node.ID, filepath.Join(c.dir, node.ID+".log"), args...)
+}
+
+// Start starts the process of a node, on the same directory and ports as before.
+func (c *Cluster) Start(node *Node) error {
+	process, err := Start("node "+node.ID, filepath.Join(c.dir, node.ID+".log"), c.args(node)...)
 	if err != nil {
 		return err
 	}
@@ -93,9 +99,10 @@ func (c *Cluster) StartAll(ctx context.Context) error {
 	return err
 }
 
-// Status asks one node for its own view of the cluster, once.
-func (c *Cluster) Status(ctx context.Context, node *Node) (*apiv1.ClusterStatusResponse, error) {
-	answer, err := c.remote.At(node.API).ClusterStatus(ctx, connect.NewRequest(&apiv1.ClusterStatusRequest{}))
+// StatusAt asks the node at an API address for its own view of the cluster, once. It is safe for
+// concurrent use.
+func (c *Cluster) StatusAt(ctx context.Context, address string) (*apiv1.ClusterStatusResponse, error) {
+	answer, err := c.remote.At(address).ClusterStatus(ctx, connect.NewRequest(&apiv1.ClusterStatusRequest{}))
 	if err != nil {
 		return nil, err
 	}
@@ -110,7 +117,7 @@ func (c *Cluster) Leader(ctx context.Context) *Node {
 		if node.Process == nil || !node.Process.Running() {
 			continue
 		}
-		if status, err := c.Status(ctx, node); err == nil && status.GetLeaderId() == node.ID {
+		if status, err := c.StatusAt(ctx, node.API); err == nil && status.GetLeaderId() == node.ID {
 			return node
 		}
 	}

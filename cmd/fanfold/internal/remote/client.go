@@ -71,10 +71,11 @@ func Call[Req, Res any](ctx context.Context, c *Client, method Method[Req, Res],
 	return answer, err
 }
 
-// each calls do with one address after another until it succeeds, fails for good, or patience ends.
+// each calls do with one address after another until it succeeds, fails for good, or patience ends. When
+// none of the nodes can be reached at all it gives up at once: there is no election to wait for.
 func (c *Client) each(ctx context.Context, do func(address string) error) error {
 	deadline := time.Now().Add(patience)
-	next, leader := 0, ""
+	next, leader, reached := 0, "", false
 	for {
 		address := leader
 		if address == "" {
@@ -85,20 +86,22 @@ func (c *Client) each(ctx context.Context, do func(address string) error) error 
 		if err == nil || !transient(err) || ctx.Err() != nil {
 			return c.explain(ctx, err)
 		}
-		followed := leader != ""
-		leader = ""
-		if info := Info(err); info != nil && info.GetLeader() != "" && !followed {
-			leader = info.GetLeader()
+		info := Info(err)
+		reached = reached || info != nil
+		if to := info.GetLeader(); to != "" && leader == "" {
+			leader = to
 			continue
 		}
-		if time.Now().After(deadline) {
+		leader = ""
+		if next%len(c.addresses) != 0 {
+			continue
+		}
+		if !reached || time.Now().After(deadline) {
 			return c.explain(ctx, err)
 		}
-		if next%len(c.addresses) == 0 {
-			select {
-			case <-ctx.Done():
-			case <-time.After(pause):
-			}
+		select {
+		case <-ctx.Done():
+		case <-time.After(pause):
 		}
 	}
 }

@@ -25,6 +25,12 @@ func transient(err error) bool {
 	return errors.As(err, &failed) && failed.Code() == connect.CodeUnavailable
 }
 
+// Passing reports whether an error that Call returned may be gone a moment later.
+func Passing(err error) bool {
+	code, _ := exit.Of(err)
+	return code == exit.Unavailable
+}
+
 // explain gives an error of the API the exit code and next step that the user sees.
 func (c *Client) explain(ctx context.Context, err error) error {
 	if err == nil {

@@ -1,0 +1,120 @@
+package demo
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/fanfold/fanfold/cmd/fanfold/internal/procs"
+)
+
+// Victim is the kind of process that a round kills.
+type Victim string
+
+const (
+	Leader   Victim = "leader"
+	Follower Victim = "follower"
+	Worker   Victim = "worker"
+	Random   Victim = "random"
+	None     Victim = "none"
+)
+
+// Check reports a kind that does not exist.
+func (v Victim) Check() error {
+	switch v {
+	case Leader, Follower, Worker, Random, None:
+		return nil
+	}
+	return fmt.Errorf("unknown victim %q: use leader, follower, worker, random or none", string(v))
+}
+
+// downFor is how long a killed process stays away: long enough for the others to go on without it.
+const downFor = 2 * time.Second
+
+// fault is one kill: planned, done, repaired.
+type fault struct {
+	victim Victim
+	// at is the part of the tasks that is done when the kill happens, from 0 to 1: of the maps'
+	// tasks when inMap, else of all.
+	at       float64
+	inMap    bool
+	doneAt   time.Time
+	restart  func() error
+	repaired bool
+}
+
+// plan chooses what a round kills and when.
+func (r *run) plan(round int) *fault {
+	f := &fault{victim: r.Kill, at: 0.5, inMap: true}
+	if f.victim == Random {
+		kinds := []Victim{Leader, Follower, Worker}
+		if r.Nodes == 1 {
+			kinds = []Victim{Leader, Worker}
+		}
+		f.victim = kinds[r.random.IntN(len(kinds))]
+	}
+	if round > 0 || r.Kill == Random {
+		f.at, f.inMap = r.random.Float64(), false
+	}
+	return f
+}
+
+// moment describes when the kill happens.
+func (f *fault) moment(done, total uint64) string {
+	what := "tasks"
+	if f.inMap {
+		what = "map tasks"
+	}
+	return fmt.Sprintf("with %d of %d %s done", done, total, what)
+}
+
+// strike kills the victim. It returns false when there is none at this moment, such as no leader.
+func (r *run) strike(ctx context.Context, f *fault, moment string) bool {
+	switch f.victim {
+	case None:
+		return true
+	case Worker:
+		w := r.workers[r.random.IntN(len(r.workers))]
+		w.process.Kill()
+		f.restart = func() error { return r.startWorker(w) }
+		r.note("Killed worker %s (SIGKILL) %s", w.name, moment)
+	default:
+		leader := r.cluster.Leader(ctx)
+		if leader == nil {
+			return false
+		}
+		node := leader
+		if f.victim == Follower {
+			node = r.otherThan(leader)
+		} else {
+			r.watch.leaderKilled(leader.ID)
+		}
+		node.Process.Kill()
+		f.restart = func() error { return r.cluster.Start(node) }
+		r.note("Killed %s %s (SIGKILL) %s", f.victim, node.ID, moment)
+	}
+	f.doneAt = time.Now()
+	r.kills++
+	return true
+}
+
+// repair starts what was killed again.
+func (r *run) repair(f *fault) error {
+	f.repaired = true
+	if f.restart == nil {
+		return nil
+	}
+	r.note("Started it again after %.1f s", time.Since(f.doneAt).Seconds())
+	return f.restart()
+}
+
+// otherThan picks a node at random.
+func (r *run) otherThan(leader *procs.Node) *procs.Node {
+	var others []*procs.Node
+	for _, node := range r.cluster.Nodes {
+		if node != leader {
+			others = append(others, node)
+		}
+	}
+	return others[r.random.IntN(len(others))]
+}
