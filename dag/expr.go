@@ -26,10 +26,6 @@ func Chunk(list Expr, n uint32) Expr { return Expr{Op: OpChunk, Of: &list, N: n}
 // Flatten makes one list of a list of lists.
 func Flatten(lists Expr) Expr { return Expr{Op: OpFlatten, Of: &lists} }
 
-// Zip goes through several lists at once: its items are objects with one member from each. Lists of
-// different length are an error when read.
-func Zip(lists ...Field) Expr { return Expr{Op: OpZip, Fields: lists} }
-
 // StepID is the resolved reference of an OpStep expression of a built graph.
 func (e Expr) StepID() StepID { return e.id }
 
@@ -37,7 +33,7 @@ func (e Expr) StepID() StepID { return e.id }
 const maxExprText = 200
 
 // String writes the expression for people: input, count, chunk(plan, 3), flatten(plan),
-// {a: x, b: y}, zip{a: x}, const 7. It is cut at 200 bytes.
+// {a: x, b: y}, const 7. It is cut at 200 bytes.
 func (e Expr) String() string {
 	var b strings.Builder
 	e.write(&b)
@@ -57,10 +53,7 @@ func (e Expr) write(b *strings.Builder) {
 	case OpConst:
 		b.WriteString("const ")
 		b.Write(e.Value[:min(len(e.Value), maxExprText)])
-	case OpObject, OpZip:
-		if e.Op == OpZip {
-			b.WriteString("zip")
-		}
+	case OpObject:
 		b.WriteByte('{')
 		for i, f := range e.Fields {
 			if i > 0 {

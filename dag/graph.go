@@ -97,7 +97,6 @@ const (
 	OpObject  Op = "object"  // {Fields...}, in the order given
 	OpChunk   Op = "chunk"   // the list Of cut into lists of N items, the last one shorter
 	OpFlatten Op = "flatten" // the list of lists Of as one list
-	OpZip     Op = "zip"     // the lists Fields, equally long, as one list of objects with these members
 )
 
 // Expr is a value computed by the engine from other values: no worker and no copy is needed. All
@@ -106,14 +105,14 @@ type Expr struct {
 	Op     Op      `json:"op"`
 	Step   string  `json:"step,omitempty"`   // OpStep
 	Value  Raw     `json:"value,omitempty"`  // OpConst
-	Fields []Field `json:"fields,omitempty"` // OpObject, OpZip
+	Fields []Field `json:"fields,omitempty"` // OpObject
 	Of     *Expr   `json:"of,omitempty"`     // OpChunk, OpFlatten
 	N      uint32  `json:"n,omitempty"`      // OpChunk, at least 1
 
 	id StepID // resolved Step
 }
 
-// Field is one member of an OpObject or of the items of an OpZip.
+// Field is one member of an OpObject.
 type Field struct {
 	Name string `json:"name"`
 	Of   Expr   `json:"of"`

@@ -68,9 +68,8 @@ type Resolver interface {
 // ErrNotList is the error, by errors.Is, of reading a value as a list that is none.
 var ErrNotList = errors.New("not a list")
 
-// Cursor is a position in a list expression: at most one number for each document and two for each
-// map that the expression reads, so it is small enough to be stored with every step of the way. Nil is the
-// start. Its meaning depends on the expression and on nothing else: any List of the same expression
+// Cursor is a position in a list expression: one or two numbers, small enough to be stored with every
+// item. Nil is the start. Its meaning depends on the expression and on nothing else: any List of the same expression
 // over the same values can go on from it, on any machine.
 type Cursor []uint64
 

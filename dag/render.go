@@ -23,7 +23,7 @@ func render(w *bufio.Writer, e *Expr, r Resolver) error {
 	switch e.Op {
 	case OpObject:
 		return renderObject(w, e, r)
-	case OpChunk, OpFlatten, OpZip:
+	case OpChunk, OpFlatten:
 		return renderList(w, e, r)
 	}
 	if r.IsList(e) {

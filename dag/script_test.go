@@ -304,9 +304,6 @@ func (p *exprParser) expr() Expr {
 		value := p.text
 		p.text = ""
 		return Const([]byte(value))
-	case "zip":
-		p.need("{")
-		return Zip(p.fields()...)
 	case "flatten":
 		p.need("(")
 		e := Flatten(p.expr())

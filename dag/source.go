@@ -1,9 +1,6 @@
 package dag
 
-import (
-	"fmt"
-	"slices"
-)
+import "fmt"
 
 // source is one part of a list expression. Its position moves by next, and by seek.
 type source interface {
@@ -15,8 +12,8 @@ type source interface {
 }
 
 // newSource builds the source of an expression. A flatten directly over a chunk undoes it, so both
-// go; then what is left under the chunks is some flattens over a document, a map or a zip, and the
-// flattens become one number, the depth at which the items lie.
+// go; then what is left under the chunks is some flattens over a document or a map, and the flattens
+// become one number, the depth at which the items lie.
 func newSource(e *Expr, r Resolver) (source, error) {
 	flattens := 0
 	at := e
@@ -31,12 +28,10 @@ func newSource(e *Expr, r Resolver) (source, error) {
 			return &chunkSource{of: of, n: uint64(max(at.N, 1))}, err
 		}
 	}
-	switch {
-	case at.Op == OpObject || at.Op == OpZip && flattens > 0:
+	if at.Op == OpObject {
 		return nil, fmt.Errorf("dag: %s: its value is an object and %w", e, ErrNotList)
-	case at.Op == OpZip:
-		return newZipSource(at, r)
-	case r.IsList(at):
+	}
+	if r.IsList(at) {
 		elements, err := r.Elements(at)
 		if err != nil {
 			return nil, fmt.Errorf("dag: the results of %s: %w", at, err)
@@ -86,91 +81,4 @@ func (s *chunkSource) next(dst []byte) ([]byte, bool, error) {
 func (s *chunkSource) count() (uint64, error) {
 	n, err := s.of.count()
 	return divideUp(n, s.n), err
-}
-
-// zipSource makes objects of one item from each list.
-type zipSource struct {
-	what  string
-	names [][]byte // encoded, with the colon
-	lists []source
-}
-
-func newZipSource(e *Expr, r Resolver) (source, error) {
-	s := &zipSource{what: e.String()}
-	for i := range e.Fields {
-		list, err := newSource(&e.Fields[i].Of, r)
-		if err != nil {
-			return nil, err
-		}
-		s.names = append(s.names, memberName(e.Fields[i].Name))
-		s.lists = append(s.lists, list)
-	}
-	return s, nil
-}
-
-func (s *zipSource) width() (n int) {
-	for _, list := range s.lists {
-		n += list.width()
-	}
-	return n
-}
-
-func (s *zipSource) seek(c Cursor) error {
-	for _, list := range s.lists {
-		if err := list.seek(c[:list.width()]); err != nil {
-			return err
-		}
-		c = c[list.width():]
-	}
-	return nil
-}
-
-func (s *zipSource) position(c Cursor) Cursor {
-	for _, list := range s.lists {
-		c = list.position(c)
-	}
-	return c
-}
-
-func (s *zipSource) next(dst []byte) ([]byte, bool, error) {
-	dst = append(dst, '{')
-	ended := make([]bool, len(s.lists))
-	for i, list := range s.lists {
-		if i > 0 {
-			dst = append(dst, ',')
-		}
-		dst = append(dst, s.names[i]...)
-		grown, ok, err := list.next(dst)
-		if err != nil {
-			return nil, false, err
-		}
-		if ended[i] = !ok; ok {
-			dst = grown
-		}
-	}
-	switch {
-	case !slices.Contains(ended, true):
-		return append(dst, '}'), true, nil
-	case slices.Contains(ended, false):
-		return nil, false, s.uneven()
-	}
-	return nil, false, nil
-}
-
-func (s *zipSource) uneven() error {
-	return fmt.Errorf("dag: %s: its lists are of different length: make them equal before the zip", s.what)
-}
-
-func (s *zipSource) count() (n uint64, err error) {
-	for i, list := range s.lists {
-		m, err := list.count()
-		if err != nil {
-			return 0, err
-		}
-		if i > 0 && m != n {
-			return 0, s.uneven()
-		}
-		n = m
-	}
-	return n, nil
 }

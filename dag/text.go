@@ -17,8 +17,7 @@ import (
 // line may be left out when there are no edges.
 //
 // What edges cannot say is filled in: a step without a < takes the job's input, a step with one takes
-// that result, a step with several takes an object of them, named as the steps (a map or fold: the zip
-// of them). The job returns the results of the steps that no other takes, by the same rule. Options and other expressions have no
+// that result, a step with several takes an object of them, named as the steps. The job returns the results of the steps that no other takes, by the same rule. Options and other expressions have no
 // text; String shows which steps they refer to.
 
 // Parse makes a graph of its text form. Errors of all lines are reported together.
@@ -54,9 +53,6 @@ func Parse(text string) (*Graph, error) {
 	var last []string
 	for _, s := range steps {
 		s.Input = resultsOf(takes[s.Name])
-		if s.Kind != StepTask && s.Input.Op == OpObject {
-			s.Input.Op = OpZip
-		}
 		b.steps = append(b.steps, s)
 		if !taken[s.Name] {
 			last = append(last, s.Name)

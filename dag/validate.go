@@ -118,9 +118,8 @@ func (c *checker) expr(e *Expr) {
 		if !json.Valid(e.Value) {
 			c.addf("a constant is not JSON: %.40q", []byte(e.Value))
 		}
-	case OpObject, OpZip:
-		want[2] = has[2] || e.Op == OpObject // an object may be empty
-		has[2] = want[2]
+	case OpObject:
+		has[2], want[2] = true, true // it may be empty
 		c.fields(e)
 	case OpChunk:
 		want[3], want[4] = true, true
@@ -140,9 +139,6 @@ func (c *checker) expr(e *Expr) {
 }
 
 func (c *checker) fields(e *Expr) {
-	if e.Op == OpZip && len(e.Fields) == 0 {
-		c.addf("a zip of no lists: give it at least one")
-	}
 	seen := map[string]bool{}
 	for i := range e.Fields {
 		f := &e.Fields[i]
@@ -150,9 +146,6 @@ func (c *checker) fields(e *Expr) {
 			c.addf("the field %.80q is there twice, or its name is not UTF-8 or longer than %d bytes: rename it", f.Name, MaxName)
 		}
 		seen[f.Name] = true
-		if e.Op == OpZip {
-			c.list(&f.Of, string(e.Op))
-		}
 		c.expr(&f.Of)
 	}
 }
@@ -163,7 +156,7 @@ func operandRule(op Op) string {
 		return "it takes a step's name"
 	case OpConst:
 		return "it takes a JSON value"
-	case OpObject, OpZip:
+	case OpObject:
 		return "it takes fields"
 	case OpChunk:
 		return "it takes a list and a size of at least 1"
@@ -177,11 +170,9 @@ func operandRule(op Op) string {
 func (c *checker) list(e *Expr, who string) {
 	switch {
 	case e.Op == OpObject:
-		c.addf("%s needs a list, and %s is an object: use a zip, a constant list or a task that makes one", who, e)
+		c.addf("%s needs a list, and %s is an object: use a constant list, or a task that makes one", who, e)
 	case e.Op == OpConst && json.Valid(e.Value) && e.Value[0] != '[' && e.Value[0] != 'n':
 		c.addf("%s needs a list, and %s is none: write a JSON array", who, e)
-	case e.Op == OpFlatten && e.Of != nil && e.Of.Op == OpZip:
-		c.addf("%s goes over objects, and flatten needs lists: leave out the flatten", e)
 	}
 }
 
