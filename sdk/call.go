@@ -5,6 +5,7 @@ import (
 	"errors"
 	"math/rand/v2"
 	"net"
+	"sync"
 	"time"
 
 	"connectrpc.com/connect"
@@ -38,6 +39,34 @@ func (c *Client) At(address string) (apiv1connect.FanfoldClient, error) {
 type plan struct {
 	bound   time.Duration // of one try; 0 = none
 	changes bool          // a try that broke may have had an effect
+	watch   *outlook      // kept up to date; nil: nobody looks
+}
+
+// outlook is how a call that is still being tried stands, for those who leave it early.
+type outlook struct {
+	mu      sync.Mutex // guards what follows
+	last    error      // of the last try that was answered
+	unknown bool       // some try may have had its effect
+	trying  bool       // a try is on its way
+}
+
+func (o *outlook) set(last error, unknown, trying bool) {
+	if o == nil {
+		return
+	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.last, o.unknown, o.trying = last, unknown, trying
+}
+
+// giveUp is the error of a caller who leaves.
+func (o *outlook) giveUp(ctx context.Context) error {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.last == nil {
+		return deadlineError(ctx, errInFlight, o.trying)
+	}
+	return deadlineError(ctx, o.last, o.trying || o.unknown)
 }
 
 var (
@@ -53,6 +82,7 @@ func (c *Client) retry(ctx context.Context, p plan, f func(context.Context, apiv
 	unknown := false // some try may have had its effect
 	for ctx.Err() == nil {
 		base, api := c.route.pick(ctx)
+		p.watch.set(last, unknown, true)
 		err := try(ctx, p.bound, api, f)
 		if err == nil {
 			return nil
@@ -67,6 +97,7 @@ func (c *Client) retry(ctx context.Context, p plan, f func(context.Context, apiv
 		}
 		last = v.err
 		unknown = unknown || v.unknown
+		p.watch.set(last, unknown, false)
 		c.log.Debug("call is tried again", "node", base, "error", err)
 		pause.wait(ctx, v)
 	}

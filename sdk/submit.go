@@ -170,9 +170,9 @@ func (c *Client) SubmitRawBatch(ctx context.Context, jobs []RawJob, opts ...Subm
 }
 
 // send makes one message of jobs and delivers the answers, trying again within ctx what can be.
-func (s *submitter) send(ctx context.Context, batch []*submission) {
+func (s *submitter) send(ctx context.Context, batch []*submission, o *outlook) {
 	left := batch
-	err := s.client.retry(ctx, changing, func(ctx context.Context, api apiv1connect.FanfoldClient) error {
+	err := s.client.retry(ctx, plan{bound: tryTimeout, changes: true, watch: o}, func(ctx context.Context, api apiv1connect.FanfoldClient) error {
 		req := &apiv1.SubmitJobsRequest{Jobs: make([]*apiv1.Job, len(left))}
 		for i, p := range left {
 			req.Jobs[i] = p.job

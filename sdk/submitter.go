@@ -32,9 +32,9 @@ type submission struct {
 	job    *apiv1.Job
 	size   int
 	group  *group
-	until  time.Time // the caller's deadline
-	sent   atomic.Bool
-	result *apiv1.SubmitResult // one of result and err, once group has counted it
+	until  time.Time               // the caller's deadline
+	flight atomic.Pointer[outlook] // of the message that it is in; nil: it waits for one
+	result *apiv1.SubmitResult     // one of result and err, once group has counted it
 	err    error
 }
 
@@ -75,8 +75,13 @@ func (s *submitter) run(ctx context.Context, all []*submission) error {
 	case <-g.done: // both at once
 		return nil
 	default:
-		return deadlineError(ctx, errInFlight, all[0].sent.Load())
 	}
+	for _, p := range all {
+		if o := p.flight.Load(); o != nil {
+			return o.giveUp(ctx)
+		}
+	}
+	return deadlineError(ctx, errInFlight, false)
 }
 
 // add queues submissions, and starts a flight where there is room.
@@ -98,15 +103,16 @@ func (s *submitter) fly() {
 			return
 		}
 		var until time.Time
+		o := &outlook{}
 		for _, p := range batch {
-			p.sent.Store(true)
+			p.flight.Store(o)
 			if p.until.After(until) {
 				until = p.until
 			}
 		}
 		// The message lives as long as its most patient caller: the others leave by themselves.
 		ctx, cancel := context.WithDeadline(s.client.life, until)
-		s.send(ctx, batch)
+		s.send(ctx, batch, o)
 		cancel()
 	}
 }

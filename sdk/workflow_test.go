@@ -225,4 +225,3 @@ func TestNewTask_MistakesPanic(t *testing.T) {
 		})
 	}
 }
-
