@@ -240,7 +240,7 @@ func (t *tx) revoke(ref TaskRef, tk *task, cause string) {
 	l.revoked = true
 	l.cause = cause
 	t.set(keyLease(s.id, tk.fence), encodeLease(l))
-	t.res.Revokes = append(t.res.Revokes, Revoke{Session: s.id, Fence: tk.fence, Cause: cause})
+	t.res.Revokes = append(t.res.Revokes, Revoke{Session: s.id, Fence: tk.fence, Task: ref, Cause: cause})
 }
 
 // cancelGroup cancels the tasks of a map or fold that have records, and parks its cursor.

@@ -250,7 +250,7 @@ func (s *script) check(t *rapid.T) {
 	v := s.h.m.View()
 	defer v.Close()
 	for _, id := range s.jobs {
-		st, err := v.JobState(id)
+		_, st, err := v.JobHead(id)
 		if err != nil {
 			t.Fatalf("job %s is lost: %v (law 1)", id, err)
 		}

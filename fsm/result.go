@@ -74,6 +74,7 @@ type Grant struct {
 type Revoke struct {
 	Session uint64
 	Fence   Fence
+	Task    TaskRef
 	Cause   string // JOB_CANCELED or JOB_FAILED
 }
 

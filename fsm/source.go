@@ -52,8 +52,20 @@ func (s source) group(step uint32) *group {
 // Elements opens the results of a map, in item order.
 func (s source) Elements(e *dag.Expr) (dag.Elements, error) {
 	step := uint32(e.StepID())
-	return s.results(step, 0, s.group(step).total), nil
+	g := s.group(step)
+	all := s.results(step, 0, g.total)
+	all.present = g.ok
+	if all.settled {
+		all.present += g.dead
+	}
+	return counted{all}, nil
 }
+
+// counted are the results of a whole map that is done: how many are there is known.
+type counted struct{ elements }
+
+// Present is the number of results that are there.
+func (c counted) Present() (uint64, error) { return c.present, nil }
 
 // results opens count results of a step from the given shard on.
 func (s source) results(step uint32, first, count uint64) elements {
@@ -67,6 +79,7 @@ type elements struct {
 	first   TaskRef
 	count   uint64
 	settled bool
+	present uint64
 }
 
 func (e elements) Len() uint64 { return e.count }
@@ -86,7 +99,22 @@ func (e elements) At(i uint64) (doc []byte, present bool, err error) {
 	return doc, true, err
 }
 
-// size-bounded: a value has at most BlobMax bytes.
+// Document opens one result, so that a large one is read window by window.
+func (e elements) Document(i uint64) (doc dag.Document, present bool, err error) {
+	if e.settled {
+		b, present, err := e.At(i)
+		return dag.Bytes(b), present, err
+	}
+	ref := e.first
+	ref.Shard += i
+	b := e.s.r.get(keyResult(ref))
+	if b == nil {
+		return nil, false, nil
+	}
+	return e.s.value(decodeResult(b).value), true, nil
+}
+
+// readAll reads a document whole: a value has at most BlobMax bytes.
 func readAll(d dag.Document) ([]byte, error) {
 	if b, ok := d.(*inlineDoc); ok {
 		return b.doc, nil

@@ -98,6 +98,16 @@ var Moves = []Move{
 	{TaskScheduled, "EmptyList", TaskSuccess},
 }
 
+// ParseTaskState reads a name as String prints it.
+func ParseTaskState(name string) (TaskState, bool) {
+	for s := TaskBlocked; s <= TaskExpired; s++ {
+		if taskStateNames[s] == name {
+			return s, true
+		}
+	}
+	return 0, false
+}
+
 func legalMove(from, to TaskState) bool {
 	for _, m := range Moves {
 		if m.From == from && m.To == to {

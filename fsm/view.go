@@ -69,14 +69,29 @@ func (v *View) Job(id JobID) (view *JobView, err error) {
 	return v.job(j), nil
 }
 
-// JobState returns a job's state, or ErrNotFound. It is cheaper than Job.
-func (v *View) JobState(id JobID) (s JobState, err error) {
+// JobHead returns a job's namespace and state, or ErrNotFound. It is cheaper than Job.
+func (v *View) JobHead(id JobID) (namespace string, s JobState, err error) {
 	defer catch(&err)
-	b := v.disk.get(keyJob(id))
+	return v.disk.jobHead(id)
+}
+
+// JobHead returns a job's namespace and state as last committed, or ErrNotFound.
+func (m *Machine) JobHead(id JobID) (namespace string, s JobState, err error) {
+	defer catch(&err)
+	return m.disk.jobHead(id)
+}
+
+func (k disk) jobHead(id JobID) (namespace string, s JobState, err error) {
+	b := k.get(keyJob(id))
 	if b == nil {
-		return 0, ErrNotFound
+		return "", 0, ErrNotFound
 	}
-	return decodeJob(id, b).state, nil
+	d := newDec("job", b)
+	namespace = d.str()
+	d.raw(len(graphHash{}))
+	s = JobState(d.byte())
+	d.end()
+	return namespace, s, nil
 }
 
 // Jobs lists jobs, the youngest ids first, from after the given id on (zero: from the start), at most limit
@@ -410,7 +425,7 @@ func (v *View) Leases(session uint64) (grants []Grant, revokes []Revoke, err err
 	queues := v.queues()
 	v.eachLease(session, func(f Fence, l *lease) {
 		if l.revoked {
-			revokes = append(revokes, Revoke{Session: session, Fence: f, Cause: l.cause})
+			revokes = append(revokes, Revoke{Session: session, Fence: f, Task: l.ref, Cause: l.cause})
 			return
 		}
 		grants = append(grants, v.grant(session, f, l, queues[l.queue].name))
