@@ -27,6 +27,19 @@ func (s *Stream) Report(ctx context.Context, cmds []*fsmpb.Command, fences []fsm
 	return s.e.inbox.pushWait(ctx, r)
 }
 
+// Answer puts answers into the outbox that were found without the log, for reports that are wrong in
+// themselves.
+func (s *Stream) Answer(a Acks) {
+	if len(a.Fences) == 0 {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.owed += len(a.Fences)
+	s.out.Acks = append(s.out.Acks, a)
+	s.ring()
+}
+
 // owe waits until the worker may have n more reports on their way.
 func (s *Stream) owe(ctx context.Context, n int) error {
 	limit := max(owedMin, 4*s.session.Load().slots)

@@ -30,7 +30,7 @@ type session struct {
 	closing bool         // CloseSession is on its way
 }
 
-func (s *sessions) load(all []*fsm.SessionView, now time.Duration) {
+func (s *sessions) load(all []fsm.SessionView, now time.Duration) {
 	s.byID = make(map[uint64]*session, len(all))
 	s.lastBeat = now
 	for _, v := range all {

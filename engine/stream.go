@@ -167,7 +167,7 @@ func (m *abandon) refuse(error) {}
 func (s *Stream) catchUp(held []fsm.Fence) (drop []fsm.Fence, err error) {
 	v := s.e.cfg.Machine.View()
 	defer v.Close()
-	leases, revokes, err := leasesOf(v, s.session.Load().id)
+	leases, revokes, err := v.Leases(s.session.Load().id)
 	if err != nil {
 		return nil, err
 	}
@@ -175,20 +175,22 @@ func (s *Stream) catchUp(held []fsm.Fence) (drop []fsm.Fence, err error) {
 	for _, f := range held {
 		runs[f] = false
 	}
-	revoked := make(map[fsm.Fence]bool, len(revokes))
-	for _, r := range revokes {
-		revoked[r.Fence] = true
-	}
 	var missing []fsm.Grant
-	var release []*fsmpb.Command
 	for _, g := range leases {
-		switch _, has := runs[g.Fence]; {
-		case has:
+		if _, has := runs[g.Fence]; has {
 			runs[g.Fence] = true
-		case revoked[g.Fence]: // nobody runs it and nobody should: give the slot back
-			release = append(release, releaseCommand(g.Session, g.Fence, g.Task))
-		default:
+		} else {
 			missing = append(missing, g)
+		}
+	}
+	var tell []fsm.Revoke
+	var release []*fsmpb.Command
+	for _, r := range revokes {
+		if _, has := runs[r.Fence]; has {
+			runs[r.Fence] = true
+			tell = append(tell, r)
+		} else { // nobody runs it and nobody should: give the slot back
+			release = append(release, releaseCommand(r.Session, r.Fence, taskOf(r)))
 		}
 	}
 	for _, f := range held {
@@ -196,7 +198,7 @@ func (s *Stream) catchUp(held []fsm.Fence) (drop []fsm.Fence, err error) {
 			drop = append(drop, f)
 		}
 	}
-	s.prime(v.Index(), missing, revokes)
+	s.prime(v.Index(), missing, tell)
 	if len(release) > 0 {
 		s.e.release(release)
 	}
@@ -213,7 +215,7 @@ func (s *Stream) prime(index uint64, missing []fsm.Grant, revokes []fsm.Revoke) 
 		}
 	}
 	s.out.Grants = missing
-	s.out.Revokes = append(revokes, s.out.Revokes...)
+	s.out.Revokes = append(revokes, s.out.Revokes...) // hearing of one twice does no harm
 	if !s.out.empty() {
 		s.ring()
 	}

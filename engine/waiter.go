@@ -7,7 +7,7 @@ import (
 	"github.com/fanfold/fanfold/fsm"
 )
 
-// Waiter hears of jobs: an awaiting one of each job's end, once; a watching one of every change.
+// Waiter hears of jobs: an awaiting one of each job's end, once; a watching one is woken by every change.
 // The caller adds ids, then reads the state, then waits: what changes after Add is heard of, what
 // changed before it is in the state.
 type Waiter struct {
@@ -47,8 +47,8 @@ func (w *Waiter) Add(ctx context.Context, ids ...fsm.JobID) error {
 // Ready is signalled when there may be something to take.
 func (w *Waiter) Ready() <-chan struct{} { return w.ready }
 
-// Take returns the jobs that have ended since the last call (nothing for a watching waiter). The
-// error is set once the term is over: ask the next leader.
+// Take returns the jobs that have ended since the last call. The error is set once the term is over:
+// ask the next leader.
 func (w *Waiter) Take() ([]fsm.Finished, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -158,9 +158,9 @@ func (g *registry) remove(w *Waiter, id fsm.JobID) {
 	g.jobs[id] = ws
 }
 
-// finished tells the awaiting waiters of each job that has ended, and lets go of it.
+// finished tells the waiters of each job that has ended; the awaiting ones let go of it.
 func (g *registry) finished(all []fsm.Finished) {
-	if g.held == g.watching {
+	if g.held == 0 {
 		return
 	}
 	for _, f := range all {
@@ -169,8 +169,8 @@ func (g *registry) finished(all []fsm.Finished) {
 			continue
 		}
 		for _, w := range append(ws.more[:len(ws.more):len(ws.more)], ws.first) {
+			w.tell(f)
 			if !w.watch {
-				w.tell(f)
 				g.remove(w, f.Job)
 			}
 		}

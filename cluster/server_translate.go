@@ -1,0 +1,85 @@
+package cluster
+
+import (
+	"github.com/fanfold/fanfold/fsm"
+	apiv1 "github.com/fanfold/fanfold/sdk/api/v1"
+)
+
+// Views of the state in the API's messages, field by field.
+
+func jobStatus(j *fsm.JobView) *apiv1.JobStatus {
+	out := &apiv1.JobStatus{
+		Id: j.ID.String(), Namespace: j.Namespace, Workflow: j.Workflow, State: j.State.String(), Key: j.Key,
+		CreatedMs: j.CreatedMS, FinishedMs: j.FinishedMS, Error: taskError(j.Error), CancelReason: j.CancelReason,
+	}
+	for i := range j.Steps {
+		out.Steps = append(out.Steps, stepStatus(&j.Steps[i]))
+	}
+	return out
+}
+
+func stepStatus(s *fsm.StepView) *apiv1.StepStatus {
+	return &apiv1.StepStatus{
+		Name: s.Name, Kind: s.Kind, Task: s.Task, State: s.State.String(), Attempts: s.Attempts, Crashes: s.Crashes,
+		Total: s.Total, Succeeded: s.Succeeded, Dead: s.Dead, Started: s.Started, Retrying: s.Retrying, Pending: s.Pending,
+		Worker: s.Worker, DueMs: s.DueMS, Error: taskError(s.Error), After: s.After,
+	}
+}
+
+func taskStatus(t *fsm.TaskView) *apiv1.TaskStatus {
+	return &apiv1.TaskStatus{
+		Step: t.Step, Shard: t.Shard, State: t.State.String(), Attempts: t.Attempts, Crashes: t.Crashes,
+		Session: t.Session, Worker: t.Worker, DueMs: t.DueMS, Error: taskError(t.Error),
+	}
+}
+
+func taskError(e *fsm.TaskError) *apiv1.TaskError {
+	if e == nil {
+		return nil
+	}
+	return &apiv1.TaskError{Type: e.Err.GetType(), Message: e.Err.GetMessage(), Stack: e.Err.GetStack(), Step: e.Step, Shard: e.Shard}
+}
+
+func worker(v *fsm.SessionView) *apiv1.Worker {
+	out := &apiv1.Worker{Session: v.ID, Name: v.Worker, Namespace: v.Namespace, Labels: v.Labels, OpenedMs: v.OpenedMS, Draining: v.Draining}
+	for _, q := range v.Queues {
+		out.Queues = append(out.Queues, &apiv1.QueueSlots{Queue: q.Queue, Slots: q.Slots})
+		out.Used = append(out.Used, &apiv1.QueueSlots{Queue: q.Queue, Slots: q.Used})
+	}
+	for _, k := range v.Kinds {
+		out.Kinds = append(out.Kinds, &apiv1.TaskKind{Name: k.GetName(), Types: k.GetTypes()})
+	}
+	return out
+}
+
+func queue(q *fsm.QueueView) *apiv1.Queue {
+	return &apiv1.Queue{Name: q.Name, Namespace: q.Namespace, Pending: q.Pending, Started: q.Started, Slots: q.Slots, Free: q.Free}
+}
+
+func counters(c fsm.Counters) *apiv1.Counters {
+	return &apiv1.Counters{
+		JobsSubmitted: c.JobsSubmitted, JobsSucceeded: c.JobsSucceeded, JobsFailed: c.JobsFailed, JobsCanceled: c.JobsCanceled,
+		Grants: c.Grants, Completions: c.Completions, Duplicates: c.Duplicates, Stale: c.Stale,
+		Failures: c.Failures, Crashes: c.Crashes, Releases: c.Releases, Dead: c.Dead,
+		SessionsOpened: c.SessionsOpened, SessionsLost: c.SessionsLost,
+		TimersFired: c.TimersFired, JobsPurged: c.JobsPurged, Snoozes: c.Snoozes,
+	}
+}
+
+func fenceOf(f *apiv1.Fence) fsm.Fence { return fsm.Fence{Index: f.GetIndex(), Pos: f.GetPos()} }
+
+func fencesOf(all []*apiv1.Fence) []fsm.Fence {
+	out := make([]fsm.Fence, len(all))
+	for i, f := range all {
+		out[i] = fenceOf(f)
+	}
+	return out
+}
+
+func fencesTo(all []fsm.Fence) []*apiv1.Fence {
+	out := make([]*apiv1.Fence, len(all))
+	for i, f := range all {
+		out[i] = &apiv1.Fence{Index: f.Index, Pos: f.Pos}
+	}
+	return out
+}
