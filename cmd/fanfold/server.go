@@ -89,9 +89,11 @@ func runNode(ctx context.Context, config cluster.Config, opened func()) error {
 func nodeError(err error) error {
 	var stopped *cluster.ExitError
 	switch {
+	case err == nil:
+		return nil
 	case errors.As(err, &stopped):
 		return exit.With(exit.Code(stopped.Code), "", err)
-	case errors.Is(err, cluster.ErrInUse):
+	case strings.Contains(err.Error(), "another process uses this data directory"):
 		return exit.With(exit.Conflict, "stop the other process, or give this node a directory of its own by --data", err)
 	}
 	return err

@@ -86,8 +86,8 @@ func (r *run) follow(ctx context.Context, f *fault, ids ...string) error {
 		}
 		now := time.Now()
 		done, total := tally(jobs, f.inMap)
-		if done != last {
-			last, moved = done, now
+		if all, _ := tally(jobs, false); all != last {
+			last, moved = all, now
 		}
 		over := len(jobs) == len(ids) && ended(jobs)
 		if over || now.Sub(drawn) >= drawEvery {
@@ -137,16 +137,19 @@ func (r *run) look(ctx context.Context, ids []string) ([]*apiv1.JobStatus, error
 	return jobs, nil
 }
 
-// tally counts the tasks done and known so far, of all steps or of the maps. The plans decide how many
-// there are, so the total is 0 until all maps are laid out.
-func tally(jobs []*apiv1.JobStatus, mapsOnly bool) (done, total uint64) {
+// tally counts the tasks done and known so far: of all steps of all jobs, or of the word count's map.
+// The plans decide how many there are, so the total is 0 until the maps are laid out.
+func tally(jobs []*apiv1.JobStatus, mapOnly bool) (done, total uint64) {
+	if mapOnly {
+		jobs = jobs[:min(1, len(jobs))]
+	}
 	for _, job := range jobs {
 		for _, step := range job.GetSteps() {
 			isMap := step.GetKind() == string(dag.StepMap)
 			if isMap && step.GetTotal() == 0 {
 				return done, 0
 			}
-			if isMap || !mapsOnly {
+			if isMap || !mapOnly {
 				done += step.GetSucceeded()
 				total += step.GetTotal()
 			}

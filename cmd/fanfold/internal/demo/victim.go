@@ -34,8 +34,8 @@ const downFor = 2 * time.Second
 // fault is one kill: planned, done, repaired.
 type fault struct {
 	victim Victim
-	// at is the part of the tasks that is done when the kill happens, from 0 to 1: of the maps'
-	// tasks when inMap, else of all.
+	// at is the part of the tasks that is done when the kill happens, from 0 to 1: of the
+	// word count's map when inMap, else of all.
 	at       float64
 	inMap    bool
 	doneAt   time.Time
@@ -63,7 +63,7 @@ func (r *run) plan(round int) *fault {
 func (f *fault) moment(done, total uint64) string {
 	what := "tasks"
 	if f.inMap {
-		what = "map tasks"
+		what = "map tasks of the word count"
 	}
 	return fmt.Sprintf("with %d of %d %s done", done, total, what)
 }

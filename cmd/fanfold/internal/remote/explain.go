@@ -21,8 +21,9 @@ func transient(err error) bool {
 		}
 		return false
 	}
+	// What was not sent by a node comes from the connection: refused, reset, ended.
 	var failed *connect.Error
-	return errors.As(err, &failed) && failed.Code() == connect.CodeUnavailable
+	return errors.As(err, &failed) && (failed.Code() == connect.CodeUnavailable || !connect.IsWireError(err))
 }
 
 // Passing reports whether an error that Call returned may be gone a moment later.
@@ -46,7 +47,7 @@ func (c *Client) explain(ctx context.Context, err error) error {
 	if !errors.As(err, &failed) {
 		return err
 	}
-	if failed.Code() == connect.CodeUnavailable {
+	if transient(err) {
 		return exit.With(exit.Unavailable,
 			"start a node with `fanfold dev`, or name the nodes by --address or FANFOLD_ADDR (host:port,host:port)",
 			fmt.Errorf("no node answers at %s: %s", strings.Join(c.addresses, ", "), failed.Message()))
