@@ -250,8 +250,19 @@ func (w *world) caughtUp(index uint64, ids ...string) {
 	}
 }
 
-// sameHash asks for the state hash at one index and compares the nodes'.
+// sameHash compares the nodes' state hashes at one index. A node that was sent the state while it was
+// behind that index has no hash there; then it is asked for another one.
 func (w *world) sameHash(leader *testNode, ids ...string) {
+	w.t.Helper()
+	for range 10 {
+		if w.hashesAt(leader, ids...) {
+			return
+		}
+	}
+	w.t.Fatal("some node never has a hash")
+}
+
+func (w *world) hashesAt(leader *testNode, ids ...string) (complete bool) {
 	w.t.Helper()
 	e, ok := leader.Leading()
 	if !ok {
@@ -261,18 +272,22 @@ func (w *world) sameHash(leader *testNode, ids ...string) {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	want, _ := leader.NodeHash(w.ctx, index)
-	if want == "" {
-		w.t.Fatalf("%s has no hash at %d", leader.id, index)
-	}
-	for _, id := range ids {
-		ctx, cancel := context.WithTimeout(w.ctx, time.Minute)
-		got, _ := w.nodes[id].NodeHash(ctx, index)
+	want := ""
+	for _, id := range append([]string{leader.id}, ids...) {
+		ctx, cancel := context.WithTimeout(w.ctx, 5*time.Second)
+		got, known := w.nodes[id].NodeHash(ctx, index)
 		cancel()
+		if !known {
+			return false
+		}
+		if want == "" {
+			want = got
+		}
 		if got != want {
-			w.t.Errorf("hash at %d: %s has %q, %s has %q", index, leader.id, want, id, got)
+			w.t.Fatalf("hash at %d: %s has %q, %s has %q", index, leader.id, want, id, got)
 		}
 	}
+	return true
 }
 
 // hasJob reports whether a node's state has the job.
@@ -328,4 +343,3 @@ func (l *pipeListener) dial(ctx context.Context) (net.Conn, error) {
 		return nil, ctx.Err()
 	}
 }
-
