@@ -1,7 +1,6 @@
 package cluster
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"io"
@@ -119,22 +118,24 @@ func resultBytes(v *fsm.View, id fsm.JobID) (doc []byte, large bool, err error) 
 	if errors.Is(err, errCapped) {
 		return nil, true, nil
 	}
-	return w.Bytes(), false, err
+	return w.buf, false, err
 }
 
-// capped takes so much and no more.
+// capped takes so much and no more. (It embeds no buffer: io.Copy would find its ReadFrom and pass
+// Write by.)
 type capped struct {
-	bytes.Buffer
+	buf []byte
 	max int
 }
 
 var errCapped = errors.New("cluster: value over the inline limit")
 
 func (c *capped) Write(p []byte) (int, error) {
-	if c.Len()+len(p) > c.max {
+	if len(c.buf)+len(p) > c.max {
 		return 0, errCapped
 	}
-	return c.Buffer.Write(p)
+	c.buf = append(c.buf, p...)
+	return len(p), nil
 }
 
 // AwaitJobs answers each id once, when its job has ended. The stream ends when the client has no more
@@ -314,25 +315,39 @@ func (a *awaiting) resultOf(v *fsm.View, id fsm.JobID) (*apiv1.JobResult, error)
 	if !open {
 		return nil, nil
 	}
-	var res *apiv1.JobResult
-	j, err := jobView(v, id, ns)
+	res, err := endOf(v, id, ns)
 	var refusal *fsm.Refusal
 	switch {
 	case errors.Is(err, fsm.ErrNotFound) || errors.As(err, &refusal):
 		res = &apiv1.JobResult{Id: id.String(), Refused: a.s.info(err)}
-	case err != nil:
+	case err != nil || res == nil:
 		return nil, err
-	case !j.State.Ended():
-		return nil, nil
-	default:
-		if res, err = jobResult(v, j); err != nil {
-			return nil, err
-		}
 	}
 	a.mu.Lock()
 	delete(a.open, id)
 	a.mu.Unlock()
 	return res, nil
+}
+
+// endOf is how a job ended, nil while it runs. It reads no more than it has to: this is done once for
+// every job that anybody awaits.
+func endOf(v *fsm.View, id fsm.JobID, namespace string) (*apiv1.JobResult, error) {
+	of, state, err := v.JobHead(id)
+	switch {
+	case err != nil:
+		return nil, err
+	case of != namespace:
+		return nil, notIn(namespace, id)
+	case !state.Ended():
+		return nil, nil
+	}
+	j := &fsm.JobView{ID: id, State: state}
+	if state != fsm.JobSuccess {
+		if j, err = v.Job(id); err != nil {
+			return nil, err
+		}
+	}
+	return jobResult(v, j)
 }
 
 // WatchJob sends a job's status at once and after changes, at most every interval, until it ends.

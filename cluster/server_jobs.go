@@ -79,12 +79,18 @@ func (s *server) jobIn(id, namespace string) (fsm.JobID, error) {
 	if err != nil {
 		return job, err
 	}
-	v := s.h.Machine().View()
-	defer v.Close()
-	if _, err := jobView(v, job, ns); err != nil && !errors.Is(err, fsm.ErrNotFound) {
-		return job, err
+	of, _, err := s.h.Machine().JobHead(job)
+	switch {
+	case errors.Is(err, fsm.ErrNotFound):
+		return job, nil
+	case err == nil && of != ns:
+		return job, notIn(ns, job)
 	}
-	return job, nil
+	return job, err
+}
+
+func notIn(namespace string, id fsm.JobID) error {
+	return refuse(fsm.CodeNotFound, "no job "+id.String()+" in namespace "+namespace)
 }
 
 // jobView reads a job of a namespace.
@@ -94,7 +100,7 @@ func jobView(v *fsm.View, id fsm.JobID, namespace string) (*fsm.JobView, error) 
 		return nil, err
 	}
 	if j.Namespace != namespace {
-		return nil, refuse(fsm.CodeNotFound, "no job "+id.String()+" in namespace "+namespace)
+		return nil, notIn(namespace, id)
 	}
 	return j, nil
 }
@@ -206,8 +212,10 @@ func listTasks(v *fsm.View, q *apiv1.ListTasksRequest) (*apiv1.ListTasksResponse
 	if err != nil {
 		return nil, err
 	}
-	if _, err := jobView(v, id, ns); err != nil {
+	if of, _, err := v.JobHead(id); err != nil {
 		return nil, err
+	} else if of != ns {
+		return nil, notIn(ns, id)
 	}
 	tasks, next, err := v.Tasks(id, q.GetStep(), state, after, size)
 	if err != nil {
@@ -227,10 +235,8 @@ func taskStateOf(name string) (fsm.TaskState, error) {
 	if name == "" {
 		return 0, nil
 	}
-	for s := fsm.TaskBlocked; s <= fsm.TaskExpired; s++ {
-		if s.String() == name {
-			return s, nil
-		}
+	if s, ok := fsm.ParseTaskState(name); ok {
+		return s, nil
 	}
 	return 0, invalid("state %.32q: use a task's state, for instance STARTED, RETRY or DEAD", name)
 }

@@ -190,7 +190,7 @@ func (s *Stream) catchUp(held []fsm.Fence) (drop []fsm.Fence, err error) {
 			runs[r.Fence] = true
 			tell = append(tell, r)
 		} else { // nobody runs it and nobody should: give the slot back
-			release = append(release, releaseCommand(r.Session, r.Fence, taskOf(r)))
+			release = append(release, releaseCommand(r.Session, r.Fence, r.Task))
 		}
 	}
 	for _, f := range held {
