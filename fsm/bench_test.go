@@ -1,7 +1,7 @@
 package fsm
 
 import (
-	"crypto/rand"
+	"encoding/binary"
 	"fmt"
 	"strings"
 	"testing"
@@ -40,12 +40,14 @@ func benchSubmits(n int, graph []byte) []*fsmpb.Command {
 	in := `{"payload":"` + strings.Repeat("x", 186) + `"}`
 	cmds := make([]*fsmpb.Command, n)
 	for i := range cmds {
-		id := make([]byte, 16)
-		rand.Read(id)
+		benchID++
+		id := binary.BigEndian.AppendUint64(make([]byte, 8, 16), benchID)
 		cmds[i] = &fsmpb.Command{Kind: &fsmpb.Command_SubmitJob{SubmitJob: &fsmpb.SubmitJob{Job: id, Namespace: "default", Graph: graph, Input: inline(in)}}}
 	}
 	return cmds
 }
+
+var benchID uint64 // in order, as ULIDs are
 
 const benchBatch = 500
 

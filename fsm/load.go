@@ -1,5 +1,7 @@
 package fsm
 
+import "github.com/cockroachdb/pebble/v2"
+
 // load rebuilds the memory state: the names, the sessions and their leases, the lanes' and the timers'
 // windows. It reads the names and sessions whole, and of each lane only where it begins, so it takes
 // the same time with a backlog of ten tasks and of ten million.
@@ -14,6 +16,7 @@ func (m *Machine) load() {
 	m.loadSessions()
 	m.loadLanes()
 	m.timers.more = true
+	m.loadNewest()
 	for _, q := range m.names.queues[1:] {
 		m.check(q)
 	}
@@ -61,4 +64,14 @@ func (m *Machine) loadLanes() {
 		l.w.more = true
 		low = prefixEnd(lane)
 	}
+}
+
+// loadNewest finds the greatest job id.
+func (m *Machine) loadNewest() {
+	it, err := m.db.NewIter(&pebble.IterOptions{LowerBound: []byte{tagJob}, UpperBound: []byte{tagJob + 1}})
+	must(err)
+	if it.Last() {
+		m.newest = parseJobKey(it.Key())
+	}
+	must(it.Close())
 }

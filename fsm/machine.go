@@ -22,7 +22,8 @@ type Options struct {
 	// DisableWAL turns Pebble's own log off: the Raft log is the write-ahead log. Default off, see
 	// docs/decisions/0003-pebble-wal.md. It must not change while a directory holds unflushed state.
 	DisableWAL bool
-	// CacheBytes is the size of Pebble's block cache. Default 64 MiB.
+	// CacheBytes bounds Pebble's memory: its block cache and, out of the same budget, its memtables of
+	// 16 MiB. Default 192 MiB; below 96 MiB little is left for blocks.
 	CacheBytes int64
 	// CheckInvariants recomputes every invariant after each Apply, and panics. For tests: it reads all.
 	CheckInvariants bool
@@ -59,6 +60,7 @@ type Machine struct {
 	decoded map[graphHash]*dag.Graph
 	lists   map[TaskRef]*dag.List
 	free    []*slotGroup
+	newest  JobID // the greatest job id that is stored: a later one is new, without a look-up
 
 	graphs graphCache // for readers
 

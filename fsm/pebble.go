@@ -6,6 +6,8 @@ import (
 	"strings"
 
 	"github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/bloom"
+	"github.com/cockroachdb/pebble/v2/sstable"
 	"github.com/cockroachdb/pebble/v2/vfs"
 )
 
@@ -20,7 +22,7 @@ func openPebble(fs vfs.FS, dir string, o *Options) (*pebble.DB, error) {
 		o.Logger = slog.Default()
 	}
 	if o.CacheBytes == 0 {
-		o.CacheBytes = 64 << 20
+		o.CacheBytes = 192 << 20
 	}
 	if o.OnFatal == nil {
 		o.OnFatal = func(code int, reason string) { panic(fmt.Sprintf("fsm: exit %d: %s", code, reason)) }
@@ -31,19 +33,24 @@ func openPebble(fs vfs.FS, dir string, o *Options) (*pebble.DB, error) {
 	cache := pebble.NewCache(o.CacheBytes)
 	defer cache.Unref()
 	log := storeLog{o}
-	return pebble.Open(dir, &pebble.Options{
+	po := &pebble.Options{
 		FS:                          fs,
 		Cache:                       cache,
 		DisableWAL:                  o.DisableWAL,
 		FormatMajorVersion:          pebble.FormatVirtualSSTables,
-		MemTableSize:                32 << 20,
+		MemTableSize:                16 << 20,
 		MemTableStopWritesThreshold: 4,
 		L0CompactionThreshold:       4,
 		L0StopWritesThreshold:       24,
 		MaxOpenFiles:                1000,
 		Logger:                      log,
 		EventListener:               log.events(),
-	})
+	}
+	// Most look-ups ask for a key that is not there (is this job new?): the filter answers without a block.
+	po.Levels[0].FilterPolicy = bloom.FilterPolicy(10)
+	po.Levels[0].Compression = func() *sstable.CompressionProfile { return sstable.NoCompression }
+	po.Levels[1].Compression = func() *sstable.CompressionProfile { return sstable.FastestCompression }
+	return pebble.Open(dir, po)
 }
 
 // storeLog passes Pebble's messages on, and ends the process where the library would: a store that

@@ -1,6 +1,7 @@
 package fsm
 
 import (
+	"bytes"
 	"crypto/sha256"
 
 	"github.com/fanfold/fanfold/dag"
@@ -67,6 +68,9 @@ func submitJob(t *tx, c *fsmpb.SubmitJob) Answer {
 		t.m.names.touchKind(k)
 	})
 	t.m.jobs[id] = j
+	if bytes.Compare(id[:], t.m.newest[:]) > 0 {
+		t.m.newest = id
+	}
 	t.jobs = append(t.jobs, j)
 	t.set(keyInput(id), encodeValue(input))
 	t.claim(input, j)
@@ -81,7 +85,10 @@ func submitJob(t *tx, c *fsmpb.SubmitJob) Answer {
 
 // submitted answers a submission whose id or key is known.
 func (t *tx) submitted(id JobID, hash graphHash, c *fsmpb.SubmitJob) (Answer, bool) {
-	j := t.job(id)
+	var j *job
+	if bytes.Compare(id[:], t.m.newest[:]) <= 0 {
+		j = t.job(id)
+	}
 	if j == nil && c.Key != "" {
 		if b := t.get(keyUserKey(c.Namespace, c.Key)); b != nil {
 			j = t.job(JobID(b))
