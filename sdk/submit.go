@@ -141,6 +141,8 @@ func SubmitBatch[In, Out any](ctx context.Context, c *Client, u Submittable[In, 
 // Submittable is what a job can be made of: a *Task or a *Workflow.
 type Submittable[In, Out any] interface {
 	Unit[In, Out]
+	// Submit starts a job.
+	Submit(ctx context.Context, c *Client, in In, opts ...SubmitOption) (*Job[Out], error)
 	encodedGraph() ([]byte, error)
 }
 

@@ -20,6 +20,7 @@ type Func[In, Out any] func(ctx context.Context, in In) (Out, error)
 // concurrent use. Tasks are declared once, usually as package variables.
 type Task[In, Out any] struct {
 	core *taskCore
+	fn   Func[In, Out]
 	opts []TaskOption
 
 	single sync.Once // guards graph and err, which the first Submit makes
@@ -33,6 +34,8 @@ type taskCore struct {
 	types string // fingerprint
 	// run decodes, calls and encodes. nil: the task is only declared. Its errors are outcomes, not faults.
 	run func(ctx context.Context, input []byte) ([]byte, error)
+	// bound: made by Bind, it takes the place of the task's own function in a worker.
+	bound bool
 }
 
 // NewTask declares a task and its function. The name is the contract between programs, stored with
@@ -70,7 +73,7 @@ func newTask[In, Out any](name string, fn Func[In, Out], opts []TaskOption, at s
 		panic(fmt.Sprintf("sdk: %s: task %s: %s", at, name, strings.Join(bad, "; ")))
 	}
 	if fn != nil {
-		t.core.run = runner(fn)
+		t.fn, t.core.run = fn, runner(fn)
 	}
 	return t
 }
@@ -79,14 +82,14 @@ func newTask[In, Out any](name string, fn Func[In, Out], opts []TaskOption, at s
 // what it needs. A task that has a function already gets this one in its place, for that worker.
 func (t *Task[In, Out]) Bind(fn Func[In, Out]) Registrable {
 	core := *t.core
-	core.run = runner(fn)
+	core.run, core.bound = runner(fn), true
 	return bound{&core}
 }
 
 // With is a copy of the task with further options: same name, same function.
 func (t *Task[In, Out]) With(opts ...TaskOption) *Task[In, Out] {
 	all := append(append([]TaskOption(nil), t.opts...), opts...)
-	c := &Task[In, Out]{core: t.core, opts: all}
+	c := &Task[In, Out]{core: t.core, fn: t.fn, opts: all}
 	if errs := c.settings().errs; len(errs) > 0 {
 		panic(fmt.Sprintf("sdk: %s: task %s: %v", caller(1), t.core.name, errs))
 	}
@@ -95,6 +98,9 @@ func (t *Task[In, Out]) With(opts ...TaskOption) *Task[In, Out] {
 
 // Name is the task's name.
 func (t *Task[In, Out]) Name() string { return t.core.name }
+
+// Func is the task's function, nil if it is only declared. A unit test may call it without a cluster.
+func (t *Task[In, Out]) Func() Func[In, Out] { return t.fn }
 
 // Submit runs the task by itself: a job of one step. See Workflow.Submit for what it guarantees.
 func (t *Task[In, Out]) Submit(ctx context.Context, c *Client, in In, opts ...SubmitOption) (*Job[Out], error) {

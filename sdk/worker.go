@@ -37,13 +37,15 @@ type Worker struct {
 	client *Client
 	cfg    WorkerConfig
 	tasks  map[string]*taskCore
-	errs   []error
+	// declared: tasks that were registered without a function, and where. Some Bind must bring it.
+	declared map[string]string
+	errs     []error
 }
 
 // NewWorker makes a worker. Mistakes in the configuration are reported by Run, together with those of
 // Register.
 func NewWorker(client *Client, cfg WorkerConfig) *Worker {
-	w := &Worker{client: client, tasks: map[string]*taskCore{}}
+	w := &Worker{client: client, tasks: map[string]*taskCore{}, declared: map[string]string{}}
 	w.cfg, w.errs = cfg.withDefaults()
 	return w
 }
@@ -93,8 +95,12 @@ func (w *Worker) Register(units ...Registrable) {
 			have := w.tasks[core.name]
 			switch {
 			case core.run == nil && len(cores) == 1:
-				w.errs = append(w.errs, fmt.Errorf("%s: task %s is declared without a function: register what its Bind returns", at, core.name))
+				w.declared[core.name] = at
 			case core.run == nil || have == core:
+			case have != nil && have.bound != core.bound:
+				if core.bound {
+					w.tasks[core.name] = core
+				}
 			case have != nil:
 				w.errs = append(w.errs, fmt.Errorf("%s: task %s is registered twice with different functions", at, core.name))
 			default:
@@ -109,6 +115,11 @@ func (w *Worker) Register(units ...Registrable) {
 // (no attempt is counted) and returns nil. While no leader can be reached it goes on trying. An error means
 // that it cannot work at all: a wrong configuration, or a cluster that refuses it. Run may be called once.
 func (w *Worker) Run(ctx context.Context) error {
+	for _, name := range slices.Sorted(maps.Keys(w.declared)) {
+		if w.tasks[name] == nil {
+			w.errs = append(w.errs, fmt.Errorf("%s: task %s is declared without a function: register what its Bind returns", w.declared[name], name))
+		}
+	}
 	if len(w.tasks) == 0 && len(w.errs) == 0 {
 		w.errs = append(w.errs, errors.New("no task is registered"))
 	}

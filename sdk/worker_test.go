@@ -461,9 +461,9 @@ func TestWorker_ProgressTravelsWithTheNextMessage(t *testing.T) {
 func TestWorker_MistakesAreReportedTogether(t *testing.T) {
 	c := dial(t, pipenet.New(), "a:1")
 	w := sdk.NewWorker(c, sdk.WorkerConfig{Queues: map[string]int{"a b": 0}, LeaseTTL: time.Millisecond, DrainTimeout: -1})
-	declared := sdk.Declare[int, int]("declared")
-	w.Register(tInc, tInc.With(sdk.NoRetry()), declared, declared.Bind(func(context.Context, int) (int, error) { return 0, nil }))
-	w.Register(tInc.Bind(func(context.Context, int) (int, error) { return 0, nil }))
+	declared, missing := sdk.Declare[int, int]("declared"), sdk.Declare[int, int]("missing")
+	w.Register(tInc, tInc.With(sdk.NoRetry()), declared, missing, declared.Bind(func(context.Context, int) (int, error) { return 0, nil }))
+	w.Register(sdk.NewTask("inc", func(context.Context, int) (int, error) { return 0, nil }))
 	err := w.Run(t.Context())
 	if err == nil || strings.Count(err.Error(), "\n") != 5 {
 		t.Errorf("error %v", err)

@@ -105,6 +105,34 @@ func (n *Network) Cut(a, b string) {
 	}
 }
 
+// Mend closes the hole between two hosts.
+func (n *Network) Mend(a, b string) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	for _, l := range []link{{a, b}, {b, a}} {
+		if c := n.cut[l]; c != nil {
+			close(c)
+			delete(n.cut, l)
+		}
+	}
+}
+
+// Close ends all connections and listeners. The network can be used on.
+func (n *Network) Close() {
+	n.mu.Lock()
+	hosts := map[string]bool{}
+	for address := range n.listeners {
+		hosts[hostOf(address)] = true
+	}
+	for c := range n.conns {
+		hosts[c.link.from] = true
+	}
+	n.mu.Unlock()
+	for host := range hosts {
+		n.Kill(host)
+	}
+}
+
 // Heal closes all holes. What waited goes on.
 func (n *Network) Heal() {
 	n.mu.Lock()
