@@ -188,6 +188,12 @@ func (w *world) until(what string, holds func() bool) {
 		}
 		time.Sleep(10 * time.Millisecond)
 	}
+	for id, n := range w.nodes {
+		if n.run != nil && len(n.run) > 0 {
+			w.t.Errorf("%s has ended: %v", id, <-n.run)
+			n.run = nil
+		}
+	}
 	w.t.Fatalf("a minute has passed, and not: %s", what)
 }
 

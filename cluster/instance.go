@@ -56,6 +56,11 @@ func (i *instance) start() error {
 	if err != nil {
 		return err
 	}
+	if who := n.whoAmI(); !exists && who.Cluster != "" && !who.Joining {
+		return &ExitError{Code: ExitCorruption, Reason: fmt.Sprintf(
+			"node %s was a member of cluster %s, but the log and the votes in %s are gone; "+
+				"empty the data directory, remove the node from the cluster and add it under a new id", who.Node, who.Cluster, n.cfg.DataDir)}
+	}
 	if founders := n.founders(i.transport.LocalAddr()); !exists && founders != nil {
 		if err := raft.BootstrapCluster(conf, n.logs, n.stable, i.snapshots, i.transport, *founders); err != nil {
 			return fmt.Errorf("cluster: found the cluster: %w", err)

@@ -20,31 +20,68 @@ type errJoin struct{ reason string }
 
 func (e *errJoin) Error() string { return "cluster: this node cannot join: " + e.reason }
 
+// meet gets to know the cluster that a fresh node is to join, before Raft starts. A node that lost its
+// disk must not take part under its old id, not even for a moment: it may have voted in this term,
+// or told a leader that it has an entry, and has forgotten both.
+func (n *Node) meet(ctx context.Context) error {
+	if len(n.cfg.Join) == 0 || n.ClusterID() != "" {
+		return nil
+	}
+	return n.askAround(ctx, func(address string) (bool, error) {
+		status, err := n.statusOf(ctx, address)
+		if err != nil {
+			return false, err
+		}
+		if status.ClusterId == "" {
+			return false, errors.New("it has no cluster yet")
+		}
+		for _, s := range status.Nodes {
+			if s.Id == n.cfg.NodeID {
+				return false, &errJoin{fmt.Sprintf("the cluster has a node %s already, and this data directory is empty: what that node has promised is lost. "+
+					"Choose another id, and remove %s if it is gone for good", s.Id, s.Id)}
+			}
+		}
+		return true, n.changeIdentity(func(id *identity) { id.Cluster, id.Joining = status.ClusterId, true })
+	})
+}
+
 // join asks the cluster to take this node in, until it is a voter under its present address. It is
 // done at every start with Config.Join: a node that comes back under another address tells the others.
 func (n *Node) join(ctx context.Context) error {
 	if len(n.cfg.Join) == 0 {
 		return nil
 	}
-	for {
+	return n.askAround(ctx, func(address string) (bool, error) {
+		if n.instance.Load() == nil {
+			return false, errors.New("Raft has not started yet")
+		}
+		status, unreachable := n.statusOf(ctx, address)
+		if ours := n.ClusterID(); unreachable == nil && status.ClusterId != ours {
+			return false, &errJoin{fmt.Sprintf("its data directory %s belongs to cluster %s, and %s to cluster %s", n.cfg.DataDir, ours, address, status.ClusterId)}
+		}
 		member, err := n.isMember()
-		if err != nil {
-			return err
+		if err != nil || member {
+			return member, err
 		}
-		if member {
-			return nil
+		if unreachable != nil {
+			return false, unreachable
 		}
+		return false, n.joinThrough(ctx, address)
+	})
+}
+
+// askAround asks the nodes to join through, one after another, until ask says that it is done, or
+// returns an error that asking again will not change.
+func (n *Node) askAround(ctx context.Context, ask func(address string) (done bool, err error)) error {
+	for {
 		for _, address := range n.cfg.Join {
-			err := n.joinThrough(ctx, address)
+			done, err := ask(address)
 			var final *errJoin
-			if errors.As(err, &final) {
+			switch {
+			case done, errors.As(err, &final), ctx.Err() != nil:
 				return err
-			}
-			if err != nil && ctx.Err() == nil {
+			case err != nil:
 				n.logger.Info("not yet a member; asking on", "through", address, "error", err)
-			}
-			if err == nil {
-				break
 			}
 		}
 		select {
@@ -72,7 +109,7 @@ func (n *Node) isMember() (bool, error) {
 		}
 	}
 	who := n.whoAmI()
-	if len(servers) > 0 && who.Cluster != "" && !who.Joining {
+	if len(servers) > 0 && !who.Joining {
 		n.logger.Warn("this node was removed from the cluster; to come back it needs an empty data directory and a new id")
 		return true, nil
 	}
@@ -84,29 +121,9 @@ func (n *Node) joinThrough(ctx context.Context, address string) error {
 	if i == nil {
 		return errors.New("Raft is starting")
 	}
-	status, err := n.statusOf(ctx, address)
-	if err != nil {
-		return err
-	}
-	if status.ClusterId == "" {
-		return errors.New("it has no cluster yet")
-	}
-	who := n.whoAmI()
-	if who.Cluster != "" && who.Cluster != status.ClusterId {
-		return &errJoin{fmt.Sprintf("its data directory %s belongs to cluster %s, and %s to cluster %s", n.cfg.DataDir, who.Cluster, address, status.ClusterId)}
-	}
-	for _, s := range status.Nodes {
-		if s.Id == n.cfg.NodeID && who.Cluster == "" {
-			return &errJoin{fmt.Sprintf("the cluster has a node %s already, and this data directory is empty: what that node has promised is lost. "+
-				"Choose another id, and remove %s if it is gone for good", s.Id, s.Id)}
-		}
-	}
-	if err := n.changeIdentity(func(id *identity) { id.Cluster, id.Joining = status.ClusterId, true }); err != nil {
-		return err
-	}
 	raftAddress, apiAddress := splitAddress(i.transport.LocalAddr())
-	_, err = n.client(address).AddNode(ctx, connect.NewRequest(&apiv1.AddNodeRequest{
-		Id: n.cfg.NodeID, RaftAddress: raftAddress, ApiAddress: apiAddress, ClusterId: status.ClusterId}))
+	_, err := n.client(address).AddNode(ctx, connect.NewRequest(&apiv1.AddNodeRequest{
+		Id: n.cfg.NodeID, RaftAddress: raftAddress, ApiAddress: apiAddress, ClusterId: n.ClusterID()}))
 	switch connect.CodeOf(err) {
 	case connect.CodeInvalidArgument, connect.CodeAlreadyExists, connect.CodeFailedPrecondition:
 		return &errJoin{err.Error()}

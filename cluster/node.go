@@ -186,6 +186,9 @@ func (n *Node) Run(ctx context.Context) error {
 
 // replicate runs Raft, and starts it over when the log had to be discarded.
 func (n *Node) replicate(ctx context.Context) error {
+	if err := n.meet(ctx); err != nil || ctx.Err() != nil {
+		return err
+	}
 	for {
 		i, err := n.startInstance()
 		if err != nil {
