@@ -3,7 +3,6 @@ package sdktest
 import (
 	"context"
 	"fmt"
-	"log/slog"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -14,7 +13,7 @@ import (
 
 // Run runs a task or workflow on the real engine, under virtual time, and returns its result. A job that
 // fails fails the test; Try returns the error instead. It opens a bubble of testing/synctest of its own,
-// so it must not be called inside of one; there, use NewCluster.
+// so it must not be called inside of one; there, use NewCluster. Not for parallel tests.
 func Run[In, Out any](t *testing.T, unit sdk.Submittable[In, Out], in In, opts ...Option) Out {
 	t.Helper()
 	out, err := Try(t, unit, in, opts...)
@@ -40,6 +39,8 @@ func Try[In, Out any](t *testing.T, unit sdk.Submittable[In, Out], in In, opts .
 			return
 		}
 		out, err = job.Await(t.Context())
+		s.late.Wait()
+		synctest.Wait() // what came late is refused now
 	})
 	return out, err
 }
@@ -58,11 +59,13 @@ type script struct {
 	workers int // 0: as many as are needed
 	funcs   map[string]any
 	bound   map[string]func(*stage) sdk.Registrable
-	twins   bool // some worker will lose its lease: there must be another
+	twins   bool           // some worker will lose its lease: there must be another
+	late    sync.WaitGroup // functions whose workers have lost their leases
 }
 
 // stage is where a worker's functions run.
 type stage struct {
+	script  *script
 	cluster *Cluster
 	host    string
 }
@@ -104,7 +107,9 @@ func LoseLease[In, Out any](task *sdk.Task[In, Out], nth int) Option {
 			lose := nth == 0
 			mu.Unlock()
 			if lose {
+				at.script.late.Add(1)
 				at.cluster.isolate(at.host)
+				defer at.script.late.Done()
 				defer at.cluster.rejoin(at.host)
 				defer time.Sleep(4 * leaseTTL)
 			}
@@ -155,12 +160,12 @@ func (s *script) start(c *Cluster, unit sdk.Registrable) (workers []*Worker) {
 		n = max(n, 2)
 	}
 	for range n {
-		at := &stage{cluster: c, host: c.newHost("worker")}
+		at := &stage{script: s, cluster: c, host: c.newHost("worker")}
 		units := []sdk.Registrable{unit}
 		for _, bind := range s.bound {
 			units = append(units, bind(at))
 		}
-		workers = append(workers, c.startWorker(at.host, sdk.WorkerConfig{Logger: slog.New(slog.DiscardHandler)}, units))
+		workers = append(workers, c.startWorker(at.host, sdk.WorkerConfig{}, units))
 	}
 	return workers
 }

@@ -1,7 +1,7 @@
-// Package pipenet is a network inside one process: listeners and connections by address over net.Pipe,
-// without ports, so that it works in a testing/synctest bubble. Links between hosts can be cut and
-// healed. A cut link is a hole and not an error, as in life: what is written waits, until the link heals
-// or a time-out of the writer gives up.
+// Package pipenet is a network inside one process: listeners and connections by address, without ports,
+// so that it works in a testing/synctest bubble. Links between hosts can be cut and healed. A cut link is
+// a hole and not an error, as in life: what is written, and the end of a connection, arrives when the link
+// heals.
 //
 // It knows nothing of Fanfold. All methods are safe for concurrent use.
 package pipenet
@@ -67,9 +67,7 @@ func (n *Network) dial(ctx context.Context, from, address string) (net.Conn, err
 }
 
 func (n *Network) connect(ctx context.Context, l *Listener, from, to string) (net.Conn, error) {
-	a, b := net.Pipe()
-	near := &conn{Conn: a, network: n, link: link{from, to}, closed: make(chan struct{})}
-	far := &conn{Conn: b, network: n, link: link{to, from}, closed: make(chan struct{})}
+	near, far := newConns(n, link{from, to})
 	select {
 	case l.backlog <- far:
 		n.mu.Lock()
@@ -153,7 +151,7 @@ func (n *Network) Kill(host string) {
 		}
 	}
 	for c := range n.conns {
-		if c.link.from == host || c.link.to == host {
+		if c.link.from == host {
 			dead = append(dead, c)
 		}
 	}
@@ -210,42 +208,3 @@ type addr string
 
 func (a addr) Network() string { return "pipe" }
 func (a addr) String() string  { return string(a) }
-
-// conn is one end of a connection.
-type conn struct {
-	net.Conn
-	network *Network
-	link    link
-	once    sync.Once
-	closed  chan struct{}
-}
-
-// Write waits while the link is cut.
-func (c *conn) Write(b []byte) (int, error) {
-	for {
-		c.network.mu.Lock()
-		healed := c.network.blocked(c.link.from, c.link.to)
-		c.network.mu.Unlock()
-		if healed == nil {
-			return c.Conn.Write(b)
-		}
-		select {
-		case <-healed:
-		case <-c.closed:
-			return 0, net.ErrClosed
-		}
-	}
-}
-
-func (c *conn) Close() error {
-	c.once.Do(func() {
-		c.network.mu.Lock()
-		delete(c.network.conns, c)
-		c.network.mu.Unlock()
-		close(c.closed)
-	})
-	return c.Conn.Close()
-}
-
-func (c *conn) LocalAddr() net.Addr  { return addr(c.link.from) }
-func (c *conn) RemoteAddr() net.Addr { return addr(c.link.to) }
