@@ -25,6 +25,9 @@ marker that ` + "`fanfold cluster hash`" + ` wrote. They must be those that the 
 start the node with a --trailing-logs larger than the log.`,
 		Args: arguments(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := required(cmd, "data"); err != nil {
+				return err
+			}
 			logger, err := newLogger(a.err, "warn")
 			if err != nil {
 				return err
@@ -50,7 +53,6 @@ start the node with a --trailing-logs larger than the log.`,
 		},
 	}
 	cmd.Flags().StringVar(&data, "data", "", "data directory of the node (required)")
-	_ = cmd.MarkFlagRequired("data")
 	return cmd
 }
 

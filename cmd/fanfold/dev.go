@@ -72,7 +72,7 @@ kills a process on the way, compares the answer with other programs', and exits 
 	flags.StringVar(&f.log, "log", "warn", "log level of the node in this process (one node, no demo)")
 	flags.BoolVar(&f.demo, "demo", false, "run the demo on the folder PATH, then stop")
 	flags.IntVar(&f.workers, "workers", 3, "demo: how many worker processes")
-	flags.StringVar(&f.kill, "kill", "leader", "demo: what to kill: leader, follower, worker, random or none")
+	flags.StringVar(&f.kill, "kill", "leader", "demo: what to kill: leader, follower, worker, freeze (a worker past its lease), random or none")
 	flags.IntVar(&f.rounds, "rounds", 1, "demo: how often to run the jobs")
 	flags.Uint64Var(&f.seed, "seed", 0, "demo: seed of the random choices (default: drawn, and printed on failure)")
 	flags.DurationVar(&f.ttl, "lease-ttl", 2*time.Second, "demo: how long a silent worker keeps its tasks")
@@ -94,7 +94,7 @@ func (f devFlags) directory() (dir string, cleanUp func(error) error, err error)
 		return "", nil, err
 	}
 	return dir, func(failed error) error {
-		if f.keep || failed != nil {
+		if f.keep || failed != nil && !errors.Is(failed, context.Canceled) {
 			return nil
 		}
 		return os.RemoveAll(dir)

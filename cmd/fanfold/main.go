@@ -10,6 +10,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -99,6 +100,20 @@ func arguments(check cobra.PositionalArgs) cobra.PositionalArgs {
 		}
 		return nil
 	}
+}
+
+// required reports flags that must be given and are not.
+func required(cmd *cobra.Command, names ...string) error {
+	var missing []string
+	for _, name := range names {
+		if flag := cmd.Flags().Lookup(name); flag.Value.String() == "" {
+			missing = append(missing, "--"+name)
+		}
+	}
+	if len(missing) > 0 {
+		return exit.With(exit.Usage, "usage: "+cmd.UseLine(), fmt.Errorf("%s must be given", strings.Join(missing, " and ")))
+	}
+	return nil
 }
 
 // client is a client of the nodes that --address names.

@@ -30,6 +30,9 @@ together: give all of them the same list. With --join, the node asks a running c
 founds a cluster of its own. All three matter at the first start only: later the data directory knows.`,
 		Args: arguments(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := required(cmd, "id", "data"); err != nil {
+				return err
+			}
 			for _, text := range peers {
 				p, err := parsePeer(text)
 				if err != nil {
@@ -67,8 +70,6 @@ founds a cluster of its own. All three matter at the first start only: later the
 	flags.StringVar(&level, "log", "info", "log level: debug, info, warn, error")
 	flags.BoolVar(&withParent, procs.ParentFlag, false, "stop when standard input ends")
 	_ = flags.MarkHidden(procs.ParentFlag)
-	_ = cmd.MarkFlagRequired("id")
-	_ = cmd.MarkFlagRequired("data")
 	return cmd
 }
 

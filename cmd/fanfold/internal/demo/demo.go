@@ -50,7 +50,7 @@ type run struct {
 	workers []*worker
 	client  *sdk.Client
 	watch   *monitor
-	kills   int
+	faults  int
 }
 
 // Run runs the demo and returns an error when any check fails.
@@ -73,7 +73,7 @@ func Run(ctx context.Context, display *progress.Display, config Config) (err err
 		return fmt.Errorf("seed %d: %w", r.Seed, err)
 	}
 	r.note("")
-	r.note("All checks passed: %d round(s), %d kill(s), %s in all.", r.Rounds, r.kills, output.Duration(time.Since(started)))
+	r.note("All checks passed: %d round(s), %d fault(s), %s in all.", r.Rounds, r.faults, output.Duration(time.Since(started)))
 	return nil
 }
 

@@ -18,7 +18,7 @@ type monitor struct {
 	done   sync.WaitGroup
 
 	mu       sync.Mutex
-	counters *apiv1.Counters // of the furthest node
+	accepted uint64 // results, as the furthest node has counted them
 	term     uint64
 	leader   string
 	progress time.Time // when the number of accepted results last grew
@@ -39,7 +39,7 @@ type outage struct {
 // watch starts a goroutine per node; stop ends them.
 func watch(ctx context.Context, cluster *procs.Cluster) *monitor {
 	ctx, cancel := context.WithCancel(ctx)
-	m := &monitor{cancel: cancel, counters: &apiv1.Counters{}}
+	m := &monitor{cancel: cancel}
 	for _, node := range cluster.Nodes {
 		m.done.Go(func() { m.poll(ctx, cluster, node.ID, node.API) })
 	}
@@ -79,14 +79,11 @@ func (m *monitor) take(id string, status *apiv1.ClusterStatusResponse, now time.
 			o.leader, o.leaderAt, o.lastBefore = id, now, m.progress
 		}
 	}
-	if status.GetCounters().GetCompletions() > m.counters.GetCompletions() {
-		m.progress = now
+	if n := status.GetCounters().GetCompletions(); n > m.accepted {
+		m.accepted, m.progress = n, now
 		if o := m.open; o != nil && !o.leaderAt.IsZero() && o.progressAt.IsZero() {
 			o.progressAt = now
 		}
-	}
-	if status.GetCounters().GetGrants() >= m.counters.GetGrants() {
-		m.counters = status.GetCounters()
 	}
 }
 
@@ -104,11 +101,4 @@ func (m *monitor) measured() *outage {
 	o := m.open
 	m.open = nil
 	return o
-}
-
-// now returns the counters of the furthest node.
-func (m *monitor) now() *apiv1.Counters {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	return m.counters
 }

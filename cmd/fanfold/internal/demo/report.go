@@ -2,6 +2,7 @@ package demo
 
 import (
 	"cmp"
+	"context"
 	"fmt"
 	"slices"
 	"time"
@@ -61,12 +62,31 @@ func later(a, b time.Time) time.Time {
 func ms(d time.Duration) string { return fmt.Sprintf("%d ms", d.Milliseconds()) }
 
 // reportCounters says what the round added to the cluster's counters.
-func (r *run) reportCounters(before *apiv1.Counters) {
-	now := r.watch.now()
+func (r *run) reportCounters(ctx context.Context, before *apiv1.Counters) error {
+	now, err := r.counters(ctx)
+	if err != nil {
+		return err
+	}
 	r.note("Attempts: %d started, %d results accepted, %d attempts lost with their worker, %d failed, %d handed back; %d stale results refused",
 		now.GetGrants()-before.GetGrants(), now.GetCompletions()-before.GetCompletions(), now.GetCrashes()-before.GetCrashes(),
 		now.GetFailures()-before.GetFailures(), now.GetReleases()-before.GetReleases(), now.GetStale()-before.GetStale())
 	if n := now.GetDuplicates() - before.GetDuplicates(); n > 0 {
 		r.note("          %d results came twice, because the first answer was lost, and were counted once", n)
+	}
+	return nil
+}
+
+// counters are those of the leader, which has applied all that it has told anybody.
+func (r *run) counters(ctx context.Context) (*apiv1.Counters, error) {
+	ctx, cancel := context.WithTimeout(ctx, startPatience)
+	defer cancel()
+	for {
+		leader, err := r.cluster.AwaitLeader(ctx)
+		if err != nil {
+			return nil, err
+		}
+		if status, err := r.cluster.StatusAt(ctx, leader.API); err == nil {
+			return status.GetCounters(), nil
+		}
 	}
 }

@@ -31,7 +31,11 @@ func (r *run) round(ctx context.Context, n int) error {
 		r.note("")
 		r.note("Round %d of %d", n+1, r.Rounds)
 	}
-	before, started := r.watch.now(), time.Now()
+	before, err := r.counters(ctx)
+	if err != nil {
+		return err
+	}
+	started := time.Now()
 	counting, err := wordcount.WordCount.Submit(ctx, r.client, wordcount.Corpus{Root: r.corpus.Root})
 	if err != nil {
 		return fmt.Errorf("submit the word count: %w", err)
@@ -56,7 +60,9 @@ func (r *run) round(ctx context.Context, n int) error {
 	r.display.Finish()
 	r.note("Both jobs done after %s: %d different words, %d files indexed", output.Duration(took), len(counts), len(index.Files))
 	r.reportOutage()
-	r.reportCounters(before)
+	if err := r.reportCounters(ctx, before); err != nil {
+		return err
+	}
 	if n == 0 {
 		r.reportWords(counts, index)
 	}
@@ -95,9 +101,11 @@ func (r *run) follow(ctx context.Context, f *fault, ids ...string) error {
 			drawn = now
 		}
 		if !struck && (over || total > 0 && float64(done) >= f.at*float64(total)) {
-			struck = r.strike(ctx, f, f.moment(done, total))
+			if struck, err = r.strike(ctx, f, f.moment(done, total)); err != nil {
+				return err
+			}
 		}
-		if struck && !f.repaired && (over || now.Sub(f.doneAt) >= downFor) {
+		if struck && !f.repaired && (over && f.victim != Freeze || now.Sub(f.doneAt) >= f.downFor) {
 			if err := r.repair(f); err != nil {
 				return err
 			}

@@ -15,17 +15,20 @@ const (
 	Leader   Victim = "leader"
 	Follower Victim = "follower"
 	Worker   Victim = "worker"
-	Random   Victim = "random"
-	None     Victim = "none"
+	// Freeze is a worker that is stopped (SIGSTOP) past the end of its leases and then goes on, not
+	// knowing that others have done its work: what it reports must be refused.
+	Freeze Victim = "freeze"
+	Random Victim = "random"
+	None   Victim = "none"
 )
 
 // Check reports a kind that does not exist.
 func (v Victim) Check() error {
 	switch v {
-	case Leader, Follower, Worker, Random, None:
+	case Leader, Follower, Worker, Freeze, Random, None:
 		return nil
 	}
-	return fmt.Errorf("unknown victim %q: use leader, follower, worker, random or none", string(v))
+	return fmt.Errorf("unknown victim %q: use leader, follower, worker, freeze, random or none", string(v))
 }
 
 // downFor is how long a killed process stays away: long enough for the others to go on without it.
@@ -41,11 +44,13 @@ type fault struct {
 	doneAt   time.Time
 	restart  func() error
 	repaired bool
+	undo     string // what the restart is called
+	downFor  time.Duration
 }
 
 // plan chooses what a round kills and when.
 func (r *run) plan(round int) *fault {
-	f := &fault{victim: r.Kill, at: 0.5, inMap: true}
+	f := &fault{victim: r.Kill, at: 0.5, inMap: true, undo: "Started it again", downFor: downFor}
 	if f.victim == Random {
 		kinds := []Victim{Leader, Follower, Worker}
 		if r.Nodes == 1 {
@@ -69,19 +74,26 @@ func (f *fault) moment(done, total uint64) string {
 }
 
 // strike kills the victim. It returns false when there is none at this moment, such as no leader.
-func (r *run) strike(ctx context.Context, f *fault, moment string) bool {
+func (r *run) strike(ctx context.Context, f *fault, moment string) (struck bool, err error) {
 	switch f.victim {
 	case None:
-		return true
+		return true, nil
 	case Worker:
 		w := r.workers[r.random.IntN(len(r.workers))]
 		w.process.Kill()
 		f.restart = func() error { return r.startWorker(w) }
 		r.note("Killed worker %s (SIGKILL) %s", w.name, moment)
+	case Freeze:
+		w := r.workers[r.random.IntN(len(r.workers))]
+		if err := w.process.Freeze(); err != nil {
+			return false, err
+		}
+		f.restart, f.undo, f.downFor = w.process.Thaw, "Let it go on", r.LeaseTTL+downFor
+		r.note("Froze worker %s (SIGSTOP) %s", w.name, moment)
 	default:
 		leader := r.cluster.Leader(ctx)
 		if leader == nil {
-			return false
+			return false, nil
 		}
 		node := leader
 		if f.victim == Follower {
@@ -94,8 +106,8 @@ func (r *run) strike(ctx context.Context, f *fault, moment string) bool {
 		r.note("Killed %s %s (SIGKILL) %s", f.victim, node.ID, moment)
 	}
 	f.doneAt = time.Now()
-	r.kills++
-	return true
+	r.faults++
+	return true, nil
 }
 
 // repair starts what was killed again.
@@ -104,7 +116,7 @@ func (r *run) repair(f *fault) error {
 	if f.restart == nil {
 		return nil
 	}
-	r.note("Started it again after %.1f s", time.Since(f.doneAt).Seconds())
+	r.note("%s after %.1f s", f.undo, time.Since(f.doneAt).Seconds())
 	return f.restart()
 }
 
