@@ -1,0 +1,224 @@
+package fsm
+
+import (
+	"bytes"
+	"encoding/hex"
+	"fmt"
+	"reflect"
+	"strings"
+	"testing"
+
+	"github.com/cockroachdb/datadriven"
+	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/google/go-cmp/cmp"
+	"google.golang.org/protobuf/proto"
+
+	"github.com/fanfold/fanfold/fsm/fsmpb"
+)
+
+// goldenCommands is one of every kind that can be in the log.
+func goldenCommands() []*fsmpb.Command {
+	id, f := jobID("golden"), Fence{Index: 300, Pos: 7}
+	ref := TaskRef{Job: id, Step: 3, Shard: 1 << 48}
+	blob := &fsmpb.Value{Blob: &fsmpb.Blob{Id: id[:], Size: 1 << 20, Sha256: bytes.Repeat([]byte{7}, 32)}}
+	g := Grant{Session: 9, Fence: f, Task: ref}
+	fail := failure(g, "boom", true)
+	fail.GetFailTask().RetryAfterMs, fail.GetFailTask().Snooze = 5, true
+	fail.GetFailTask().Error.Stack = "stack"
+	return []*fsmpb.Command{
+		{Kind: &fsmpb.Command_SubmitJob{SubmitJob: &fsmpb.SubmitJob{Job: id[:], Namespace: "ns", Graph: []byte("{}"), Input: blob, NotBeforeMs: 1, RetainMs: 2, Key: "k"}}},
+		cancel(id), retry(id), purge(id),
+		{Kind: &fsmpb.Command_OpenSession{OpenSession: &fsmpb.OpenSession{
+			Namespace: "ns", Worker: "w", Queues: []*fsmpb.QueueSlots{{Queue: "q", Slots: 3}}, Kinds: []*fsmpb.TaskKind{{Name: "t", Types: "x"}},
+			Labels: map[string]string{"a": "b"}, TtlMs: 4, Nonce: id[:],
+		}}},
+		closeWorker(9, true), complete(g, `1`), fail, release(g), chunk([16]byte(id), 2, []byte("data")), hashNow(),
+		{Kind: &fsmpb.Command_DrainSession{DrainSession: &fsmpb.DrainSession{Session: 9}}},
+		{Kind: &fsmpb.Command_InitCluster{InitCluster: &fsmpb.InitCluster{Id: id[:]}}},
+	}
+}
+
+// TestGolden_Log pins the bytes of every command. They are in the logs of running clusters: a line may be
+// added, never changed.
+func TestGolden_Log(t *testing.T) {
+	datadriven.RunTest(t, "testdata/log.golden", func(t *testing.T, d *datadriven.TestData) string {
+		var b strings.Builder
+		for _, c := range goldenCommands() {
+			e, err := EncodeEntry(1234, []*fsmpb.Command{c})
+			if err != nil {
+				t.Fatal(err)
+			}
+			back, err := DecodeEntry(e)
+			if err != nil || back.NowMs != 1234 || len(back.Commands) != 1 || !proto.Equal(back.Commands[0], c) {
+				t.Fatalf("%v came back as %v, %v", c, back, err)
+			}
+			fmt.Fprintf(&b, "%T %x\n", c.Kind, e)
+		}
+		return b.String()
+	})
+	kinds := (&fsmpb.Command{}).ProtoReflect().Descriptor().Oneofs().Get(0).Fields().Len()
+	if n := len(goldenCommands()); n != kinds {
+		t.Fatalf("%d golden commands of %d kinds: add the new one", n, kinds)
+	}
+}
+
+// TestGolden_LogDecodes: what is pinned decodes, whatever the encoder does today.
+func TestGolden_LogDecodes(t *testing.T) {
+	datadriven.RunTest(t, "testdata/log.golden", func(t *testing.T, d *datadriven.TestData) string {
+		for _, line := range strings.Split(strings.TrimSpace(d.Expected), "\n") {
+			name, data, _ := strings.Cut(line, " ")
+			raw, err := hex.DecodeString(data)
+			if err != nil {
+				t.Fatal(err)
+			}
+			e, err := DecodeEntry(raw)
+			if err != nil || fmt.Sprintf("%T", e.Commands[0].Kind) != name {
+				t.Fatalf("%s: %v %v", name, e, err)
+			}
+		}
+		return d.Expected
+	})
+}
+
+// goldenRecords is one of every record, with every field set.
+func goldenRecords() []struct {
+	name string
+	enc  func() []byte
+	dec  func([]byte) any
+	want any
+} {
+	id := jobID("golden")
+	f := Fence{Index: 300, Pos: 7}
+	tk := &task{state: TaskStarted, attempts: 2, crashes: 1, session: 9, fence: f, seq: 77, due: 88, cursor: []uint64{1, 300}}
+	j := &job{
+		id: id, namespace: "ns", graph: graphHash(id), state: JobFailure, createdMS: 1, notBefore: 2, finishedMS: 3, retainMS: 4, purgeMS: 5,
+		key: "k", reason: "r", left: 6, failed: true, failedAt: TaskRef{Job: id, Step: 1, Shard: 2}, round: 7, blobs: 8,
+		steps: []step{{task: task{state: TaskRetry, attempts: 1, due: 9}, waiting: 2}},
+	}
+	g := &group{total: 10, next: 3, limit: 10, cursor: []uint64{5}, ok: 2, dead: 1, live: 4, held: 3, retry: 1, crash: 2, queued: true, seq: 99}
+	bl := &blobRef{id: blobID(id), size: 300000, sum: [32]byte{1, 2, 3}}
+	r := result{fence: f, dead: true, value: value{inline: []byte(`{"a":1}`)}}
+	rb := result{fence: f, value: value{blob: bl}}
+	up := &blob{size: 300000, chunks: 2, owner: id, expires: 5, sums: bytes.Repeat([]byte{1}, 64)}
+	q := &queue{id: 1, namespace: "ns", name: "q", pending: 5, started: 6}
+	k := &kind{id: 1, namespace: "ns", name: "t", types: "x", live: 3}
+	s := &session{id: 9, namespace: "ns", worker: "w", openedMS: 1, ttlMS: 2, draining: true, nonce: []byte("nonce"),
+		kinds: []*fsmpb.TaskKind{{Name: "t", Types: "x"}}, labels: map[string]string{"a": "b", "c": "d"}}
+	s.slots = []*slotGroup{{s: s, queue: 1, slots: 3}}
+	l := &lease{ref: TaskRef{Job: id, Step: 1, Shard: 2}, queue: 4, revoked: true, cause: "JOB_FAILED"}
+	st := state{index: 300, term: 2, nowMS: 5, nextSeq: 6, nextSession: 7, cluster: [16]byte(id)}
+	for i, c := range counters(&st.Counters) {
+		*c = uint64(i + 1)
+	}
+	e := &fsmpb.Error{Type: "T", Message: "m", Stack: "s"}
+	type record = struct {
+		name string
+		enc  func() []byte
+		dec  func([]byte) any
+		want any
+	}
+	return []record{
+		{"task", func() []byte { return encodeTask(tk) }, func(b []byte) any { return decodeTask(b) }, tk},
+		{"job", j.encode, func(b []byte) any { return decodeJob(id, b) }, j},
+		{"block", func() []byte { return encodeBlock(j.steps) }, func(b []byte) any { x := make([]step, 1); decodeBlock(b, x); return x }, j.steps},
+		{"group", g.encode, func(b []byte) any { return decodeGroup(b) }, g},
+		{"result", func() []byte { return encodeResult(r) }, func(b []byte) any { return decodeResult(b) }, r},
+		{"result blob", func() []byte { return encodeResult(rb) }, func(b []byte) any { return decodeResult(b) }, rb},
+		{"value", func() []byte { return encodeValue(value{blob: bl}) }, func(b []byte) any { return decodeValue(b) }, value{blob: bl}},
+		{"blob", up.encode, func(b []byte) any { return decodeBlob(b) }, up},
+		{"queue", q.encode, func(b []byte) any { return decodeQueue(1, b) }, q},
+		{"kind", k.encode, func(b []byte) any { return decodeKind(1, b) }, k},
+		{"session", s.encode, func(b []byte) any { return string(decodeSession(9, b).encode()) }, string(s.encode())},
+		{"lease", func() []byte { return encodeLease(l) }, func(b []byte) any { return decodeLease(b) }, l},
+		{"state", st.encode, func(b []byte) any { return decodeState(b) }, st},
+		{"error", func() []byte { return encodeError(e) }, func(b []byte) any { return string(encodeError(decodeError(b))) }, string(encodeError(e))},
+		{"conf", func() []byte { return encodeConf(3, []byte("c")) }, func(b []byte) any { i, c := decodeConf(b); return fmt.Sprint(i, string(c)) }, "3c"},
+	}
+}
+
+// TestGolden_Records pins the bytes of every record and checks that each comes back whole.
+func TestGolden_Records(t *testing.T) {
+	datadriven.RunTest(t, "testdata/records.golden", func(t *testing.T, d *datadriven.TestData) string {
+		var b strings.Builder
+		for _, r := range goldenRecords() {
+			fmt.Fprintf(&b, "%s %x\n", r.name, r.enc())
+		}
+		return b.String()
+	})
+	for _, r := range goldenRecords() {
+		if diff := cmp.Diff(r.want, r.dec(r.enc()), cmp.Exporter(func(reflect.Type) bool { return true })); diff != "" {
+			t.Errorf("%s came back otherwise (-want +got)\n%s", r.name, diff)
+		}
+		b := r.enc()
+		b[0] = 99
+		func() {
+			defer func() {
+				if _, ok := recover().(fault); !ok {
+					t.Errorf("%s of an unknown version was read", r.name)
+				}
+			}()
+			r.dec(b)
+		}()
+	}
+}
+
+// TestGolden_Snapshot: the snapshot of a fixed history is pinned, and an old one can be restored.
+func TestGolden_Snapshot(t *testing.T) {
+	h := newHarness(t)
+	h.apply(&fsmpb.Command{Kind: &fsmpb.Command_InitCluster{InitCluster: &fsmpb.InitCluster{Id: bytes.Repeat([]byte{1}, 16)}}})
+	r := h.apply(openWorker("w", 1, "t"), submit("a", chain(t, 2), `1`))
+	h.apply(complete(r.Grants[0], `2`))
+	if err := h.m.SetConfiguration(4, 1, []byte("conf")); err != nil {
+		t.Fatal(err)
+	}
+	var b bytes.Buffer
+	if _, err := h.m.WriteSnapshot(&b); err != nil {
+		t.Fatal(err)
+	}
+	datadriven.RunTest(t, "testdata/snapshot.golden", func(t *testing.T, d *datadriven.TestData) string {
+		if d.Expected != "" {
+			raw, err := hex.DecodeString(strings.ReplaceAll(d.Expected, "\n", ""))
+			if err != nil {
+				t.Fatal(err)
+			}
+			w, err := RestoreSnapshot(vfs.NewMem(), "x", bytes.NewReader(raw), Options{})
+			if err != nil || w.Index != 4 || string(w.Configuration) != "conf" {
+				t.Fatalf("the pinned snapshot: %+v, %v", w, err)
+			}
+		}
+		var out strings.Builder
+		for s := hex.EncodeToString(b.Bytes()); len(s) > 0; s = s[min(120, len(s)):] {
+			out.WriteString(s[:min(120, len(s))] + "\n")
+		}
+		return out.String()
+	})
+}
+
+// TestRestoreSnapshot_DamageIsRefused flips, cuts and extends a snapshot at every place.
+func TestRestoreSnapshot_DamageIsRefused(t *testing.T) {
+	h := newHarness(t)
+	h.apply(openWorker("w", 1, "t"), submit("a", chain(t, 2), `1`))
+	var buf bytes.Buffer
+	if _, err := h.m.WriteSnapshot(&buf); err != nil {
+		t.Fatal(err)
+	}
+	good := buf.Bytes()
+	try := func(what string, b []byte) {
+		t.Helper()
+		fs := vfs.NewMem()
+		if _, err := RestoreSnapshot(fs, "x", bytes.NewReader(b), Options{}); err == nil {
+			t.Errorf("%s was accepted", what)
+		}
+		if _, err := fs.Stat("x"); err == nil {
+			t.Errorf("%s left a directory", what)
+		}
+	}
+	for i := 0; i < len(good); i += 7 {
+		bad := bytes.Clone(good)
+		bad[i] ^= 0x40
+		try(fmt.Sprintf("a flipped bit at %d of %d", i, len(good)), bad)
+	}
+	for _, n := range []int{0, 5, 8, 20, len(good) / 2, len(good) - 1} {
+		try(fmt.Sprintf("a snapshot cut to %d bytes", n), good[:n])
+	}
+}
