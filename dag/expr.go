@@ -88,16 +88,15 @@ func (e *Expr) walk(visit func(*Expr)) {
 	}
 }
 
-// copyExpr returns a copy that shares nothing with e. Only here may an expression be too deep, too
+// copyExpr returns a copy that shares nothing with root. Only here may an expression be too deep, too
 // large, or hold itself: it is reported, and what is returned is finite.
-func copyExpr(e Expr, p *problems, place *Step) Expr {
-	nodes := 0
-	var reported bool
+func copyExpr(root Expr, p *problems, place *Step) Expr {
+	nodes, reported := 0, false
 	var dup func(e Expr, depth int) Expr
 	dup = func(e Expr, depth int) Expr {
 		if nodes++; !reported && (depth > MaxDepth || nodes > maxExprNodes) {
 			reported = true
-			p.addf(place, "the expression %s is nested deeper than %d or has more than %d parts: compute a part of it in a task", e, MaxDepth, maxExprNodes)
+			p.addf(place, "the expression %s is nested deeper than %d or has more than %d parts: compute a part of it in a task", root, MaxDepth, maxExprNodes)
 		}
 		if reported {
 			return Expr{Op: e.Op}
@@ -114,7 +113,7 @@ func copyExpr(e Expr, p *problems, place *Step) Expr {
 		}
 		return e
 	}
-	return dup(e, 1)
+	return dup(root, 1)
 }
 
 // compacted takes out the space of a document; one that is not JSON is returned as it is, for

@@ -6,6 +6,8 @@ import (
 	"strings"
 )
 
+// Parse makes a graph of its text form; errors of all steps and edges are reported together.
+//
 // The text form is two lines, for tests and documents:
 //
 //	wordcount: plan:task:wc.plan count:map merge:fold
@@ -19,8 +21,6 @@ import (
 // What edges cannot say is filled in: a step without a < takes the job's input, a step with one takes
 // that result, a step with several takes an object of them, named as the steps. The job returns the results of the steps that no other takes, by the same rule. Options and other expressions have no
 // text; String shows which steps they refer to.
-
-// Parse makes a graph of its text form. Errors of all lines are reported together.
 func Parse(text string) (*Graph, error) {
 	first, second, _ := strings.Cut(strings.TrimSpace(text), "\n")
 	name, list, ok := strings.Cut(first, ":")
