@@ -19,7 +19,8 @@ import (
 // line may be left out when there are no edges.
 //
 // What edges cannot say is filled in: a step without a < takes the job's input, a step with one takes
-// that result, a step with several takes an object of them, named as the steps. The job returns the results of the steps that no other takes, by the same rule. Options and other expressions have no
+// that result, a step with several takes an object of them, named as the steps. The job returns the
+// results of the steps that no other takes, by the same rule. Options and other expressions have no
 // text; String shows which steps they refer to.
 func Parse(text string) (*Graph, error) {
 	first, second, _ := strings.Cut(strings.TrimSpace(text), "\n")
