@@ -27,7 +27,7 @@ const (
 
 // lockDataDir keeps a second process out.
 func lockDataDir(fs vfs.FS, dir string) (io.Closer, error) {
-	if err := fs.MkdirAll(dir, 0o700); err != nil {
+	if err := makeDir(fs, dir); err != nil {
 		return nil, err
 	}
 	lock, err := fs.Lock(fs.PathJoin(dir, lockFile))

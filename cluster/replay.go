@@ -23,7 +23,7 @@ type Replay struct {
 
 // ReplayLog replays the log of a stopped node into an empty state machine in memory and reports the
 // state hash at every HashState command: law 11, the same index gives the same hash on every replica
-// and from an empty directory. The node's own state is not read, nothing is written.
+// and from an empty directory. The node's own state is not read, and nothing is changed.
 //
 // The log must begin at its beginning: TrailingLogs decides how much of it a node keeps. Entries at
 // the end may never have been committed; a hash that some node reported is of a committed one.
@@ -32,12 +32,16 @@ func ReplayLog(ctx context.Context, dataDir string, logger *slog.Logger) (*Repla
 	if _, err := os.Stat(path); err != nil {
 		return nil, fmt.Errorf("cluster: %s is no data directory of a node: %w", dataDir, err)
 	}
-	store, err := openBolt(path, 0, true)
+	lock, err := lockDataDir(vfs.Default, dataDir)
 	if err != nil {
 		return nil, err
 	}
+	store, err := openBolt(path, 0, true)
+	if err != nil {
+		return nil, errors.Join(err, lock.Close())
+	}
 	replayed, err := replay(ctx, store, logger)
-	return replayed, errors.Join(err, store.Close())
+	return replayed, errors.Join(err, store.Close(), lock.Close())
 }
 
 func replay(ctx context.Context, log raft.LogStore, logger *slog.Logger) (_ *Replay, err error) {

@@ -43,6 +43,9 @@ func openReplica(dir *stateDir, options fsm.Options, logger *slog.Logger, watch 
 	if err != nil {
 		return nil, err
 	}
+	if err := syncDir(dir.fs, dir.path); err != nil {
+		return nil, errors.Join(err, machine.Close())
+	}
 	return &replica{dir: dir, options: options, logger: logger, watch: watch, fail: fail, current: machine, closing: make(chan struct{})}, nil
 }
 

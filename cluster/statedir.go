@@ -30,7 +30,7 @@ const currentFile = "CURRENT"
 // openStateDir makes the directory when it is missing, and removes what a crash left over.
 func openStateDir(fs vfs.FS, path string) (*stateDir, error) {
 	d := &stateDir{fs: fs, path: path}
-	if err := fs.MkdirAll(path, 0o700); err != nil {
+	if err := makeDir(fs, path); err != nil {
 		return nil, err
 	}
 	current, err := d.current()
@@ -117,6 +117,14 @@ func writeFile(fs vfs.FS, dir, name string, content []byte) error {
 		return err
 	}
 	return syncDir(fs, dir)
+}
+
+// makeDir makes a directory, durably when its parent existed.
+func makeDir(fs vfs.FS, path string) error {
+	if err := fs.MkdirAll(path, 0o700); err != nil {
+		return err
+	}
+	return syncDir(fs, fs.PathDir(path))
 }
 
 func syncDir(fs vfs.FS, path string) error {
