@@ -84,8 +84,8 @@ func (e *Engine) fill(nowMS int64) *entry {
 	waiting := e.inbox.waitingNow()
 	size := waiting[urgent].bytes + waiting[bulk].bytes
 	full := load{e.cfg.EntryCommands, e.cfg.EntryBytes}
-	en := &entry{data: make([]byte, 0, headerMax+min(size, full.bytes))}
-	en.data = appendHeader(en.data, nowMS)
+	en := &entry{data: make([]byte, 0, 16+min(size, full.bytes))}
+	en.data = fsm.AppendHeader(en.data, nowMS)
 
 	var left [classes]load
 	first := full

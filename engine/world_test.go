@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"sync"
 	"testing"
+	"testing/synctest"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/oklog/ulid/v2"
@@ -26,36 +27,61 @@ type world struct {
 	eng     *Engine
 	endTerm func() error
 	wg      sync.WaitGroup
+	before  uint64 // entries when quiet was called
 }
 
 // gate is a LocalLog that a test may hold up: the edge, not the middle, is what is faked.
 type gate struct {
 	*LocalLog
-	mu       sync.Mutex
-	held     bool
-	waiting  []func()
-	lose     bool // answer ErrOutcomeUnknown after the entry was applied
-	refuse   bool // answer ErrNotLeader
-	entries  int
-	verifies chan chan error // nil: at once
+	mu        sync.Mutex
+	held      bool
+	waiting   []func()
+	lose      bool     // answer ErrOutcomeUnknown after the entry was applied
+	refuse    bool     // answer ErrNotLeader
+	kept      [][]byte // of waiting
+	onPropose func(data []byte)
+	swapping  int // so many outcomes are still to be kept and then given in reverse
+	swapped   []func()
+	verifies  chan chan error // nil: at once
+}
+
+// swap makes the outcomes of the next n entries come in reverse order.
+func (g *gate) swap(n int) { g.mu.Lock(); g.swapping = n; g.mu.Unlock() }
+
+// turn keeps an outcome until all that are swapped are there.
+func (g *gate) turn(give func()) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.swapped = append(g.swapped, give)
+	if g.swapping--; g.swapping > 0 {
+		return
+	}
+	for i := len(g.swapped) - 1; i >= 0; i-- {
+		g.swapped[i]()
+	}
+	g.swapped = nil
 }
 
 func (g *gate) Propose(data []byte, done func(*fsm.Result, error)) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.entries++
-	lose := g.lose
+	then := done
 	switch {
 	case g.refuse:
 		done(nil, ErrNotLeader)
 		return
-	case lose:
-		then := done
+	case g.lose:
 		done = func(*fsm.Result, error) { then(nil, ErrOutcomeUnknown) }
+	case g.swapping > 0:
+		done = func(res *fsm.Result, err error) { g.turn(func() { then(res, err) }) }
+	}
+	if g.onPropose != nil {
+		g.onPropose(data)
 	}
 	send := func() { g.LocalLog.Propose(data, done) }
 	if g.held {
 		g.waiting = append(g.waiting, send)
+		g.kept = append(g.kept, data)
 		return
 	}
 	send()
@@ -89,10 +115,8 @@ func (g *gate) release() {
 	for _, send := range g.waiting {
 		send()
 	}
-	g.waiting = nil
+	g.waiting, g.kept = nil, nil
 }
-
-func (g *gate) count() int { g.mu.Lock(); defer g.mu.Unlock(); return g.entries }
 
 // newWorld opens a machine and begins the first term. Inside synctest.Test all of it, Pebble
 // included, runs on virtual time.
@@ -137,6 +161,12 @@ func (w *world) begin() {
 	ended := make(chan error, 1)
 	go func() { ended <- eng.Run(ctx) }()
 	w.endTerm = sync.OnceValue(func() error { cancel(); return <-ended })
+}
+
+// quiet waits until the term has nothing more to do by itself, and counts entries from here.
+func (w *world) quiet() {
+	synctest.Wait()
+	w.before = w.eng.Stats().Entries
 }
 
 func (w *world) ctx() context.Context { return w.t.Context() }
