@@ -114,6 +114,15 @@ func decodeJob(id JobID, b []byte) *job {
 	return j
 }
 
+// graphOf reads no more of a job's record than its graph.
+func graphOf(b []byte) (h graphHash) {
+	d := newDec("job", b)
+	d.bytes()
+	copy(h[:], d.raw(len(h)))
+	d.end()
+	return h
+}
+
 func (j *job) block(n uint32) []step {
 	return j.steps[n*blockSteps : min(len(j.steps), int(n+1)*blockSteps)]
 }

@@ -42,6 +42,22 @@ func (s source) Document(e *dag.Expr) (dag.Document, error) {
 	return s.value(decodeResult(b).value), nil
 }
 
+// stored returns an expression that is one small stored value as a whole: nearly every input of a
+// plain task is. ok is false for everything else.
+func (s source) stored(e *dag.Expr) (doc []byte, ok bool) {
+	switch {
+	case e.Op == dag.OpInput:
+		v := decodeValue(s.r.mustGet(keyInput(s.id)))
+		return v.inline, v.blob == nil
+	case e.Op == dag.OpStep && s.graph.Step(e.StepID()).Kind == dag.StepTask:
+		if b := s.r.get(keyResult(TaskRef{Job: s.id, Step: uint32(e.StepID())})); b != nil {
+			v := decodeResult(b).value
+			return v.inline, v.blob == nil
+		}
+	}
+	return nil, false
+}
+
 func (s source) group(step uint32) *group {
 	if b := s.r.get(keyGroup(s.id, step)); b != nil {
 		return decodeGroup(b)
@@ -255,6 +271,10 @@ func writeTaskInput(w io.Writer, r reader, g *dag.Graph, ref TaskRef, tk *task) 
 	s := g.Step(dag.StepID(ref.Step))
 	src := source{r, ref.Job, g}
 	if s.Kind == dag.StepTask {
+		if doc, ok := src.stored(&s.Input); ok {
+			_, err := w.Write(doc)
+			return err
+		}
 		return dag.Render(w, &s.Input, src)
 	}
 	n := dag.NodeOf(ref.Shard)

@@ -88,7 +88,7 @@ func (k disk) jobHead(id JobID) (namespace string, s JobState, err error) {
 	}
 	d := newDec("job", b)
 	namespace = d.str()
-	d.raw(len(graphHash{}))
+	d.raw(len(graphHash{})) // the graph
 	s = JobState(d.byte())
 	d.end()
 	return namespace, s, nil
@@ -288,9 +288,13 @@ func (v *View) render(w io.Writer, id JobID, expr func(*dag.Graph) (*dag.Expr, e
 	if b == nil {
 		return ErrNotFound
 	}
-	g := v.m.graphs.get(v.disk, decodeJob(id, b).graph)
+	g := v.m.graphs.get(v.disk, graphOf(b))
 	e, err := expr(g)
 	if err != nil {
+		return err
+	}
+	if doc, ok := (source{v.disk, id, g}).stored(e); ok {
+		_, err := w.Write(doc)
 		return err
 	}
 	return dag.Render(w, e, source{v.disk, id, g})
@@ -307,7 +311,7 @@ func (m *Machine) taskInput(w io.Writer, d disk, ref TaskRef) error {
 	if b == nil {
 		return ErrNotFound
 	}
-	g := m.graphs.get(d, decodeJob(ref.Job, b).graph)
+	g := m.graphs.get(d, graphOf(b))
 	if int(ref.Step) >= g.Len() {
 		return ErrNotFound
 	}
