@@ -101,11 +101,12 @@ func start(nodes int, timeout time.Duration, log *slog.Logger) (*Cluster, error)
 		peers = append(peers, cluster.Peer{ID: id, RaftAddress: id + ":7401", APIAddress: id + ":7400"})
 	}
 	for _, p := range peers {
-		n := newNode(c, p, peers)
-		c.nodes[p.ID] = n
+		c.nodes[p.ID] = newNode(c, p, peers) // all, before the first one looks for the others
+	}
+	for _, n := range c.all() {
 		if err := n.start(); err != nil {
 			c.Close()
-			return nil, fmt.Errorf("sdktest: %s: %w", p.ID, err)
+			return nil, fmt.Errorf("sdktest: %s: %w", n.peer.ID, err)
 		}
 	}
 	return c, nil

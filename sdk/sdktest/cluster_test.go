@@ -3,6 +3,7 @@ package sdktest_test
 import (
 	"context"
 	"errors"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -90,11 +91,10 @@ func TestCluster_LateResultIsRefused(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := sdktest.NewCluster(t, 1)
 		gate := make(chan int)
-		runs := 0
+		var runs atomic.Int32
 		causes := make(chan error, 1)
 		task := sdk.NewTask("wait", func(ctx context.Context, n int) (int, error) {
-			runs++
-			if runs == 1 {
+			if runs.Add(1) == 1 {
 				<-ctx.Done()
 				causes <- context.Cause(ctx)
 				return <-gate, nil

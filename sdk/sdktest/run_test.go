@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -63,15 +64,15 @@ func TestRun_FailFirstIsRetried(t *testing.T) {
 }
 
 func TestRun_LostLeaseRunsElsewhere(t *testing.T) {
-	runs := 0
+	var runs atomic.Int32
 	got := sdktest.Run(t, squares, 5,
-		sdktest.Fake(square, func(_ context.Context, n int) (int, error) { runs++; return n * n, nil }),
+		sdktest.Fake(square, func(_ context.Context, n int) (int, error) { runs.Add(1); return n * n, nil }),
 		sdktest.LoseLease(square, 2))
 	if got != 55 {
 		t.Errorf("got %d", got)
 	}
-	if runs <= 5 {
-		t.Errorf("%d runs of 5 tasks: the lost one was not run again", runs)
+	if n := runs.Load(); n <= 5 {
+		t.Errorf("%d runs of 5 tasks: the lost one was not run again", n)
 	}
 }
 
