@@ -55,7 +55,9 @@ type Machine struct {
 
 	// Caches of what the state says.
 
-	jobs    map[JobID]*job
+	jobs        map[JobID]*job
+	cachedSteps int // of jobs, at most
+
 	plans   map[planKey]*plan
 	decoded map[graphHash]*dag.Graph
 	lists   map[TaskRef]*dag.List
@@ -119,8 +121,12 @@ func (m *Machine) begin() {
 	}
 }
 
-// jobCacheMax bounds the jobs that are kept decoded between calls.
-const jobCacheMax = 4096
+const (
+	// jobCacheMax and jobCacheSteps bound the jobs that are kept decoded between calls; at the bound the
+	// cache is emptied. A step takes about 100 bytes.
+	jobCacheMax   = 4096
+	jobCacheSteps = 200_000
+)
 
 // commit writes what the call has changed, the applied index with it, and lets readers see it.
 func (m *Machine) commit() {
@@ -132,8 +138,12 @@ func (m *Machine) commit() {
 	for id := range t.purged {
 		delete(m.jobs, id)
 	}
-	if len(m.jobs) > jobCacheMax {
+	for _, j := range t.loaded {
+		m.cachedSteps += len(j.steps)
+	}
+	if len(m.jobs) > jobCacheMax || m.cachedSteps > jobCacheSteps {
 		clear(m.jobs)
+		m.cachedSteps = 0
 	}
 	m.tx = nil
 	m.publish()

@@ -36,8 +36,12 @@ type planKey struct {
 	namespace string
 }
 
-// planCacheMax bounds the cache; beyond it the cache is emptied and fills again.
-const planCacheMax = 4096
+const (
+	// planCacheMax bounds the caches of graphs and plans; at the bound a cache is emptied and fills again.
+	planCacheMax = 1024
+	// planCacheSmall: a graph of more steps empties the cache too, so that it never holds many large ones.
+	planCacheSmall = 500
+)
 
 // planOf makes the plan of a stored graph.
 func (m *Machine) planOf(r reader, h graphHash, namespace string) *plan {
@@ -51,7 +55,7 @@ func (m *Machine) planOf(r reader, h graphHash, namespace string) *plan {
 }
 
 func (m *Machine) newPlan(key planKey, g *dag.Graph) *plan {
-	if len(m.plans) >= planCacheMax {
+	if len(m.plans) >= planCacheMax || g.Len() > planCacheSmall {
 		clear(m.plans)
 	}
 	p := &plan{graph: g, steps: make([]stepPlan, g.Len())}

@@ -347,7 +347,7 @@ func (c *graphCache) get(r reader, h graphHash) *dag.Graph {
 	must(err)
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.graphs == nil || len(c.graphs) >= planCacheMax {
+	if c.graphs == nil || len(c.graphs) >= planCacheMax || g.Len() > planCacheSmall {
 		c.graphs = make(map[graphHash]*dag.Graph)
 	}
 	c.graphs[h] = g

@@ -72,6 +72,7 @@ func submitJob(t *tx, c *fsmpb.SubmitJob) Answer {
 		t.m.newest = id
 	}
 	t.jobs = append(t.jobs, j)
+	t.loaded = append(t.loaded, j)
 	t.set(keyInput(id), encodeValue(input))
 	t.claim(input, j)
 	if c.Key != "" {
@@ -117,7 +118,7 @@ func (t *tx) graph(h graphHash, b []byte) (*dag.Graph, error) {
 	if err != nil {
 		return nil, err
 	}
-	if len(t.m.decoded) >= planCacheMax {
+	if len(t.m.decoded) >= planCacheMax || g.Len() > planCacheSmall {
 		clear(t.m.decoded)
 	}
 	t.m.decoded[h] = g

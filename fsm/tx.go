@@ -23,6 +23,7 @@ type tx struct {
 	changes map[string]*change
 	order   []*change // insertion order: the batch is the same on every replica that applies the same entries
 	jobs    []*job    // touched
+	loaded  []*job    // of these, new in the machine's cache
 	tasks   map[TaskRef]*heldTask
 	held    []*heldTask
 	ranges  [][2][]byte // removed whole: what purges left
@@ -181,6 +182,7 @@ func (t *tx) job(id JobID) *job {
 			return nil
 		}
 		t.m.jobs[id] = j
+		t.loaded = append(t.loaded, j)
 	}
 	if j.purged {
 		return nil
