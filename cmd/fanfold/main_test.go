@@ -2,7 +2,9 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -32,14 +34,17 @@ func TestScripts(t *testing.T) {
 			return nil
 		},
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
-			"code":  scriptCode,
-			"node":  scriptNode,
-			"stop":  scriptStop,
-			"save":  scriptSave,
-			"words": scriptWords,
+			"code":    scriptCode,
+			"node":    scriptNode,
+			"stop":    scriptStop,
+			"save":    scriptSave,
+			"words":   scriptWords,
+			"workers": scriptWorkers,
 
-			"bigfile":  scriptBigFile,
-			"samehash": scriptSameHash,
+			"bigfile":    scriptBigFile,
+			"counts":     scriptCounts,
+			"samecounts": scriptSameCounts,
+			"samehash":   scriptSameHash,
 		},
 		Condition: func(condition string) (bool, error) {
 			if condition == "race" {
@@ -55,9 +60,8 @@ func scriptCode(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) < 2 {
 		ts.Fatalf("usage: code N COMMAND...")
 	}
-	want, err := strconv.Atoi(args[0])
-	ts.Check(err)
-	err = ts.Exec(args[1], args[2:]...)
+	want := mustInt(ts, args[0])
+	err := ts.Exec(args[1], args[2:]...)
 	got := 0
 	var failed *exec.ExitError
 	switch {
@@ -122,6 +126,28 @@ func scriptStop(ts *testscript.TestScript, neg bool, args []string) {
 	<-node.done
 }
 
+// workers N: waits until so many workers are connected.
+func scriptWorkers(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: workers N")
+	}
+	deadline := time.Now().Add(20 * time.Second)
+	for time.Now().Before(deadline) {
+		ts.Check(ts.Exec("fanfold", "worker", "list"))
+		if strings.Count(ts.ReadFile("stdout"), " open ") == mustInt(ts, args[0]) {
+			return
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+	ts.Fatalf("there are not %s workers", args[0])
+}
+
+func mustInt(ts *testscript.TestScript, text string) int {
+	n, err := strconv.Atoi(text)
+	ts.Check(err)
+	return n
+}
+
 // save NAME: sets a variable to the last standard output, without the line break.
 func scriptSave(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 1 {
@@ -135,8 +161,7 @@ func scriptWords(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 2 {
 		ts.Fatalf("usage: words DIR KIB")
 	}
-	kib, err := strconv.Atoi(args[1])
-	ts.Check(err)
+	kib := mustInt(ts, args[1])
 	line := "The quick brown fox's 2 cubs jump over naïve dogs_and-Cats; the end "
 	ts.Check(os.MkdirAll(ts.MkAbs(args[0]), 0o755))
 	for n := range 4 {
@@ -155,8 +180,7 @@ func scriptBigFile(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 2 {
 		ts.Fatalf("usage: bigfile NAME BYTES")
 	}
-	size, err := strconv.Atoi(args[1])
-	ts.Check(err)
+	size := mustInt(ts, args[1])
 	ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte(`"`+strings.Repeat("x", size)+`"`), 0o644))
 }
 
@@ -184,6 +208,35 @@ func scriptSameHash(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	if compared == 0 {
 		ts.Fatalf("no hash was compared")
+	}
+}
+
+// counts NAME N: writes a list of one word count with N words.
+func scriptCounts(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: counts NAME N")
+	}
+	words := mustInt(ts, args[1])
+	counts := make(map[string]uint64)
+	for n := range words {
+		counts["word"+strconv.Itoa(n)] = uint64(n + 1)
+	}
+	document, err := json.Marshal([]map[string]uint64{counts})
+	ts.Check(err)
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]), document, 0o644))
+}
+
+// samecounts LIST RESULT: the result is the only item of the list.
+func scriptSameCounts(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: samecounts LIST RESULT")
+	}
+	var list []map[string]uint64
+	var result map[string]uint64
+	ts.Check(json.Unmarshal([]byte(ts.ReadFile(args[0])), &list))
+	ts.Check(json.Unmarshal([]byte(ts.ReadFile(args[1])), &result))
+	if !maps.Equal(list[0], result) {
+		ts.Fatalf("%d counts became %d others", len(list[0]), len(result))
 	}
 }
 

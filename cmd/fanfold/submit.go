@@ -96,6 +96,7 @@ func (a *app) submitJob(ctx context.Context, f submitFlags, args []string) error
 	if result.GetError() != nil {
 		return remote.Refused(result.GetError())
 	}
+	a.noteMissing(ctx, client, f.namespace, needsOf(graph))
 	if !f.wait {
 		return a.printer().Message(result, func(rows *output.Rows) { rows.Add(result.GetId()) })
 	}
