@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/http"
 	"sync"
+	"time"
 
 	"connectrpc.com/connect"
 
@@ -30,7 +31,11 @@ const peersMax = 64
 
 func newPeers(client *http.Client) *peers {
 	if client == nil {
-		client = &http.Client{Transport: &http.Transport{Protocols: unencryptedHTTP2()}}
+		client = &http.Client{Transport: &http.Transport{
+			Protocols:   unencryptedHTTP2(),
+			DialContext: (&net.Dialer{Timeout: 2 * time.Second}).DialContext,
+			HTTP2:       &http.HTTP2Config{SendPingTimeout: 5 * time.Second, PingTimeout: 5 * time.Second},
+		}}
 	}
 	return &peers{http: client, clients: map[string]apiv1connect.FanfoldClient{}}
 }
@@ -57,15 +62,15 @@ func (p *peers) client(address string) apiv1connect.FanfoldClient {
 
 // forward passes a unary call on to the leader, unless it has been passed on before.
 func forward[Q, R any](ctx context.Context, s *server, req *connect.Request[Q], there method[Q, R]) (*connect.Response[R], error) {
-	no := s.notLeader()
-	if no.Code != codeNotLeader || req.Header().Get(forwardedHeader) != "" {
-		return nil, wireError(no)
+	leader, known := s.h.LeaderAPI()
+	if !known || req.Header().Get(forwardedHeader) != "" {
+		return nil, wireError(s.notLeader())
 	}
 	out := connect.NewRequest(req.Msg)
-	out.Header().Set(forwardedHeader, s.h.Status().NodeID)
-	res, err := there(s.peers.client(no.Leader), ctx, out)
+	out.Header().Set(forwardedHeader, "1")
+	res, err := there(s.peers.client(leader), ctx, out)
 	if err != nil {
-		return nil, s.forwardFailed(ctx, no.Leader, err)
+		return nil, s.forwardFailed(ctx, leader, err)
 	}
 	return connect.NewResponse(res.Msg), nil
 }

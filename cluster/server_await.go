@@ -54,16 +54,16 @@ func (s *server) getJob(ctx context.Context, eng *engine.Engine, q *apiv1.GetJob
 	timer := time.NewTimer(wait)
 	defer timer.Stop()
 	select {
-	case <-waiter.Ready():
+	case <-waiter.Ready(): // the end was committed within the call: the view has it, a check adds nothing
 		if _, err := waiter.Take(); err != nil {
 			return nil, err
 		}
 	case <-timer.C:
+		if _, err := eng.ReadIndex(ctx); err != nil {
+			return nil, err
+		}
 	case <-ctx.Done():
-		return nil, ctx.Err()
-	}
-	if _, err := eng.ReadIndex(ctx); err != nil {
-		return nil, err
+		return nil, context.Cause(ctx)
 	}
 	return viewing(s, q, readJob)
 }
@@ -215,12 +215,14 @@ func (a *awaiting) add(ctx context.Context, msg *apiv1.AwaitJobsRequest) error {
 		return err
 	}
 	a.mu.Lock()
+	defer a.mu.Unlock()
 	for _, id := range ids {
 		a.open[id] = ns
 	}
 	a.fresh = append(a.fresh, ids...)
-	a.wrong = append(a.wrong, wrong...)
-	a.mu.Unlock()
+	if a.wrong = append(a.wrong, wrong...); len(a.wrong) > awaitIDsMax {
+		return tooLarge("%d wrong ids in a row, whose answers nobody reads", len(a.wrong))
+	}
 	a.nudge()
 	return nil
 }

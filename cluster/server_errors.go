@@ -67,13 +67,15 @@ func (s *server) info(err error) *apiv1.ErrorInfo {
 	return &apiv1.ErrorInfo{Code: codeInternal, Message: "internal error; the log of the answering node says more"}
 }
 
+// notLeader names the leader. A node that Raft has made leader and whose engine is not ready yet must
+// not name itself: its clients would come straight back.
 func (s *server) notLeader() *apiv1.ErrorInfo {
 	if leader, known := s.h.LeaderAPI(); known {
-		if _, self := s.h.Leading(); !self {
+		if st := s.h.Status(); st.LeaderID != st.NodeID {
 			return &apiv1.ErrorInfo{Code: codeNotLeader, Leader: leader, Message: "not the leader; ask " + leader}
 		}
 	}
-	return &apiv1.ErrorInfo{Code: codeNoLeader, RetryAfterMs: noLeaderRetryMS, Message: "no leader is known at the moment; try again"}
+	return &apiv1.ErrorInfo{Code: codeNoLeader, RetryAfterMs: noLeaderRetryMS, Message: "no leader is ready at the moment; try again"}
 }
 
 // fail makes an error of a handler the error that goes to the client.

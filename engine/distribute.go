@@ -6,9 +6,7 @@ import "github.com/fanfold/fanfold/fsm"
 func (e *Engine) distribute(res *fsm.Result) {
 	for i := range res.Grants {
 		if s := e.streamOf(res.Grants[i].Session); s != nil {
-			s.mu.Lock()
-			s.out.Grants = append(s.out.Grants, res.Grants[i])
-			s.mu.Unlock()
+			s.grant(&res.Grants[i])
 		}
 	}
 	for i := range res.Revokes {

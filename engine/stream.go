@@ -42,6 +42,7 @@ type Stream struct {
 
 	mu    sync.Mutex // guards what follows
 	out   Outgoing
+	input int           // bytes of out.Grants' inputs
 	owed  int           // reports accepted whose acknowledgement nobody has taken yet
 	room  chan struct{} // closed when owed falls; nil: nobody waits
 	ended error
@@ -67,6 +68,21 @@ func (o *Outgoing) reset() {
 	clear(o.Acks)
 	clear(o.Revokes)
 	o.Grants, o.Acks, o.Revokes = o.Grants[:0], o.Acks[:0], o.Revokes[:0]
+}
+
+// inputMax bounds the inputs that wait in an outbox: over it a grant goes without, and its input is
+// read when it is sent.
+const inputMax = 4 << 20
+
+// grant puts a lease into the outbox.
+func (s *Stream) grant(g *fsm.Grant) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.out.Grants = append(s.out.Grants, *g)
+	if s.input += len(g.Input); s.input > inputMax {
+		s.input -= len(g.Input)
+		s.out.Grants[len(s.out.Grants)-1].Input = nil
+	}
 }
 
 // owedMin is how many acknowledgements may wait for any worker; one with many slots has more.
@@ -240,7 +256,7 @@ func (s *Stream) Take(o *Outgoing) error {
 	if s.out.empty() {
 		return s.ended
 	}
-	*o, s.out = s.out, *o
+	*o, s.out, s.input = s.out, *o, 0
 	for _, a := range o.Acks {
 		s.owed -= len(a.Fences)
 	}
