@@ -1,9 +1,12 @@
 package sdktest
 
-import "slices"
+import (
+	"fmt"
+	"slices"
+)
 
-// KillLeader kills the leader at once, as kill -9 and a power cut together would, and returns its name.
-// What it had not synced is lost. Restart brings it back.
+// KillLeader kills the leader at once, as kill -9 and a power cut together would, and returns its name, or
+// "" where there is none for a minute. What it had not synced is lost. Restart brings it back.
 func (c *Cluster) KillLeader() string {
 	id := c.Leader()
 	c.Kill(id)
@@ -18,7 +21,13 @@ func (c *Cluster) Kill(id string) {
 }
 
 // Restart starts a node that was killed or stopped, on its disk.
-func (c *Cluster) Restart(id string) error { return c.node(id).start() }
+func (c *Cluster) Restart(id string) error {
+	n := c.node(id)
+	if n == nil {
+		return fmt.Errorf("sdktest: there is no node %q", id)
+	}
+	return n.start()
+}
 
 // Partition cuts the links between the named nodes and all other nodes. Clients and workers still reach
 // every node: what they are told on the wrong side is what a test wants to know. Cut is for their links.

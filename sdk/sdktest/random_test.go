@@ -138,7 +138,9 @@ func (x *chaos) fault() {
 	switch x.rng.IntN(9) {
 	case 0, 1:
 		if len(x.dead) == 0 {
-			x.dead = append(x.dead, x.c.KillLeader())
+			if id := x.c.KillLeader(); id != "" { // "": two partitions have left no majority
+				x.dead = append(x.dead, id)
+			}
 		}
 	case 2:
 		if id := nodes[x.rng.IntN(3)]; len(x.dead) == 0 {
