@@ -27,15 +27,15 @@ func (s *session) receive(m *apiv1.WorkResponse) {
 // acknowledge takes the answer to a report. Precondition: mu is held.
 func (s *session) acknowledge(ack *apiv1.Ack) {
 	f := fenceOf(ack.Fence)
-	r := s.unacked[f]
+	r := s.reports[f]
 	if r == nil {
 		return // to a report that was sent twice
 	}
 	if !ack.Accepted && putOff(ack.Code) {
-		s.resend = true
+		s.later = append(s.later, r)
 		return
 	}
-	delete(s.unacked, f)
+	delete(s.reports, f)
 	switch {
 	case ack.Accepted:
 	case ack.Code == "STALE":
@@ -70,8 +70,7 @@ func (s *session) replace(r *apiv1.Report, ack *apiv1.Ack) {
 	default:
 		return
 	}
-	s.waiting = append(s.waiting, next)
-	s.wakeUp()
+	s.post(fenceOf(r.Fence), next)
 }
 
 func revokeCause(cause string) error {

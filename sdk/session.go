@@ -29,16 +29,16 @@ type session struct {
 	id      uint64
 	nonce   []byte // of the next session to open
 	running map[fence]*attempt
-	// waiting reports have not been sent on the present stream; unacked ones have, without an answer.
-	waiting  []*apiv1.Report
-	unacked  map[fence]*apiv1.Report
+	// reports have no answer yet. Those in waiting have not been sent on the present stream; those in
+	// later were put off by the leader, and are sent again with the next heartbeat.
+	reports        map[fence]*apiv1.Report
+	waiting, later []*apiv1.Report
 	progress map[fence]*apiv1.Progress
 	draining bool // take no more
 	drained  bool // the present stream has been told so
 	leaving  bool // say goodbye once nothing waits
 	gone     bool // goodbye is sent
 	stale    int  // reports that were refused, because their lease was over
-	resend   bool // some report was put off by the leader: send it again with the next heartbeat
 
 	ttl, beat time.Duration
 	beatSent  time.Time // of the heartbeat that is not answered yet; zero: none
@@ -58,7 +58,7 @@ func newSession(ctx context.Context, w *Worker) *session {
 		wake:    make(chan struct{}, 1),
 		quiet:   make(chan struct{}, 1),
 		nonce:   newNonce(),
-		running: map[fence]*attempt{}, unacked: map[fence]*apiv1.Report{}, progress: map[fence]*apiv1.Progress{},
+		running: map[fence]*attempt{}, reports: map[fence]*apiv1.Report{}, progress: map[fence]*apiv1.Progress{},
 		hangUp: func() {},
 	}
 	for _, n := range w.cfg.Queues {
@@ -144,7 +144,7 @@ func (s *session) leave() {
 
 // checkQuiet tells drain when all is done. Precondition: mu is held.
 func (s *session) checkQuiet() {
-	if s.draining && len(s.running) == 0 && len(s.waiting) == 0 && len(s.unacked) == 0 {
+	if s.draining && len(s.running) == 0 && len(s.reports) == 0 {
 		select {
 		case s.quiet <- struct{}{}:
 		default:
@@ -197,26 +197,20 @@ func (s *session) assign(assignments []*apiv1.Assignment) {
 	for _, m := range assignments {
 		f := fenceOf(m.Fence)
 		switch {
-		case s.knows(f):
+		case s.running[f] != nil, s.reports[f] != nil:
 		case s.draining:
-			s.waiting = append(s.waiting, &apiv1.Report{Fence: m.Fence, Task: m.Task, Outcome: &apiv1.Report_Release{Release: true}})
-			s.wakeUp()
+			s.post(f, &apiv1.Report{Fence: m.Fence, Task: m.Task, Outcome: &apiv1.Report_Release{Release: true}})
 		default:
 			s.start(m, f)
 		}
 	}
 }
 
-func (s *session) knows(f fence) bool {
-	if s.running[f] != nil || s.unacked[f] != nil {
-		return true
-	}
-	for _, r := range s.waiting {
-		if fenceOf(r.Fence) == f {
-			return true
-		}
-	}
-	return false
+// post queues a report. Precondition: mu is held.
+func (s *session) post(f fence, r *apiv1.Report) {
+	s.reports[f] = r
+	s.waiting = append(s.waiting, r)
+	s.wakeUp()
 }
 
 // start runs an attempt in a goroutine that has just finished another, if there is one: its stack has
@@ -256,8 +250,7 @@ func (s *session) finish(a *attempt, r *apiv1.Report) {
 	delete(s.running, a.fence)
 	delete(s.progress, a.fence)
 	if r != nil {
-		s.waiting = append(s.waiting, r)
-		s.wakeUp()
+		s.post(a.fence, r)
 	}
 	s.checkQuiet()
 }

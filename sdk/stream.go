@@ -111,11 +111,9 @@ func (s *session) hello(hangUp context.CancelFunc) *apiv1.Hello {
 	s.beatSent = time.Time{}
 	s.drained = false
 	h.Session, h.Nonce = s.id, s.nonce
-	for _, r := range s.unacked { // the answers were lost with the last stream
+	s.waiting, s.later = nil, nil
+	for _, r := range s.reports { // the answers to some were lost with the last stream
 		s.waiting = append(s.waiting, r)
-	}
-	clear(s.unacked)
-	for _, r := range s.waiting {
 		h.Held = append(h.Held, r.Fence)
 	}
 	for f, a := range s.running {
@@ -217,16 +215,11 @@ func (s *session) beatNow(m *apiv1.WorkRequest) {
 	if s.beatSent.IsZero() {
 		m.Heartbeat, s.beatSent = true, time.Now()
 	}
-	if s.resend {
-		s.resend = false
-		for _, r := range s.unacked {
-			s.waiting = append(s.waiting, r)
-		}
-		clear(s.unacked)
-	}
+	s.waiting = append(s.waiting, s.later...)
+	s.later = nil
 }
 
-// takeReports moves reports from waiting to unacked, as many as fit in a message.
+// takeReports takes reports from waiting, as many as fit in a message.
 func (s *session) takeReports() []*apiv1.Report {
 	n, size := 0, 0
 	for n < len(s.waiting) && n < maxReports && (n == 0 || size < maxReportBytes) {
@@ -238,8 +231,5 @@ func (s *session) takeReports() []*apiv1.Report {
 	}
 	reports := s.waiting[:n:n]
 	s.waiting = s.waiting[n:]
-	for _, r := range reports {
-		s.unacked[fenceOf(r.Fence)] = r
-	}
 	return reports
 }

@@ -30,6 +30,7 @@ type Cluster struct {
 	net     *pipenet.Network
 	log     *slog.Logger
 	timeout time.Duration // Raft's heartbeat
+	checks  bool          // recompute the machines' invariants after every entry
 	life    context.Context
 	end     context.CancelFunc
 	closers []func()
@@ -52,7 +53,7 @@ type Cluster struct {
 // parallel (t.Parallel).
 func NewCluster(t testing.TB, nodes int) *Cluster {
 	t.Helper()
-	c, err := start(nodes, 500*time.Millisecond, slog.New(slog.DiscardHandler))
+	c, err := start(nodes, 500*time.Millisecond, true)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -78,7 +79,7 @@ func emptyPools() {
 // benchmarks and programs that want to show something without a server. It is ready in a few
 // hundredths of a second. Close it.
 func Start() (*Cluster, error) {
-	c, err := start(1, 20*time.Millisecond, slog.New(slog.DiscardHandler))
+	c, err := start(1, 20*time.Millisecond, false)
 	if err != nil {
 		return nil, err
 	}
@@ -89,9 +90,9 @@ func Start() (*Cluster, error) {
 	return c, nil
 }
 
-func start(nodes int, timeout time.Duration, log *slog.Logger) (*Cluster, error) {
+func start(nodes int, timeout time.Duration, checks bool) (*Cluster, error) {
 	c := &Cluster{
-		net: pipenet.New(), log: log, timeout: timeout,
+		net: pipenet.New(), log: slog.New(slog.DiscardHandler), timeout: timeout, checks: checks,
 		nodes: map[string]*node{}, wires: map[raft.ServerAddress]*raft.InmemTransport{}, apart: map[[2]string]bool{},
 	}
 	c.life, c.end = context.WithCancel(context.Background())

@@ -65,7 +65,7 @@ func (n *node) config(listener *pipenet.Listener) cluster.Config {
 		DialAPI: func(ctx context.Context, address string) (net.Conn, error) {
 			return n.cluster.net.Dialer(n.peer.ID)(ctx, "tcp", address)
 		},
-		Logger: n.cluster.log, CheckInvariants: true,
+		Logger: n.cluster.log, CheckInvariants: n.cluster.checks,
 		Exit: func(int) {}, // Run returns the reason
 	}
 }
