@@ -50,7 +50,7 @@ type fault struct {
 
 // plan chooses what a round kills and when.
 func (r *run) plan(round int) *fault {
-	f := &fault{victim: r.Kill, at: 0.5, inMap: true, undo: "Started it again", downFor: downFor}
+	f := &fault{victim: r.Kill, at: 0.5, inMap: true, downFor: downFor}
 	if f.victim == Random {
 		kinds := []Victim{Leader, Follower, Worker}
 		if r.Nodes == 1 {
@@ -81,14 +81,14 @@ func (r *run) strike(ctx context.Context, f *fault, moment string) (struck bool,
 	case Worker:
 		w := r.workers[r.random.IntN(len(r.workers))]
 		w.process.Kill()
-		f.restart = func() error { return r.startWorker(w) }
+		f.restart, f.undo = func() error { return r.startWorker(w) }, "Started "+w.name+" again"
 		r.note("Killed worker %s (SIGKILL) %s", w.name, moment)
 	case Freeze:
 		w := r.workers[r.random.IntN(len(r.workers))]
 		if err := w.process.Freeze(); err != nil {
 			return false, err
 		}
-		f.restart, f.undo, f.downFor = w.process.Thaw, "Let it go on", r.LeaseTTL+downFor
+		f.restart, f.undo, f.downFor = w.process.Thaw, "Let "+w.name+" go on", r.LeaseTTL+downFor
 		r.note("Froze worker %s (SIGSTOP) %s", w.name, moment)
 	default:
 		leader := r.cluster.Leader(ctx)
@@ -102,7 +102,7 @@ func (r *run) strike(ctx context.Context, f *fault, moment string) (struck bool,
 			r.watch.leaderKilled(leader.ID)
 		}
 		node.Process.Kill()
-		f.restart = func() error { return r.cluster.Start(node) }
+		f.restart, f.undo = func() error { return r.cluster.Start(node) }, "Started "+node.ID+" again"
 		r.note("Killed %s %s (SIGKILL) %s", f.victim, node.ID, moment)
 	}
 	f.doneAt = time.Now()

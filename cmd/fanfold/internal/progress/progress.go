@@ -5,14 +5,23 @@ package progress
 import (
 	"fmt"
 	"io"
+	"os"
 	"strings"
 	"sync"
 
+	"golang.org/x/term"
+
 	"github.com/fanfold/fanfold/cmd/fanfold/internal/output"
-	"github.com/fanfold/fanfold/sdk/api/v1"
 )
 
-const barWidth = 32
+// A line on the terminal is label, bar, numbers, state and note, in this order, cut at the terminal's
+// width: a line that wrapped could not be redrawn in place.
+const (
+	labelWidth   = 28
+	barWidth     = 32
+	leastWidth   = 40
+	defaultWidth = 80
+)
 
 // Bar is the state of one piece of work.
 type Bar struct {
@@ -85,10 +94,21 @@ func (d *Display) draw() {
 	if !d.terminal {
 		return
 	}
+	width := d.width()
 	for _, bar := range d.bars {
-		fmt.Fprintln(d.out, bar.drawn(d.colour))
+		fmt.Fprintln(d.out, bar.drawn(width, d.colour))
 	}
 	d.drawn = len(d.bars)
+}
+
+// width is how much fits on a line, asked each time because people resize windows.
+func (d *Display) width() int {
+	if f, ok := d.out.(*os.File); ok {
+		if width, _, err := term.GetSize(int(f.Fd())); err == nil && width > 0 {
+			return max(width-1, leastWidth)
+		}
+	}
+	return defaultWidth
 }
 
 // line is a bar as text. It says no more than changes of interest, so that a pipe is not flooded.
@@ -100,44 +120,31 @@ func (b Bar) line() string {
 	return text
 }
 
-func (b Bar) drawn(colour bool) string {
+// drawn is a bar as a line of at most width characters.
+func (b Bar) drawn(width int, colour bool) string {
+	numbers := fmt.Sprintf(" %9s  %s", fmt.Sprintf("%d/%s", b.Done, total(b.Total)), b.State)
+	if b.Note != "" {
+		numbers += "  " + b.Note
+	}
+	label := fmt.Sprintf("%-*s ", labelWidth, cut(b.Label, labelWidth))
+	cells := min(barWidth, max(0, width-len(label)-len(numbers)))
 	filled := 0
 	if b.Total > 0 {
-		filled = int(min(b.Done, b.Total) * barWidth / b.Total)
+		filled = int(min(b.Done, b.Total) * uint64(cells) / b.Total)
 	}
-	full := strings.Repeat("█", filled)
+	full, empty := strings.Repeat("█", filled), strings.Repeat("░", cells-filled)
 	if colour {
 		full = "\x1b[32m" + full + "\x1b[0m"
 	}
-	line := fmt.Sprintf("%-28s %s%s %9s  %s", b.Label, full, strings.Repeat("░", barWidth-filled),
-		fmt.Sprintf("%d/%s", b.Done, total(b.Total)), b.State)
-	if b.Note != "" {
-		line += "  " + b.Note
-	}
-	return line
+	return label + full + empty + cut(numbers, width-len(label)-cells)
 }
+
+// cut shortens ASCII text.
+func cut(text string, width int) string { return text[:max(0, min(len(text), width))] }
 
 func total(n uint64) string {
 	if n == 0 {
 		return "?"
 	}
 	return fmt.Sprint(n)
-}
-
-// OfJob makes one bar of each step of a job, labelled prefix and step name.
-func OfJob(prefix string, job *apiv1.JobStatus) []Bar {
-	var bars []Bar
-	for _, step := range job.GetSteps() {
-		bar := Bar{Label: prefix + step.GetName(), State: step.GetState(), Done: step.GetSucceeded(), Total: step.GetTotal()}
-		var notes []string
-		if step.GetRetrying() > 0 {
-			notes = append(notes, fmt.Sprintf("%d wait to be tried again", step.GetRetrying()))
-		}
-		if step.GetDead() > 0 {
-			notes = append(notes, fmt.Sprintf("%d dead", step.GetDead()))
-		}
-		bar.Note = strings.Join(notes, ", ")
-		bars = append(bars, bar)
-	}
-	return bars
 }
