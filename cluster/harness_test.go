@@ -165,7 +165,9 @@ func (w *world) isolate(id string) {
 	defer w.mu.Unlock()
 	address := w.address(id)
 	w.cut[address] = true
-	w.transports[address].DisconnectAll()
+	if t := w.transports[address]; t != nil {
+		t.DisconnectAll()
+	}
 	for _, t := range w.transports {
 		t.Disconnect(address)
 	}
@@ -175,7 +177,9 @@ func (w *world) heal(id string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	delete(w.cut, w.address(id))
-	w.connect(w.address(id))
+	if w.transports[w.address(id)] != nil {
+		w.connect(w.address(id))
+	}
 }
 
 // until waits, in virtual time, until a condition holds.

@@ -25,6 +25,9 @@ const (
 	lockFile       = "LOCK"
 )
 
+// ErrInUse is returned for a data directory that another process has open.
+var ErrInUse = errors.New("cluster: another process uses this data directory")
+
 // lockDataDir keeps a second process out.
 func lockDataDir(fs vfs.FS, dir string) (io.Closer, error) {
 	if err := makeDir(fs, dir); err != nil {
@@ -32,7 +35,7 @@ func lockDataDir(fs vfs.FS, dir string) (io.Closer, error) {
 	}
 	lock, err := fs.Lock(fs.PathJoin(dir, lockFile))
 	if err != nil {
-		return nil, fmt.Errorf("cluster: another process uses this data directory (%s is locked: %v); stop it, or give this node a directory of its own", dir, err)
+		return nil, fmt.Errorf("%w (%s is locked: %v); stop it, or give this node a directory of its own", ErrInUse, dir, err)
 	}
 	return lock, nil
 }

@@ -203,8 +203,8 @@ func (i *instance) restore(source io.ReadCloser) error {
 	if err != nil || last == 0 {
 		return err
 	}
-	holds, err := n.logs.holds(meta.Index, meta.Term)
-	if err != nil || holds {
+	agrees, err := n.logAgrees(meta.Index, meta.Term)
+	if err != nil || agrees {
 		return err
 	}
 	if last < meta.Index {
@@ -239,18 +239,35 @@ func (n *Node) reconcile() error {
 	} else if err != nil {
 		return err
 	}
-	if first == 0 {
-		return n.checkDiscarded(index)
-	}
-	holds, err := n.logs.holds(index, term)
-	if err != nil || holds {
+	agrees, err := n.logAgrees(index, term)
+	if err != nil || agrees {
 		return err
+	}
+	if first == 0 {
+		return &ExitError{Code: ExitCorruption, Reason: fmt.Sprintf(
+			"the state in %s is at index %d, but the log is gone, and with it entries that this node has told others it has; "+
+				"empty the data directory, remove the node from the cluster and add it under a new id", n.cfg.DataDir, index)}
 	}
 	n.logger.Warn("the log does not hold the state's last entry and is discarded: a snapshot was installed just before the node stopped", "index", index, "term", term)
 	return n.discardLog(index)
 }
 
-// keyDiscarded is the index at which the log was last discarded; in the store of the votes.
+// logAgrees reports whether the log goes on from a state at this index and term: it has that very
+// entry, or it was discarded there, and what it has now was appended to that state. (What it has then
+// may be acknowledged to a leader: throwing it away would lose it.)
+func (n *Node) logAgrees(index, term uint64) (bool, error) {
+	if holds, err := n.logs.holds(index, term); err != nil || holds {
+		return holds, err
+	}
+	at, err := n.stable.GetUint64(keyDiscarded)
+	if err != nil && !isKeyMissing(err) {
+		return false, err
+	}
+	first, err := n.logs.FirstIndex()
+	return err == nil && at == index && (first == 0 || first == index+1), err
+}
+
+// keyDiscarded is the index of the state at which the log was last discarded; in the store of the votes.
 var keyDiscarded = []byte("fanfold.discarded")
 
 // discardLog removes the whole log. The state, which is on disk, covers what of it was committed.
@@ -267,21 +284,6 @@ func (n *Node) discardLog(index uint64) error {
 		return err
 	}
 	return deleteDownwards(n.logs.deleteSome, first, last)
-}
-
-// checkDiscarded refuses an empty log that this node did not empty itself: the log that is gone may
-// have held entries that this node has told others it has.
-func (n *Node) checkDiscarded(index uint64) error {
-	at, err := n.stable.GetUint64(keyDiscarded)
-	if err != nil && !isKeyMissing(err) {
-		return err
-	}
-	if at == index {
-		return nil
-	}
-	return &ExitError{Code: ExitCorruption, Reason: fmt.Sprintf(
-		"the state in %s is at index %d, but the log is gone; "+
-			"empty the data directory, remove the node from the cluster and add it under a new id", n.cfg.DataDir, index)}
 }
 
 // holds reports whether the log has entry index of this term.

@@ -62,7 +62,7 @@ func openBolt(path string, mmapBytes int, readOnly bool) (*raftboltdb.BoltStore,
 		ReadOnly:        readOnly,
 	}})
 	if errors.Is(err, berrors.ErrTimeout) {
-		return nil, fmt.Errorf("cluster: another process uses this data directory (%s is locked); stop it, or give this node a directory of its own", path)
+		return nil, fmt.Errorf("%w (%s is locked); stop it, or give this node a directory of its own", ErrInUse, path)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("cluster: open %s: %w", path, err)
