@@ -263,11 +263,18 @@ func TestBatch_OutcomesThatComeOutOfOrderArePassedOnInOrder(t *testing.T) {
 		w := newWorld(t, Config{})
 		s := w.connect(1, "a")
 		w.quiet()
-		w.log.swap(2) // the outcomes of the next two entries change places
+		w.log.keep(2)
 		j := job(single(t, "a"), `1`)
 		submitted := w.async(j)
 		canceled := make(chan error, 1)
 		go func() { _, _, err := w.eng.Cancel(context.Background(), fsm.JobID(j.Job), ""); canceled <- err }()
+		w.log.give(1)
+		synctest.Wait()
+		var early Outgoing
+		if err := s.Take(&early); err != nil || !early.empty() || len(canceled) != 0 {
+			t.Fatalf("before the older outcome: %+v, %v", early, err)
+		}
+		w.log.give(0)
 		if err := <-submitted; err != nil {
 			t.Fatal(err)
 		}

@@ -114,7 +114,11 @@ func TestSession_ThatDisconnectedHasItsTTLToComeBack(t *testing.T) {
 			t.Fatalf("%+v, %v", welcome, err)
 		}
 		back.Detach()
-		time.Sleep(ttl + time.Second)
+		time.Sleep(ttl - time.Second)
+		if c := w.counters(); c.SessionsLost != 0 { // coming back counts as being heard
+			t.Fatalf("%+v", c)
+		}
+		time.Sleep(2 * time.Second)
 		_, welcome, err = w.eng.OpenStream(w.ctx(), Hello{Session: s.Session(), Held: []fsm.Fence{{Index: 3, Pos: 1}}, Open: openCommand(1, "a")})
 		if err != nil || welcome.Resumed || welcome.Session == s.Session() || len(welcome.Drop) != 1 {
 			t.Fatalf("%+v, %v", welcome, err)
@@ -183,6 +187,18 @@ func TestOpenStream_TheSameNonceIsTheSameSession(t *testing.T) {
 		w.submit(job(single(t, "a"), `2`))
 		report(t, second, `1`, g)
 		grants(t, second, 1)
+	})
+}
+
+func TestOpenStream_WhatTheOpeningGrantedComesOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, Config{})
+		w.submit(jobs(3, single(t, "a"), `1`)...)
+		s := w.connect(5, "a")
+		synctest.Wait()
+		if o := next(t, s); len(o.Grants) != 3 {
+			t.Fatalf("%d grants", len(o.Grants))
+		}
 	})
 }
 

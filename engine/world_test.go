@@ -40,26 +40,21 @@ type gate struct {
 	refuse    bool     // answer ErrNotLeader
 	kept      [][]byte // of waiting
 	onPropose func(data []byte)
-	swapping  int // so many outcomes are still to be kept and then given in reverse
-	swapped   []func()
+	keeping   int // so many outcomes are still to be kept
+	outcomes  []func()
 	verifies  chan chan error // nil: at once
 }
 
-// swap makes the outcomes of the next n entries come in reverse order.
-func (g *gate) swap(n int) { g.mu.Lock(); g.swapping = n; g.mu.Unlock() }
+// keep keeps the outcomes of the next n entries until give.
+func (g *gate) keep(n int) { g.mu.Lock(); g.keeping = n; g.mu.Unlock() }
 
-// turn keeps an outcome until all that are swapped are there.
-func (g *gate) turn(give func()) {
+// give passes a kept outcome on.
+func (g *gate) give(i int) {
+	synctest.Wait()
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.swapped = append(g.swapped, give)
-	if g.swapping--; g.swapping > 0 {
-		return
-	}
-	for i := len(g.swapped) - 1; i >= 0; i-- {
-		g.swapped[i]()
-	}
-	g.swapped = nil
+	g.outcomes[i]()
+	g.outcomes[i] = func() {}
 }
 
 func (g *gate) Propose(data []byte, done func(*fsm.Result, error)) {
@@ -72,8 +67,13 @@ func (g *gate) Propose(data []byte, done func(*fsm.Result, error)) {
 		return
 	case g.lose:
 		done = func(*fsm.Result, error) { then(nil, ErrOutcomeUnknown) }
-	case g.swapping > 0:
-		done = func(res *fsm.Result, err error) { g.turn(func() { then(res, err) }) }
+	case g.keeping > 0:
+		g.keeping--
+		done = func(res *fsm.Result, err error) {
+			g.mu.Lock()
+			defer g.mu.Unlock()
+			g.outcomes = append(g.outcomes, func() { then(res, err) })
+		}
 	}
 	if g.onPropose != nil {
 		g.onPropose(data)
