@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"runtime"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -143,8 +144,17 @@ func newWorld(t testing.TB, cfg Config) *world {
 		if err := m.Close(); err != nil {
 			t.Errorf("close: %v", err)
 		}
+		emptyPools()
 	})
 	return w
+}
+
+// emptyPools lets go of what this bubble has left in the process's sync.Pools: Pebble's writers keep
+// objects with channels there, and a channel of one bubble must not be used in another. An object
+// survives one collection in a pool, and no second one.
+func emptyPools() {
+	runtime.GC()
+	runtime.GC()
 }
 
 // begin starts a term.
