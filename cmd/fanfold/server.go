@@ -94,7 +94,7 @@ func nodeError(err error) error {
 		return nil
 	case errors.As(err, &stopped):
 		return exit.With(exit.Code(stopped.Code), "", err)
-	case strings.Contains(err.Error(), "another process uses this data directory"):
+	case errors.Is(err, cluster.ErrInUse):
 		return exit.With(exit.Conflict, "stop the other process, or give this node a directory of its own by --data", err)
 	}
 	return err
