@@ -106,7 +106,7 @@ func (a *attempt) outcome(result []byte, err error) *apiv1.Report {
 		return nil // not worth its upload
 	}
 	if err == nil {
-		value, verr := a.session.worker.client.value(context.WithoutCancel(a.ctx), result)
+		value, verr := a.value(result)
 		switch {
 		case verr == nil:
 			r.Outcome = &apiv1.Report_Result{Result: value}
@@ -127,6 +127,17 @@ func (a *attempt) outcome(result []byte, err error) *apiv1.Report {
 	}
 	r.Outcome = &apiv1.Report_Failure{Failure: failure(err)}
 	return r
+}
+
+// value uploads a large result. The work is done, so it is worth every try as long as the lease holds.
+func (a *attempt) value(result []byte) (*apiv1.Value, error) {
+	ctx := context.WithoutCancel(a.ctx) // a function that ignored its timeout, and has a result, is forgiven
+	for {
+		value, err := a.session.worker.client.value(ctx, result)
+		if err == nil || !errors.Is(err, context.DeadlineExceeded) || a.interrupted() {
+			return value, err
+		}
+	}
 }
 
 // interrupted: the worker's side has cancelled the context, so an error is no failure of the task.

@@ -109,8 +109,8 @@ func newHTTPClient(dial func(context.Context, string, string) (net.Conn, error))
 		DialContext: dial,
 		Protocols:   protocols,
 		HTTP2: &http.HTTP2Config{
-			SendPingTimeout:               3 * time.Second,
-			PingTimeout:                   4 * time.Second,
+			SendPingTimeout:               2 * time.Second,
+			PingTimeout:                   3 * time.Second,
 			MaxReceiveBufferPerStream:     4<<20 - 1,
 			MaxReceiveBufferPerConnection: 4<<20 - 1,
 		},

@@ -33,12 +33,12 @@ type session struct {
 	// later were put off by the leader, and are sent again with the next heartbeat.
 	reports        map[fence]*apiv1.Report
 	waiting, later []*apiv1.Report
-	progress map[fence]*apiv1.Progress
-	draining bool // take no more
-	drained  bool // the present stream has been told so
-	leaving  bool // say goodbye once nothing waits
-	gone     bool // goodbye is sent
-	stale    int  // reports that were refused, because their lease was over
+	progress       map[fence]*apiv1.Progress
+	draining       bool // take no more
+	drained        bool // the present stream has been told so
+	leaving        bool // say goodbye once nothing waits
+	gone           bool // goodbye is sent
+	stale          int  // reports that were refused, because their lease was over
 
 	ttl, beat time.Duration
 	beatSent  time.Time // of the heartbeat that is not answered yet; zero: none

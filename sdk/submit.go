@@ -151,6 +151,9 @@ func (c *Client) SubmitRawBatch(ctx context.Context, jobs []RawJob, opts ...Subm
 	all := make([]*submission, len(jobs))
 	for i, job := range jobs {
 		p, err := c.prepare(ctx, job, opts)
+		if err == nil && i == 1 && p.job.Id == all[0].job.Id {
+			err = fmt.Errorf("JobID is for a single job: %w", ErrInvalid)
+		}
 		if err != nil {
 			return nil, fmt.Errorf("sdk: submit: job %d: %w", i, err)
 		}

@@ -80,7 +80,8 @@ func Fold[T any](in Ref[[]T], task *Task[[]T, T], opts ...FoldOption) Ref[T] {
 	return ref[T](addFold(in.at, caller(1), task.core, nil, task.opts, reflect.TypeFor[[]T](), opts))
 }
 
-// FoldTo is Fold into another type: leaf takes the list's items, merge what leaf and merge return.
+// FoldTo is Fold into another type: leaf takes the list's items, merge what leaf and merge return. The
+// step has one set of options for both: those of leaf, and the ones given here.
 func FoldTo[T, A any](in Ref[[]T], leaf *Task[[]T, A], merge *Task[[]A, A], opts ...FoldOption) Ref[A] {
 	return ref[A](addFold(in.at, caller(1), leaf.core, merge.core, leaf.opts, reflect.TypeFor[[]T](), opts))
 }

@@ -88,3 +88,17 @@ func BenchmarkChain(b *testing.B) {
 		}
 	}
 }
+
+// BenchmarkMap is one map over b.N items with a fold behind it.
+func BenchmarkMap(b *testing.B) {
+	c := startBench(b)
+	c.StartWorker(sdk.WorkerConfig{Queues: map[string]int{"default": 256}}, squares)
+	b.ResetTimer()
+	job, err := squares.Submit(context.Background(), c.Client(), b.N)
+	if err != nil {
+		b.Fatal(err)
+	}
+	if _, err := job.Await(context.Background()); err != nil {
+		b.Fatal(err)
+	}
+}
