@@ -135,7 +135,7 @@ func TestInstall_CrashLeavesOneWholeState(t *testing.T) {
 	if err := errors.Join(openMachine(t, disk, filepath.Join("state", "000001"), 10).Close(), syncDir(disk, "state")); err != nil {
 		t.Fatal(err)
 	}
-	recording := &crashingFS{FS: disk, disk: disk, random: rand.New(rand.NewPCG(1, 2))}
+	recording := &crashingFS{FS: disk, disk: disk}
 	r := openTestReplica(t, recording)
 	if err := r.install(strings.NewReader(snapshot.String()), want.Index, want.Term); err != nil {
 		t.Fatal(err)
@@ -203,11 +203,10 @@ func openMachine(t *testing.T, fs vfs.FS, path string, entries uint64) *fsm.Mach
 }
 
 // crashingFS keeps, before every operation that changes something, what the disk would hold after a
-// power cut at this moment: once nothing of what was not synced, once some of it.
+// power cut at this moment (only what was synced), and after the process was killed (everything).
 type crashingFS struct {
 	vfs.FS
 	disk    *vfs.MemFS
-	random  *rand.Rand
 	mu      sync.Mutex
 	crashes []vfs.FS
 }
@@ -216,7 +215,7 @@ func (c *crashingFS) snap() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.crashes = append(c.crashes, c.disk.CrashClone(vfs.CrashCloneCfg{}),
-		c.disk.CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: 50, RNG: c.random}))
+		c.disk.CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: 100, RNG: rand.New(rand.NewPCG(1, 2))}))
 }
 
 func (c *crashingFS) Create(name string, category vfs.DiskWriteCategory) (vfs.File, error) {

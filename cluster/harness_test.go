@@ -93,8 +93,8 @@ func (w *world) start(id string, change ...func(*Config)) *testNode {
 func (w *world) open(id string, change ...func(*Config)) (*testNode, error) {
 	n := w.nodes[id]
 	if n == nil {
-		store := raft.NewInmemStore()
-		n = &testNode{id: id, disk: vfs.NewMem(), log: store, vote: store}
+		store := &mortalStore{InmemStore: raft.NewInmemStore()}
+		n = &testNode{id: id, disk: vfs.NewCrashableMem(), log: store, vote: store}
 		w.nodes[id] = n
 	}
 	listener := newPipeListener(id + ":2")

@@ -208,7 +208,7 @@ func (i *instance) restore(source io.ReadCloser) error {
 		return err
 	}
 	if last < meta.Index {
-		return n.discardLog(meta.Index)
+		return n.discardLog()
 	}
 	n.logger.Warn("the log contradicts the installed state; Raft starts over", "log_until", last, "state_at", meta.Index)
 	i.conflict <- struct{}{}
@@ -249,32 +249,26 @@ func (n *Node) reconcile() error {
 				"empty the data directory, remove the node from the cluster and add it under a new id", n.cfg.DataDir, index)}
 	}
 	n.logger.Warn("the log does not hold the state's last entry and is discarded: a snapshot was installed just before the node stopped", "index", index, "term", term)
-	return n.discardLog(index)
+	return n.discardLog()
 }
 
 // logAgrees reports whether the log goes on from a state at this index and term: it has that very
-// entry, or it was discarded there, and what it has now was appended to that state. (What it has then
-// may be acknowledged to a leader: throwing it away would lose it.)
+// entry, or the state was installed at this index, and the log was appended to since. (What it has then
+// may be acknowledged to a leader: to discard it would be to lose it.)
 func (n *Node) logAgrees(index, term uint64) (bool, error) {
 	if holds, err := n.logs.holds(index, term); err != nil || holds {
 		return holds, err
 	}
-	at, err := n.stable.GetUint64(keyDiscarded)
-	if err != nil && !isKeyMissing(err) {
+	state, err := n.replica.dir.current()
+	if err != nil {
 		return false, err
 	}
 	first, err := n.logs.FirstIndex()
-	return err == nil && at == index && (first == 0 || first == index+1), err
+	return state.installed == index && (first == 0 || first == index+1), err
 }
 
-// keyDiscarded is the index of the state at which the log was last discarded; in the store of the votes.
-var keyDiscarded = []byte("fanfold.discarded")
-
 // discardLog removes the whole log. The state, which is on disk, covers what of it was committed.
-func (n *Node) discardLog(index uint64) error {
-	if err := n.stable.SetUint64(keyDiscarded, index); err != nil {
-		return err
-	}
+func (n *Node) discardLog() error {
 	first, err := n.logs.FirstIndex()
 	if err != nil || first == 0 {
 		return err

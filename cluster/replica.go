@@ -35,11 +35,11 @@ type replica struct {
 }
 
 func openReplica(dir *stateDir, options fsm.Options, logger *slog.Logger, watch *watchdog, fail func(int, string)) (*replica, error) {
-	name, err := dir.current()
+	now, err := dir.current()
 	if err != nil {
 		return nil, err
 	}
-	machine, err := fsm.Open(dir.fs, dir.join(name), options)
+	machine, err := fsm.Open(dir.fs, dir.join(now.name()), options)
 	if err != nil {
 		return nil, err
 	}
@@ -179,20 +179,17 @@ const retireAfter = 10 * time.Second
 // install builds a state from a snapshot in a fresh directory and puts it in place of the current
 // one. On an error nothing has changed.
 func (r *replica) install(from io.Reader, index, term uint64) error {
-	name, err := r.dir.next()
+	before, err := r.dir.current()
 	if err != nil {
 		return err
 	}
-	path := r.dir.join(name)
+	after := current{number: before.number + 1, installed: index}
+	path := r.dir.join(after.name())
 	next, err := r.build(path, from, index, term)
 	if err != nil {
 		return errors.Join(fmt.Errorf("cluster: the snapshot at index %d is refused, the state is as before: %w", index, err), r.dir.fs.RemoveAll(path))
 	}
-	before, err := r.dir.current()
-	if err == nil {
-		err = r.dir.flip(name)
-	}
-	if err != nil {
+	if err := r.dir.flip(after); err != nil {
 		r.fail(ExitStateStore, fmt.Sprintf("make the received state the current one: %v", err))
 		return errors.Join(err, next.Close())
 	}
@@ -200,7 +197,7 @@ func (r *replica) install(from io.Reader, index, term uint64) error {
 	old := r.current
 	r.current = next
 	r.mu.Unlock()
-	r.retire(old, r.dir.join(before))
+	r.retire(old, r.dir.join(before.name()))
 	r.logger.Info("the leader's state is installed", "index", index, "term", term)
 	return nil
 }

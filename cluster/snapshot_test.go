@@ -250,6 +250,57 @@ func TestSnapshot_CrashAfterTheFlip(t *testing.T) {
 	})
 }
 
+// What a node has acknowledged after it was sent the state must not be taken for a leftover of the
+// time before: its log begins above the state's last entry.
+func TestSnapshot_EntriesAfterAnInstalledStateSurviveACrash(t *testing.T) {
+	for _, first := range []string{"a node with a log", "an empty node"} {
+		t.Run(first, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				ids := []string{"n1", "n2", "n3"}
+				w := newWorld(t, ids...)
+				started := ids
+				if first == "an empty node" {
+					started = ids[:2]
+				}
+				for _, id := range started {
+					w.start(id, shortLog)
+				}
+				leader := w.leader(started...)
+				_, index := w.submit(leader)
+				lagging := w.others(leader, ids...)[1]
+				if w.nodes[lagging] != nil {
+					w.caughtUp(index, lagging)
+					w.isolate(lagging)
+				}
+				w.advance(leader, index)
+				long := func(c *Config) { shortLog(c); c.SnapshotInterval = time.Hour }
+				if w.nodes[lagging] != nil {
+					w.stop(lagging)
+					w.heal(lagging)
+				}
+				w.start(lagging, long)
+				w.caughtUp(leader.Status().AppliedIndex, lagging)
+				_, index = w.submit(leader)
+				w.caughtUp(index, lagging)
+				before := w.nodes[lagging].Status()
+				if before.FirstLogIndex != before.FlushedIndex+1 || before.LastLogIndex < index {
+					t.Fatalf("the log goes from %d to %d, on disk is %d", before.FirstLogIndex, before.LastLogIndex, before.FlushedIndex)
+				}
+				w.crash(lagging, true, nil)
+				w.start(lagging, long)
+				w.until("Raft runs", func() bool { return w.nodes[lagging].instance.Load() != nil })
+				after := w.nodes[lagging].Status()
+				if after.AppliedIndex != before.FlushedIndex || after.LastLogIndex != before.LastLogIndex || after.FirstLogIndex != before.FirstLogIndex {
+					t.Errorf("before the crash: %+v\nafter it: %+v", before, after)
+				}
+				w.heal(lagging)
+				w.caughtUp(index, lagging)
+				w.sameHash(w.leader(ids...), ids...)
+			})
+		})
+	}
+}
+
 // flipTo makes the state of one node the state of another, stopped one.
 func (w *world) flipTo(stopped string, from *testNode) {
 	w.t.Helper()
@@ -259,10 +310,11 @@ func (w *world) flipTo(stopped string, from *testNode) {
 		wr.CloseWithError(err)
 	}()
 	fs := w.nodes[stopped].disk
-	if _, err := fsm.RestoreSnapshot(fs, "/data/state/000002", r, fsm.Options{Logger: testLogger()}); err != nil {
+	restored, err := fsm.RestoreSnapshot(fs, "/data/state/000002", r, fsm.Options{Logger: testLogger()})
+	if err != nil {
 		w.t.Fatal(err)
 	}
-	if err := (&stateDir{fs: fs, path: "/data/state"}).flip("000002"); err != nil {
+	if err := (&stateDir{fs: fs, path: "/data/state"}).flip(current{number: 2, installed: restored.Index}); err != nil {
 		w.t.Fatal(err)
 	}
 }

@@ -5,15 +5,13 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"strconv"
-	"strings"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 )
 
 // stateDir is the directory of the state machine's data:
 //
-//	CURRENT     the name of the directory in use: one line
+//	CURRENT     one line: the directory in use, and the index at which it was installed (0 = never)
 //	000001/     Pebble's files
 //	incoming    a snapshot being received, or spooled to be sent; removed at start
 //
@@ -27,19 +25,29 @@ type stateDir struct {
 
 const currentFile = "CURRENT"
 
+// current is what CURRENT says. Installed is the index of the snapshot that the directory was built
+// from: it changes together with the state, so it tells, at any time, whether a log that does not
+// reach back to the state's last entry may be trusted (see logAgrees).
+type current struct {
+	number    uint64
+	installed uint64
+}
+
+func (c current) name() string { return fmt.Sprintf("%06d", c.number) }
+
 // openStateDir makes the directory when it is missing, and removes what a crash left over.
 func openStateDir(fs vfs.FS, path string) (*stateDir, error) {
 	d := &stateDir{fs: fs, path: path}
 	if err := makeDir(fs, path); err != nil {
 		return nil, err
 	}
-	current, err := d.current()
+	now, err := d.current()
 	if err != nil {
 		return nil, err
 	}
-	if current == "" {
-		current = d.name(1)
-		if err := d.flip(current); err != nil {
+	if now.number == 0 {
+		now.number = 1
+		if err := d.flip(now); err != nil {
 			return nil, err
 		}
 	}
@@ -48,7 +56,7 @@ func openStateDir(fs vfs.FS, path string) (*stateDir, error) {
 		return nil, err
 	}
 	for _, name := range names {
-		if name != currentFile && name != current {
+		if name != currentFile && name != now.name() {
 			if err := fs.RemoveAll(fs.PathJoin(path, name)); err != nil {
 				return nil, err
 			}
@@ -57,39 +65,26 @@ func openStateDir(fs vfs.FS, path string) (*stateDir, error) {
 	return d, nil
 }
 
-func (d *stateDir) name(n uint64) string { return fmt.Sprintf("%06d", n) }
-
 func (d *stateDir) join(name string) string { return d.fs.PathJoin(d.path, name) }
 
-// current returns the directory in use, "" when there is none yet.
-func (d *stateDir) current() (string, error) {
+// current reads CURRENT; number is 0 when there is none yet.
+func (d *stateDir) current() (c current, err error) {
 	content, err := readFile(d.fs, d.join(currentFile))
 	if errors.Is(err, os.ErrNotExist) {
-		return "", nil
+		return current{}, nil
 	}
 	if err != nil {
-		return "", err
+		return current{}, err
 	}
-	name := strings.TrimSuffix(string(content), "\n")
-	if _, err := strconv.ParseUint(name, 10, 64); err != nil {
-		return "", fmt.Errorf("cluster: %s is damaged: it says %q", d.join(currentFile), content)
+	if _, err := fmt.Sscanf(string(content), "%d %d\n", &c.number, &c.installed); err != nil || c.number == 0 {
+		return current{}, fmt.Errorf("cluster: %s is damaged: it says %q", d.join(currentFile), content)
 	}
-	return name, nil
+	return c, nil
 }
 
-// next returns a name that has not been used.
-func (d *stateDir) next() (string, error) {
-	current, err := d.current()
-	if err != nil {
-		return "", err
-	}
-	n, err := strconv.ParseUint(current, 10, 64)
-	return d.name(n + 1), err
-}
-
-// flip makes name the directory in use, durably.
-func (d *stateDir) flip(name string) error {
-	return writeFile(d.fs, d.path, currentFile, []byte(name+"\n"))
+// flip makes another directory the one in use, durably.
+func (d *stateDir) flip(to current) error {
+	return writeFile(d.fs, d.path, currentFile, fmt.Appendf(nil, "%s %d\n", to.name(), to.installed))
 }
 
 // readFile reads a small file.
