@@ -5,142 +5,22 @@ import (
 	"errors"
 	"io"
 	"sync"
-	"time"
 
 	"connectrpc.com/connect"
 
 	"github.com/fanfold/fanfold/engine"
 	"github.com/fanfold/fanfold/fsm"
 	apiv1 "github.com/fanfold/fanfold/sdk/api/v1"
-	"github.com/fanfold/fanfold/sdk/api/v1/apiv1connect"
 )
 
-const (
-	waitMax       = time.Minute
-	watchMin      = 50 * time.Millisecond
-	watchDefault  = time.Second
-	messageTarget = 1 << 20 // a message of results or assignments is sent when it has about this many bytes
-)
+// messageTarget is the size at which a message of results or assignments is sent.
+const messageTarget = 1 << 20
 
-// GetJob reads a job. With wait_ms the call stays until the job has ended or the wait is over.
-func (s *server) GetJob(ctx context.Context, req *connect.Request[apiv1.GetJobRequest]) (*connect.Response[apiv1.GetJobResponse], error) {
-	if stale(req.Msg.GetConsistency()) {
-		return reading(ctx, s, req, true, apiv1connect.FanfoldClient.GetJob, readJob)
-	}
-	return onLeader(ctx, s, req, apiv1connect.FanfoldClient.GetJob, s.getJob)
-}
-
-func (s *server) getJob(ctx context.Context, eng *engine.Engine, q *apiv1.GetJobRequest) (*apiv1.GetJobResponse, error) {
-	id, err := jobIDOf(q.GetId())
-	if err != nil {
-		return nil, err
-	}
-	wait := min(time.Duration(max(0, q.GetWaitMs()))*time.Millisecond, waitMax)
-	var waiter *engine.Waiter
-	if wait > 0 {
-		waiter = eng.Await()
-		defer waiter.Close()
-		if err := waiter.Add(ctx, id); err != nil {
-			return nil, err
-		}
-	}
-	if _, err := eng.ReadIndex(ctx); err != nil {
-		return nil, err
-	}
-	res, err := viewing(s, q, readJob)
-	if err != nil || wait == 0 || ended(res) {
-		return res, err
-	}
-	timer := time.NewTimer(wait)
-	defer timer.Stop()
-	select {
-	case <-waiter.Ready(): // the end was committed within the call: the view has it, a check adds nothing
-		if _, err := waiter.Take(); err != nil {
-			return nil, err
-		}
-	case <-timer.C:
-		if _, err := eng.ReadIndex(ctx); err != nil {
-			return nil, err
-		}
-	case <-ctx.Done():
-		return nil, context.Cause(ctx)
-	}
-	return viewing(s, q, readJob)
-}
-
-func ended(res *apiv1.GetJobResponse) bool {
-	state, _ := fsm.ParseJobState(res.GetJob().GetState())
-	return state.Ended()
-}
-
-func readJob(v *fsm.View, q *apiv1.GetJobRequest) (*apiv1.GetJobResponse, error) {
-	id, err := jobIDOf(q.GetId())
-	if err != nil {
-		return nil, err
-	}
-	ns, err := namespaceOf(q.GetNamespace())
-	if err != nil {
-		return nil, err
-	}
-	j, err := jobView(v, id, ns)
-	if err != nil {
-		return nil, err
-	}
-	res := &apiv1.GetJobResponse{Job: jobStatus(j), Index: v.Index()}
-	if q.GetWithResult() && j.State.Ended() {
-		res.Result, err = jobResult(v, j)
-	}
-	return res, err
-}
-
-// jobResult is how a job ended, with its result if that is small.
-func jobResult(v *fsm.View, j *fsm.JobView) (*apiv1.JobResult, error) {
-	res := &apiv1.JobResult{Id: j.ID.String(), State: j.State.String(), Error: taskError(j.Error)}
-	switch j.State {
-	case fsm.JobSuccess:
-		doc, large, err := resultBytes(v, j.ID)
-		if err != nil {
-			return nil, err
-		}
-		res.Result, res.Large = doc, large
-	case fsm.JobCanceled:
-		if res.Error == nil {
-			res.Error = &apiv1.TaskError{Type: "canceled", Message: j.CancelReason}
-		}
-	}
-	return res, nil
-}
-
-// resultBytes renders a result up to the inline limit.
-func resultBytes(v *fsm.View, id fsm.JobID) (doc []byte, large bool, err error) {
-	w := &capped{max: inlineMax}
-	err = v.JobResult(w, id)
-	if errors.Is(err, errCapped) {
-		return nil, true, nil
-	}
-	return w.buf, false, err
-}
-
-// capped takes so much and no more. (It embeds no buffer: io.Copy would find its ReadFrom and pass
-// Write by.)
-type capped struct {
-	buf []byte
-	max int
-}
-
-var errCapped = errors.New("cluster: value over the inline limit")
-
-func (c *capped) Write(p []byte) (int, error) {
-	if len(c.buf)+len(p) > c.max {
-		return 0, errCapped
-	}
-	c.buf = append(c.buf, p...)
-	return len(p), nil
-}
+type awaitStream = connect.BidiStream[apiv1.AwaitJobsRequest, apiv1.AwaitJobsResponse]
 
 // AwaitJobs answers each id once, when its job has ended. The stream ends when the client has no more
 // ids to send and all are answered.
-func (s *server) AwaitJobs(ctx context.Context, stream *connect.BidiStream[apiv1.AwaitJobsRequest, apiv1.AwaitJobsResponse]) error {
+func (s *server) AwaitJobs(ctx context.Context, stream *awaitStream) error {
 	eng, err := s.leading()
 	if err != nil {
 		return s.fail(err)
@@ -166,7 +46,7 @@ type awaiting struct {
 	last  bool                 // the client sends no more
 }
 
-func (a *awaiting) receive(ctx context.Context, stream *connect.BidiStream[apiv1.AwaitJobsRequest, apiv1.AwaitJobsResponse]) error {
+func (a *awaiting) receive(ctx context.Context, stream *awaitStream) error {
 	for {
 		msg, err := stream.Receive()
 		switch {
@@ -227,7 +107,7 @@ func (a *awaiting) add(ctx context.Context, msg *apiv1.AwaitJobsRequest) error {
 	return nil
 }
 
-func (a *awaiting) send(ctx context.Context, stream *connect.BidiStream[apiv1.AwaitJobsRequest, apiv1.AwaitJobsResponse]) error {
+func (a *awaiting) send(ctx context.Context, stream *awaitStream) error {
 	for {
 		if err := a.lookUp(ctx, stream); err != nil {
 			return err
@@ -263,7 +143,7 @@ func (a *awaiting) done() bool {
 }
 
 // lookUp answers those fresh ids whose jobs had ended before, or do not exist.
-func (a *awaiting) lookUp(ctx context.Context, stream *connect.BidiStream[apiv1.AwaitJobsRequest, apiv1.AwaitJobsResponse]) error {
+func (a *awaiting) lookUp(ctx context.Context, stream *awaitStream) error {
 	a.mu.Lock()
 	fresh, wrong := a.fresh, a.wrong
 	a.fresh, a.wrong = nil, nil
@@ -283,7 +163,7 @@ func (a *awaiting) lookUp(ctx context.Context, stream *connect.BidiStream[apiv1.
 }
 
 // answer sends the results of those that have ended, and refuses those that do not exist.
-func (a *awaiting) answer(stream *connect.BidiStream[apiv1.AwaitJobsRequest, apiv1.AwaitJobsResponse], ids []fsm.JobID) error {
+func (a *awaiting) answer(stream *awaitStream, ids []fsm.JobID) error {
 	v := a.s.h.Machine().View()
 	defer v.Close()
 	msg, size := new(apiv1.AwaitJobsResponse), 0
@@ -350,67 +230,4 @@ func endOf(v *fsm.View, id fsm.JobID, namespace string) (*apiv1.JobResult, error
 		}
 	}
 	return jobResult(v, j)
-}
-
-// WatchJob sends a job's status at once and after changes, at most every interval, until it ends.
-func (s *server) WatchJob(ctx context.Context, req *connect.Request[apiv1.WatchJobRequest], stream *connect.ServerStream[apiv1.WatchJobResponse]) error {
-	return s.fail(s.watchJob(ctx, req.Msg, stream))
-}
-
-func (s *server) watchJob(ctx context.Context, q *apiv1.WatchJobRequest, stream *connect.ServerStream[apiv1.WatchJobResponse]) error {
-	eng, err := s.leading()
-	if err != nil {
-		return err
-	}
-	id, err := jobIDOf(q.GetId())
-	if err != nil {
-		return err
-	}
-	interval := watchDefault
-	if q.GetIntervalMs() > 0 {
-		interval = max(watchMin, time.Duration(q.GetIntervalMs())*time.Millisecond)
-	}
-	w := eng.Watch()
-	defer w.Close()
-	if err := w.Add(ctx, id); err != nil {
-		return err
-	}
-	timer := time.NewTimer(interval)
-	defer timer.Stop()
-	get := &apiv1.GetJobRequest{Id: q.GetId(), Namespace: q.GetNamespace()}
-	for {
-		if _, err := eng.ReadIndex(ctx); err != nil {
-			return err
-		}
-		res, err := viewing(s, get, readJob)
-		if err != nil {
-			return err
-		}
-		if err := stream.Send(&apiv1.WatchJobResponse{Job: res.GetJob(), Index: res.GetIndex()}); err != nil || ended(res) {
-			return err
-		}
-		timer.Reset(interval)
-		if err := untilChanged(ctx, w, timer); err != nil {
-			return err
-		}
-	}
-}
-
-// untilChanged waits for a change, and for the interval if the job goes on.
-func untilChanged(ctx context.Context, w *engine.Waiter, interval *time.Timer) error {
-	var due <-chan time.Time
-	for {
-		select {
-		case <-w.Ready():
-			finished, err := w.Take()
-			if err != nil || len(finished) > 0 {
-				return err
-			}
-			due = interval.C
-		case <-due:
-			return nil
-		case <-ctx.Done():
-			return context.Cause(ctx)
-		}
-	}
 }
