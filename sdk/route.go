@@ -32,8 +32,9 @@ type route struct {
 }
 
 const (
-	askTimeout = 2 * time.Second  // for one node's answer about who leads
-	banTime    = 10 * time.Second // of an address that does not answer
+	askTimeout  = 2 * time.Second        // for the nodes' answers about who leads
+	hearsayTime = 100 * time.Millisecond // for a leader to come forward, once another has named one
+	banTime     = 10 * time.Second       // of an address that cannot be reached
 )
 
 func newRoute(urls []string, stub func(string) apiv1connect.FanfoldClient) *route {
@@ -79,52 +80,64 @@ func (r *route) current() (string, apiv1connect.FanfoldClient) {
 	return base, r.of(base)
 }
 
-// search asks each configured node once who leads. Without an answer, a configured node is used as it
-// is: it may be able to pass the call on.
+// search asks all configured nodes at once who leads. One that leads itself is believed at once; what
+// another says may be about a leader that has just died, and is used only when none comes forward. Without
+// an answer, a configured node is used as it is: it may be able to pass the call on.
 func (r *route) search(ctx context.Context) (string, apiv1connect.FanfoldClient) {
-	defer func() {
+	defer r.searched()
+	ctx, cancel := context.WithTimeout(ctx, askTimeout)
+	defer cancel()
+	answers := make(chan opinion, len(r.urls))
+	for i, base := range r.urls {
 		r.mu.Lock()
-		close(r.asking)
-		r.asking = nil
-		r.mu.Unlock()
-	}()
-	alive := ""
-	for range r.urls {
-		r.mu.Lock()
-		base := r.urls[r.next]
 		api := r.of(base)
 		r.mu.Unlock()
-		address, err := askLeader(ctx, api)
-		switch {
-		case err == nil && address != "":
-			r.learn(address)
-			return r.current()
-		case err == nil:
-			alive = base
-		}
-		if ctx.Err() != nil {
-			break
-		}
-		r.mu.Lock()
-		r.next = (r.next + 1) % len(r.urls)
-		r.mu.Unlock()
+		go func() { answers <- ask(ctx, api, i) }()
 	}
-	if alive != "" {
-		r.mu.Lock()
-		r.next = slices.Index(r.urls, alive)
-		r.mu.Unlock()
+	hearsay := ""
+	for range r.urls {
+		o := <-answers
+		if o.alive {
+			r.mu.Lock()
+			r.next = o.url
+			r.mu.Unlock()
+		}
+		if o.leads && r.learn(o.leader) {
+			return r.current()
+		}
+		if o.leader != "" && hearsay == "" {
+			hearsay = o.leader
+			time.AfterFunc(hearsayTime, cancel) // for those who hang
+		}
+	}
+	if hearsay != "" {
+		r.learn(hearsay)
 	}
 	return r.current()
 }
 
-func askLeader(ctx context.Context, api apiv1connect.FanfoldClient) (address string, err error) {
-	ctx, cancel := context.WithTimeout(ctx, askTimeout)
-	defer cancel()
+func (r *route) searched() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	close(r.asking)
+	r.asking = nil
+}
+
+// opinion is one node's answer about who leads.
+type opinion struct {
+	url    int // position in urls
+	alive  bool
+	leads  bool   // itself
+	leader string // address, "" where it knows none
+}
+
+func ask(ctx context.Context, api apiv1connect.FanfoldClient, url int) opinion {
 	res, err := api.ClusterStatus(ctx, connect.NewRequest(&apiv1.ClusterStatusRequest{}))
 	if err != nil {
-		return "", err
+		return opinion{url: url}
 	}
-	return res.Msg.LeaderAddress, nil
+	m := res.Msg
+	return opinion{url: url, alive: true, leader: m.LeaderAddress, leads: m.LeaderAddress != "" && m.NodeId == m.LeaderId}
 }
 
 // of returns the stub of a node. Precondition: mu is held.
@@ -137,7 +150,8 @@ func (r *route) of(base string) apiv1connect.FanfoldClient {
 	return api
 }
 
-// learn takes a node's word for who leads, and reports whether that is news.
+// learn takes a node's word for who leads, and reports whether that is news: not what was believed
+// before, and not an address that could not be reached.
 func (r *route) learn(address string) bool {
 	base, err := baseURL(address)
 	if err != nil {

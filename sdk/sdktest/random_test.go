@@ -109,9 +109,12 @@ func (x *chaos) run() {
 		wait := time.Duration(x.rng.IntN(60)) * time.Second
 		jobs.Go(func() {
 			time.Sleep(wait)
-			if i%4 == 0 {
+			switch i % 4 {
+			case 0:
 				x.check(x.submitText(100<<10 + n))
-			} else {
+			case 1:
+				x.check(x.submitAndCancel(n, time.Duration(n)*time.Second/5))
+			default:
 				x.check(x.submitWork(n))
 			}
 		})
@@ -188,6 +191,42 @@ func (x *chaos) submitWork(n int) (got, want int, err error) {
 	return got, want, err
 }
 
+// submitAndCancel cancels a job in the middle, and has it run again from there.
+func (x *chaos) submitAndCancel(n int, after time.Duration) (got, want int, err error) {
+	want = n * (n + 1) * (2*n + 1) / 6
+	job, err := submitForSure(x, x.work, n)
+	if err != nil {
+		return 0, want, err
+	}
+	time.Sleep(after)
+	cancelled := x.forSure(func(ctx context.Context) error { return job.Cancel(ctx, "chaos") })
+	if cancelled != nil && !errors.Is(cancelled, sdk.ErrConflict) { // it had ended
+		return 0, want, cancelled
+	}
+	got, err = job.Await(x.t.Context())
+	if !errors.Is(err, sdk.ErrJobCanceled) {
+		if cancelled == nil {
+			err = fmt.Errorf("a job that was canceled ended with %d, %w", got, err)
+		}
+		return got, want, err
+	}
+	if err := x.forSure(job.Retry); err != nil {
+		return 0, want, err
+	}
+	got, err = job.Await(x.t.Context())
+	return got, want, err
+}
+
+// forSure repeats a call whose deadline came first.
+func (x *chaos) forSure(call func(context.Context) error) (err error) {
+	for range 20 {
+		if err = call(x.t.Context()); !errors.Is(err, context.DeadlineExceeded) {
+			break
+		}
+	}
+	return err
+}
+
 func (x *chaos) submitText(n int) (got, want int, err error) {
 	job, err := submitForSure(x, x.text, strings.Repeat("x", n))
 	if err != nil {
@@ -200,18 +239,11 @@ func (x *chaos) submitText(n int) (got, want int, err error) {
 // submitForSure submits again what timed out, under the same id.
 func submitForSure[In, Out any](x *chaos, w *sdk.Workflow[In, Out], in In) (job *sdk.Job[Out], err error) {
 	id := sdk.NewJobID()
-	for range 20 {
-		ctx, cancel := context.WithTimeout(x.t.Context(), 20*time.Second)
+	err = x.forSure(func(ctx context.Context) error {
 		job, err = w.Submit(ctx, x.c.Client(), in, sdk.JobID(id))
-		cancel()
-		if err == nil {
-			return job, nil
-		}
-		if !errors.Is(err, context.DeadlineExceeded) {
-			break
-		}
-	}
-	return nil, err
+		return err
+	})
+	return job, err
 }
 
 func (x *chaos) check(got, want int, err error) {
