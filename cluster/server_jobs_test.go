@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"math"
 	"net/http"
 	"strings"
 	"testing"
@@ -65,6 +66,9 @@ func TestSubmitJobs_BadJobsAreRefusedOneByOne(t *testing.T) {
 		{Id: id, Graph: graph, Input: &apiv1.Value{Inline: []byte(`1`)}},
 		{Id: id, Graph: graph, Input: &apiv1.Value{Inline: []byte(`2`)}},
 		{Graph: graph},
+		{Graph: graph, RetainMs: math.MaxInt64},
+		{Graph: graph, NotBeforeMs: math.MaxInt64},
+		{Graph: graph, NotBeforeMs: -1},
 	}
 	res, err := w.client.SubmitJobs(t.Context(), connect.NewRequest(&apiv1.SubmitJobsRequest{Jobs: jobs}))
 	if err != nil {
@@ -81,7 +85,7 @@ func TestSubmitJobs_BadJobsAreRefusedOneByOne(t *testing.T) {
 			got = append(got, "new")
 		}
 	}
-	want := []string{"new", "INVALID", "INVALID", "TOO_LARGE", "INVALID", "INVALID", "INVALID", "NOT_FOUND", "existing", "CONFLICT", "new"}
+	want := []string{"new", "INVALID", "INVALID", "TOO_LARGE", "INVALID", "INVALID", "INVALID", "NOT_FOUND", "existing", "CONFLICT", "new", "INVALID", "INVALID", "INVALID"}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Fatalf("-want +got\n%s", diff)
 	}

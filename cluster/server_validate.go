@@ -32,6 +32,10 @@ const (
 	pageDefault    = 100
 	pageMax        = 1000
 
+	// durationMaxMS is a hundred years. It keeps sums of times far from the end of int64.
+	durationMaxMS = 100 * 366 * 24 * 3600 * 1000
+	timeMaxMS     = 253_402_300_799_000 // the end of the year 9999
+
 	ttlDefaultMS = 15_000
 	ttlMinMS     = 1_000
 	ttlMaxMS     = 600_000
@@ -90,8 +94,10 @@ func (s *server) submitOf(j *apiv1.Job) (fsm.JobID, *fsmpb.SubmitJob, error) {
 		return id, nil, err
 	}
 	switch {
-	case j.GetNotBeforeMs() < 0 || j.GetRetainMs() < 0:
-		return id, nil, invalid("not_before_ms is %d and retain_ms %d: they cannot be negative", j.GetNotBeforeMs(), j.GetRetainMs())
+	case j.GetNotBeforeMs() < 0 || j.GetNotBeforeMs() > timeMaxMS:
+		return id, nil, invalid("not_before_ms is %d: give unix milliseconds up to the year 9999, 0 for at once", j.GetNotBeforeMs())
+	case j.GetRetainMs() < 0 || j.GetRetainMs() > durationMaxMS:
+		return id, nil, invalid("retain_ms is %d: give milliseconds up to %d (100 years), 0 for the default", j.GetRetainMs(), int64(durationMaxMS))
 	case len(j.GetKey()) > nameMax:
 		return id, nil, invalid("the idempotency key has %d bytes; it may have %d: use a hash of it", len(j.GetKey()), nameMax)
 	}
