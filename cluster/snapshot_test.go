@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"io"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -93,8 +94,8 @@ func TestSnapshot_DamagedOneIsRefusedAndNothingChanges(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ids := []string{"n1", "n2", "n3"}
 		w := newWorld(t, ids...)
-		flip := int64(-1)
-		var tried int
+		var flip, tried atomic.Int64
+		flip.Store(-1)
 		damaging := func(c *Config) {
 			shortLog(c)
 			open := c.RaftTransport
@@ -114,11 +115,11 @@ func TestSnapshot_DamagedOneIsRefusedAndNothingChanges(t *testing.T) {
 		w.advance(leader, index)
 
 		for _, at := range []int64{0, 9, 40, 1000, 3000} {
-			flip = at
+			flip.Store(at)
 			before, _ := w.nodes[lagging].Machine().Applied()
-			refused := tried
+			refused := tried.Load()
 			w.heal(lagging)
-			w.until("a damaged snapshot was sent", func() bool { return tried > refused+1 })
+			w.until("a damaged snapshot was sent", func() bool { return tried.Load() > refused+1 })
 			w.isolate(lagging)
 			synctest.Wait()
 			if after, _ := w.nodes[lagging].Machine().Applied(); after != before || !w.hasJob(lagging, job) {
@@ -128,7 +129,7 @@ func TestSnapshot_DamagedOneIsRefusedAndNothingChanges(t *testing.T) {
 		if exits := w.exits(lagging); exits != nil {
 			t.Errorf("the node exited with %v", exits)
 		}
-		flip = -1
+		flip.Store(-1)
 		w.heal(lagging)
 		w.until("the cluster is whole", func() bool { return w.nodes[lagging].Status().AppliedIndex >= leader.Status().AppliedIndex })
 		leader = w.leader(ids...)
@@ -140,16 +141,16 @@ func TestSnapshot_DamagedOneIsRefusedAndNothingChanges(t *testing.T) {
 type damagingTransport struct {
 	raft.Transport
 	raft.WithPreVote
-	flip  *int64
-	tried *int
+	flip  *atomic.Int64 // of which byte; -1 = of none
+	tried *atomic.Int64
 }
 
 func (d *damagingTransport) InstallSnapshot(id raft.ServerID, to raft.ServerAddress, args *raft.InstallSnapshotRequest, resp *raft.InstallSnapshotResponse, data io.Reader) error {
-	if *d.flip >= 0 {
-		data = &damagingReader{from: data, at: *d.flip % args.Size}
+	if at := d.flip.Load(); at >= 0 {
+		data = &damagingReader{from: data, at: at % args.Size}
 	}
 	err := d.Transport.InstallSnapshot(id, to, args, resp, data)
-	*d.tried++
+	d.tried.Add(1)
 	return err
 }
 

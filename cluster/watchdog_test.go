@@ -3,6 +3,7 @@ package cluster
 import (
 	"context"
 	"slices"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -10,15 +11,15 @@ import (
 	"github.com/hashicorp/raft"
 )
 
-// hangingLog hangs while hang holds a value.
+// hangingLog hangs until hang is closed, once hanging is set.
 type hangingLog struct {
 	raft.LogStore
 	hang    chan struct{}
-	hanging bool
+	hanging atomic.Bool
 }
 
 func (l *hangingLog) StoreLogs(logs []*raft.Log) error {
-	if l.hanging {
+	if l.hanging.Load() {
 		<-l.hang
 	}
 	return l.LogStore.StoreLogs(logs)
@@ -39,7 +40,7 @@ func TestWatchdog_AHangingLogEndsTheProcess(t *testing.T) {
 			}
 		})
 		n := w.leader("n1")
-		disk.hanging = true
+		disk.hanging.Store(true)
 		e, _ := n.Leading()
 		go e.HashState(w.ctx)
 		hung := time.Now()
