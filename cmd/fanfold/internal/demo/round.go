@@ -49,6 +49,11 @@ func (r *run) round(ctx context.Context, n int) error {
 		return err
 	}
 	took := time.Since(started)
+	if f.victim == Freeze {
+		if err := r.awaitRefusal(ctx, before); err != nil {
+			return err
+		}
+	}
 	counts, err := counting.Await(ctx)
 	if err != nil {
 		return fmt.Errorf("result of the word count: %w", err)

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/fanfold/fanfold/cmd/fanfold/internal/procs"
+	"github.com/fanfold/fanfold/sdk/api/v1"
 )
 
 // Victim is the kind of process that a round kills.
@@ -118,6 +119,31 @@ func (r *run) repair(f *fault) error {
 	}
 	r.note("%s after %.1f s", f.undo, time.Since(f.doneAt).Seconds())
 	return f.restart()
+}
+
+// reportPatience is what a worker that was let go on has to report what it still holds.
+const reportPatience = 10 * time.Second
+
+// awaitRefusal waits until the results that a frozen worker held have been refused. When it held none,
+// or says nothing of them, the wait is over after a while: the counters tell.
+func (r *run) awaitRefusal(ctx context.Context, before *apiv1.Counters) error {
+	deadline := time.Now().Add(reportPatience)
+	ticker := time.NewTicker(50 * time.Millisecond)
+	defer ticker.Stop()
+	for {
+		now, err := r.counters(ctx)
+		if err != nil {
+			return err
+		}
+		if now.GetStale() > before.GetStale() || now.GetCrashes() == before.GetCrashes() || time.Now().After(deadline) {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-ticker.C:
+		}
+	}
 }
 
 // otherThan picks a node at random.
