@@ -187,8 +187,28 @@ func listJobs(v *fsm.View, q *apiv1.ListJobsRequest) (*apiv1.ListJobsResponse, e
 	return res, nil
 }
 
+// ListTasks shows, on the leader, the progress of running tasks too.
 func (s *server) ListTasks(ctx context.Context, req *connect.Request[apiv1.ListTasksRequest]) (*connect.Response[apiv1.ListTasksResponse], error) {
-	return reading(ctx, s, req, stale(req.Msg.GetConsistency()), apiv1connect.FanfoldClient.ListTasks, listTasks)
+	if stale(req.Msg.GetConsistency()) {
+		return reading(ctx, s, req, true, apiv1connect.FanfoldClient.ListTasks, listTasks)
+	}
+	return onLeader(ctx, s, req, apiv1connect.FanfoldClient.ListTasks,
+		func(ctx context.Context, eng *engine.Engine, q *apiv1.ListTasksRequest) (*apiv1.ListTasksResponse, error) {
+			if _, err := eng.ReadIndex(ctx); err != nil {
+				return nil, err
+			}
+			v := s.h.Machine().View()
+			defer v.Close()
+			res, err := listTasks(v, q)
+			if err != nil {
+				return nil, err
+			}
+			id, err := jobIDOf(q.GetId())
+			if err != nil {
+				return nil, err
+			}
+			return res, addProgress(ctx, eng, v, id, res.GetTasks())
+		})
 }
 
 func listTasks(v *fsm.View, q *apiv1.ListTasksRequest) (*apiv1.ListTasksResponse, error) {

@@ -29,6 +29,7 @@ const (
 	kindsMax       = 10_000
 	slotsMax       = 10_000
 	reasonMax      = 4 << 10
+	noteMax        = 256
 	pageDefault    = 100
 	pageMax        = 1000
 

@@ -91,6 +91,9 @@ func (w *working) handle(ctx context.Context, msg *apiv1.WorkRequest) error {
 	if err := w.report(ctx, msg.GetReports()); err != nil {
 		return err
 	}
+	for _, p := range msg.GetProgress() {
+		w.out.Progress(fenceOf(p.GetFence()), engine.Progress{Done: p.GetDone(), Total: p.GetTotal(), Note: cut(p.GetNote(), noteMax)})
+	}
 	if msg.GetHeartbeat() {
 		select {
 		case w.beat <- struct{}{}:

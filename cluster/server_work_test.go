@@ -155,3 +155,33 @@ func TestWork_ADrainingWorkerGetsNothingNew(t *testing.T) {
 		t.Fatalf("%v, %v", got, err)
 	}
 }
+
+func TestWork_ProgressIsShownUntilTheTaskEnds(t *testing.T) {
+	w := newServerWorld(t)
+	worker, _ := w.work(testHello(1))
+	id := w.submit(w.client, `1`)
+	a := worker.assignment()
+	shown := func() *apiv1.Progress {
+		t.Helper()
+		worker.send(&apiv1.WorkRequest{Heartbeat: true}) // its answer: everything before it was handled
+		for !worker.receive().GetHeartbeat() {
+			continue
+		}
+		res, err := w.other.ListTasks(t.Context(), connect.NewRequest(&apiv1.ListTasksRequest{Id: id}))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return res.Msg.GetTasks()[0].GetProgress()
+	}
+	if p := shown(); p != nil {
+		t.Fatalf("%v", p)
+	}
+	worker.send(&apiv1.WorkRequest{Progress: []*apiv1.Progress{{Fence: a.GetFence(), Done: 3, Total: 9, Note: "chapter 3"}}})
+	if p := shown(); p.GetDone() != 3 || p.GetTotal() != 9 || p.GetNote() != "chapter 3" {
+		t.Fatalf("%v", p)
+	}
+	worker.send(result(a, `1`))
+	if p := shown(); p != nil {
+		t.Fatalf("%v", p)
+	}
+}

@@ -21,6 +21,7 @@ func (s *Stream) Report(ctx context.Context, cmds []*fsmpb.Command, fences []fsm
 	if err != nil {
 		return err
 	}
+	s.session.Load().progress.forget(fences)
 	if err := s.owe(ctx, len(cmds)); err != nil {
 		return err
 	}

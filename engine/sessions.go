@@ -28,6 +28,8 @@ type session struct {
 	heard   atomic.Int64 // mono of the last message: written by the stream's goroutine
 	stream  *Stream      // nil: not connected
 	closing bool         // CloseSession is on its way
+
+	progress progressBoard
 }
 
 func (s *sessions) load(all []fsm.SessionView, now time.Duration) {

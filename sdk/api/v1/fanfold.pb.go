@@ -1488,6 +1488,7 @@ type TaskStatus struct {
 	Worker        string                 `protobuf:"bytes,7,opt,name=worker,proto3" json:"worker,omitempty"`
 	DueMs         int64                  `protobuf:"varint,8,opt,name=due_ms,json=dueMs,proto3" json:"due_ms,omitempty"`
 	Error         *TaskError             `protobuf:"bytes,9,opt,name=error,proto3" json:"error,omitempty"`
+	Progress      *Progress              `protobuf:"bytes,10,opt,name=progress,proto3" json:"progress,omitempty"` // STARTED: what the worker said last; known to the leader only, and only since its term began
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1581,6 +1582,13 @@ func (x *TaskStatus) GetDueMs() int64 {
 func (x *TaskStatus) GetError() *TaskError {
 	if x != nil {
 		return x.Error
+	}
+	return nil
+}
+
+func (x *TaskStatus) GetProgress() *Progress {
+	if x != nil {
+		return x.Progress
 	}
 	return nil
 }
@@ -4799,7 +4807,7 @@ const file_v1_fanfold_proto_rawDesc = "" +
 	"\x11ListTasksResponse\x12,\n" +
 	"\x05tasks\x18\x01 \x03(\v2\x16.fanfold.v1.TaskStatusR\x05tasks\x12&\n" +
 	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\x12\x14\n" +
-	"\x05index\x18\x03 \x01(\x04R\x05index\"\xf8\x01\n" +
+	"\x05index\x18\x03 \x01(\x04R\x05index\"\xaa\x02\n" +
 	"\n" +
 	"TaskStatus\x12\x12\n" +
 	"\x04step\x18\x01 \x01(\tR\x04step\x12\x14\n" +
@@ -4810,7 +4818,9 @@ const file_v1_fanfold_proto_rawDesc = "" +
 	"\asession\x18\x06 \x01(\x04R\asession\x12\x16\n" +
 	"\x06worker\x18\a \x01(\tR\x06worker\x12\x15\n" +
 	"\x06due_ms\x18\b \x01(\x03R\x05dueMs\x12+\n" +
-	"\x05error\x18\t \x01(\v2\x15.fanfold.v1.TaskErrorR\x05error\"`\n" +
+	"\x05error\x18\t \x01(\v2\x15.fanfold.v1.TaskErrorR\x05error\x120\n" +
+	"\bprogress\x18\n" +
+	" \x01(\v2\x14.fanfold.v1.ProgressR\bprogress\"`\n" +
 	"\x0fWatchJobRequest\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x1c\n" +
 	"\tnamespace\x18\x02 \x01(\tR\tnamespace\x12\x1f\n" +
@@ -5184,86 +5194,87 @@ var file_v1_fanfold_proto_depIdxs = []int32{
 	0,  // 16: fanfold.v1.ListTasksRequest.consistency:type_name -> fanfold.v1.Consistency
 	20, // 17: fanfold.v1.ListTasksResponse.tasks:type_name -> fanfold.v1.TaskStatus
 	11, // 18: fanfold.v1.TaskStatus.error:type_name -> fanfold.v1.TaskError
-	14, // 19: fanfold.v1.WatchJobResponse.job:type_name -> fanfold.v1.JobStatus
-	34, // 20: fanfold.v1.ReadValueRequest.task:type_name -> fanfold.v1.Task
-	0,  // 21: fanfold.v1.ReadValueRequest.consistency:type_name -> fanfold.v1.Consistency
-	36, // 22: fanfold.v1.WorkRequest.hello:type_name -> fanfold.v1.Hello
-	39, // 23: fanfold.v1.WorkRequest.reports:type_name -> fanfold.v1.Report
-	41, // 24: fanfold.v1.WorkRequest.progress:type_name -> fanfold.v1.Progress
-	33, // 25: fanfold.v1.Hello.held:type_name -> fanfold.v1.Fence
-	37, // 26: fanfold.v1.Hello.queues:type_name -> fanfold.v1.QueueSlots
-	38, // 27: fanfold.v1.Hello.kinds:type_name -> fanfold.v1.TaskKind
-	67, // 28: fanfold.v1.Hello.labels:type_name -> fanfold.v1.Hello.LabelsEntry
-	33, // 29: fanfold.v1.Report.fence:type_name -> fanfold.v1.Fence
-	34, // 30: fanfold.v1.Report.task:type_name -> fanfold.v1.Task
-	2,  // 31: fanfold.v1.Report.result:type_name -> fanfold.v1.Value
-	40, // 32: fanfold.v1.Report.failure:type_name -> fanfold.v1.Failure
-	11, // 33: fanfold.v1.Failure.error:type_name -> fanfold.v1.TaskError
-	33, // 34: fanfold.v1.Progress.fence:type_name -> fanfold.v1.Fence
-	43, // 35: fanfold.v1.WorkResponse.welcome:type_name -> fanfold.v1.Welcome
-	44, // 36: fanfold.v1.WorkResponse.assignments:type_name -> fanfold.v1.Assignment
-	45, // 37: fanfold.v1.WorkResponse.acks:type_name -> fanfold.v1.Ack
-	46, // 38: fanfold.v1.WorkResponse.revokes:type_name -> fanfold.v1.Revoke
-	33, // 39: fanfold.v1.Welcome.drop:type_name -> fanfold.v1.Fence
-	33, // 40: fanfold.v1.Assignment.fence:type_name -> fanfold.v1.Fence
-	34, // 41: fanfold.v1.Assignment.task:type_name -> fanfold.v1.Task
-	33, // 42: fanfold.v1.Ack.fence:type_name -> fanfold.v1.Fence
-	33, // 43: fanfold.v1.Revoke.fence:type_name -> fanfold.v1.Fence
-	0,  // 44: fanfold.v1.ListWorkersRequest.consistency:type_name -> fanfold.v1.Consistency
-	49, // 45: fanfold.v1.ListWorkersResponse.workers:type_name -> fanfold.v1.Worker
-	37, // 46: fanfold.v1.Worker.queues:type_name -> fanfold.v1.QueueSlots
-	37, // 47: fanfold.v1.Worker.used:type_name -> fanfold.v1.QueueSlots
-	38, // 48: fanfold.v1.Worker.kinds:type_name -> fanfold.v1.TaskKind
-	68, // 49: fanfold.v1.Worker.labels:type_name -> fanfold.v1.Worker.LabelsEntry
-	0,  // 50: fanfold.v1.ListQueuesRequest.consistency:type_name -> fanfold.v1.Consistency
-	52, // 51: fanfold.v1.ListQueuesResponse.queues:type_name -> fanfold.v1.Queue
-	55, // 52: fanfold.v1.ClusterStatusResponse.nodes:type_name -> fanfold.v1.Node
-	56, // 53: fanfold.v1.ClusterStatusResponse.counters:type_name -> fanfold.v1.Counters
-	5,  // 54: fanfold.v1.Fanfold.SubmitJobs:input_type -> fanfold.v1.SubmitJobsRequest
-	8,  // 55: fanfold.v1.Fanfold.AwaitJobs:input_type -> fanfold.v1.AwaitJobsRequest
-	12, // 56: fanfold.v1.Fanfold.GetJob:input_type -> fanfold.v1.GetJobRequest
-	16, // 57: fanfold.v1.Fanfold.ListJobs:input_type -> fanfold.v1.ListJobsRequest
-	18, // 58: fanfold.v1.Fanfold.ListTasks:input_type -> fanfold.v1.ListTasksRequest
-	21, // 59: fanfold.v1.Fanfold.WatchJob:input_type -> fanfold.v1.WatchJobRequest
-	23, // 60: fanfold.v1.Fanfold.CancelJob:input_type -> fanfold.v1.CancelJobRequest
-	25, // 61: fanfold.v1.Fanfold.RetryJob:input_type -> fanfold.v1.RetryJobRequest
-	27, // 62: fanfold.v1.Fanfold.PurgeJob:input_type -> fanfold.v1.PurgeJobRequest
-	29, // 63: fanfold.v1.Fanfold.PutChunk:input_type -> fanfold.v1.PutChunkRequest
-	31, // 64: fanfold.v1.Fanfold.ReadValue:input_type -> fanfold.v1.ReadValueRequest
-	35, // 65: fanfold.v1.Fanfold.Work:input_type -> fanfold.v1.WorkRequest
-	47, // 66: fanfold.v1.Fanfold.ListWorkers:input_type -> fanfold.v1.ListWorkersRequest
-	50, // 67: fanfold.v1.Fanfold.ListQueues:input_type -> fanfold.v1.ListQueuesRequest
-	53, // 68: fanfold.v1.Fanfold.ClusterStatus:input_type -> fanfold.v1.ClusterStatusRequest
-	57, // 69: fanfold.v1.Fanfold.AddNode:input_type -> fanfold.v1.AddNodeRequest
-	59, // 70: fanfold.v1.Fanfold.RemoveNode:input_type -> fanfold.v1.RemoveNodeRequest
-	61, // 71: fanfold.v1.Fanfold.TransferLeadership:input_type -> fanfold.v1.TransferLeadershipRequest
-	63, // 72: fanfold.v1.Fanfold.HashState:input_type -> fanfold.v1.HashStateRequest
-	65, // 73: fanfold.v1.Fanfold.NodeHash:input_type -> fanfold.v1.NodeHashRequest
-	6,  // 74: fanfold.v1.Fanfold.SubmitJobs:output_type -> fanfold.v1.SubmitJobsResponse
-	9,  // 75: fanfold.v1.Fanfold.AwaitJobs:output_type -> fanfold.v1.AwaitJobsResponse
-	13, // 76: fanfold.v1.Fanfold.GetJob:output_type -> fanfold.v1.GetJobResponse
-	17, // 77: fanfold.v1.Fanfold.ListJobs:output_type -> fanfold.v1.ListJobsResponse
-	19, // 78: fanfold.v1.Fanfold.ListTasks:output_type -> fanfold.v1.ListTasksResponse
-	22, // 79: fanfold.v1.Fanfold.WatchJob:output_type -> fanfold.v1.WatchJobResponse
-	24, // 80: fanfold.v1.Fanfold.CancelJob:output_type -> fanfold.v1.CancelJobResponse
-	26, // 81: fanfold.v1.Fanfold.RetryJob:output_type -> fanfold.v1.RetryJobResponse
-	28, // 82: fanfold.v1.Fanfold.PurgeJob:output_type -> fanfold.v1.PurgeJobResponse
-	30, // 83: fanfold.v1.Fanfold.PutChunk:output_type -> fanfold.v1.PutChunkResponse
-	32, // 84: fanfold.v1.Fanfold.ReadValue:output_type -> fanfold.v1.ReadValueResponse
-	42, // 85: fanfold.v1.Fanfold.Work:output_type -> fanfold.v1.WorkResponse
-	48, // 86: fanfold.v1.Fanfold.ListWorkers:output_type -> fanfold.v1.ListWorkersResponse
-	51, // 87: fanfold.v1.Fanfold.ListQueues:output_type -> fanfold.v1.ListQueuesResponse
-	54, // 88: fanfold.v1.Fanfold.ClusterStatus:output_type -> fanfold.v1.ClusterStatusResponse
-	58, // 89: fanfold.v1.Fanfold.AddNode:output_type -> fanfold.v1.AddNodeResponse
-	60, // 90: fanfold.v1.Fanfold.RemoveNode:output_type -> fanfold.v1.RemoveNodeResponse
-	62, // 91: fanfold.v1.Fanfold.TransferLeadership:output_type -> fanfold.v1.TransferLeadershipResponse
-	64, // 92: fanfold.v1.Fanfold.HashState:output_type -> fanfold.v1.HashStateResponse
-	66, // 93: fanfold.v1.Fanfold.NodeHash:output_type -> fanfold.v1.NodeHashResponse
-	74, // [74:94] is the sub-list for method output_type
-	54, // [54:74] is the sub-list for method input_type
-	54, // [54:54] is the sub-list for extension type_name
-	54, // [54:54] is the sub-list for extension extendee
-	0,  // [0:54] is the sub-list for field type_name
+	41, // 19: fanfold.v1.TaskStatus.progress:type_name -> fanfold.v1.Progress
+	14, // 20: fanfold.v1.WatchJobResponse.job:type_name -> fanfold.v1.JobStatus
+	34, // 21: fanfold.v1.ReadValueRequest.task:type_name -> fanfold.v1.Task
+	0,  // 22: fanfold.v1.ReadValueRequest.consistency:type_name -> fanfold.v1.Consistency
+	36, // 23: fanfold.v1.WorkRequest.hello:type_name -> fanfold.v1.Hello
+	39, // 24: fanfold.v1.WorkRequest.reports:type_name -> fanfold.v1.Report
+	41, // 25: fanfold.v1.WorkRequest.progress:type_name -> fanfold.v1.Progress
+	33, // 26: fanfold.v1.Hello.held:type_name -> fanfold.v1.Fence
+	37, // 27: fanfold.v1.Hello.queues:type_name -> fanfold.v1.QueueSlots
+	38, // 28: fanfold.v1.Hello.kinds:type_name -> fanfold.v1.TaskKind
+	67, // 29: fanfold.v1.Hello.labels:type_name -> fanfold.v1.Hello.LabelsEntry
+	33, // 30: fanfold.v1.Report.fence:type_name -> fanfold.v1.Fence
+	34, // 31: fanfold.v1.Report.task:type_name -> fanfold.v1.Task
+	2,  // 32: fanfold.v1.Report.result:type_name -> fanfold.v1.Value
+	40, // 33: fanfold.v1.Report.failure:type_name -> fanfold.v1.Failure
+	11, // 34: fanfold.v1.Failure.error:type_name -> fanfold.v1.TaskError
+	33, // 35: fanfold.v1.Progress.fence:type_name -> fanfold.v1.Fence
+	43, // 36: fanfold.v1.WorkResponse.welcome:type_name -> fanfold.v1.Welcome
+	44, // 37: fanfold.v1.WorkResponse.assignments:type_name -> fanfold.v1.Assignment
+	45, // 38: fanfold.v1.WorkResponse.acks:type_name -> fanfold.v1.Ack
+	46, // 39: fanfold.v1.WorkResponse.revokes:type_name -> fanfold.v1.Revoke
+	33, // 40: fanfold.v1.Welcome.drop:type_name -> fanfold.v1.Fence
+	33, // 41: fanfold.v1.Assignment.fence:type_name -> fanfold.v1.Fence
+	34, // 42: fanfold.v1.Assignment.task:type_name -> fanfold.v1.Task
+	33, // 43: fanfold.v1.Ack.fence:type_name -> fanfold.v1.Fence
+	33, // 44: fanfold.v1.Revoke.fence:type_name -> fanfold.v1.Fence
+	0,  // 45: fanfold.v1.ListWorkersRequest.consistency:type_name -> fanfold.v1.Consistency
+	49, // 46: fanfold.v1.ListWorkersResponse.workers:type_name -> fanfold.v1.Worker
+	37, // 47: fanfold.v1.Worker.queues:type_name -> fanfold.v1.QueueSlots
+	37, // 48: fanfold.v1.Worker.used:type_name -> fanfold.v1.QueueSlots
+	38, // 49: fanfold.v1.Worker.kinds:type_name -> fanfold.v1.TaskKind
+	68, // 50: fanfold.v1.Worker.labels:type_name -> fanfold.v1.Worker.LabelsEntry
+	0,  // 51: fanfold.v1.ListQueuesRequest.consistency:type_name -> fanfold.v1.Consistency
+	52, // 52: fanfold.v1.ListQueuesResponse.queues:type_name -> fanfold.v1.Queue
+	55, // 53: fanfold.v1.ClusterStatusResponse.nodes:type_name -> fanfold.v1.Node
+	56, // 54: fanfold.v1.ClusterStatusResponse.counters:type_name -> fanfold.v1.Counters
+	5,  // 55: fanfold.v1.Fanfold.SubmitJobs:input_type -> fanfold.v1.SubmitJobsRequest
+	8,  // 56: fanfold.v1.Fanfold.AwaitJobs:input_type -> fanfold.v1.AwaitJobsRequest
+	12, // 57: fanfold.v1.Fanfold.GetJob:input_type -> fanfold.v1.GetJobRequest
+	16, // 58: fanfold.v1.Fanfold.ListJobs:input_type -> fanfold.v1.ListJobsRequest
+	18, // 59: fanfold.v1.Fanfold.ListTasks:input_type -> fanfold.v1.ListTasksRequest
+	21, // 60: fanfold.v1.Fanfold.WatchJob:input_type -> fanfold.v1.WatchJobRequest
+	23, // 61: fanfold.v1.Fanfold.CancelJob:input_type -> fanfold.v1.CancelJobRequest
+	25, // 62: fanfold.v1.Fanfold.RetryJob:input_type -> fanfold.v1.RetryJobRequest
+	27, // 63: fanfold.v1.Fanfold.PurgeJob:input_type -> fanfold.v1.PurgeJobRequest
+	29, // 64: fanfold.v1.Fanfold.PutChunk:input_type -> fanfold.v1.PutChunkRequest
+	31, // 65: fanfold.v1.Fanfold.ReadValue:input_type -> fanfold.v1.ReadValueRequest
+	35, // 66: fanfold.v1.Fanfold.Work:input_type -> fanfold.v1.WorkRequest
+	47, // 67: fanfold.v1.Fanfold.ListWorkers:input_type -> fanfold.v1.ListWorkersRequest
+	50, // 68: fanfold.v1.Fanfold.ListQueues:input_type -> fanfold.v1.ListQueuesRequest
+	53, // 69: fanfold.v1.Fanfold.ClusterStatus:input_type -> fanfold.v1.ClusterStatusRequest
+	57, // 70: fanfold.v1.Fanfold.AddNode:input_type -> fanfold.v1.AddNodeRequest
+	59, // 71: fanfold.v1.Fanfold.RemoveNode:input_type -> fanfold.v1.RemoveNodeRequest
+	61, // 72: fanfold.v1.Fanfold.TransferLeadership:input_type -> fanfold.v1.TransferLeadershipRequest
+	63, // 73: fanfold.v1.Fanfold.HashState:input_type -> fanfold.v1.HashStateRequest
+	65, // 74: fanfold.v1.Fanfold.NodeHash:input_type -> fanfold.v1.NodeHashRequest
+	6,  // 75: fanfold.v1.Fanfold.SubmitJobs:output_type -> fanfold.v1.SubmitJobsResponse
+	9,  // 76: fanfold.v1.Fanfold.AwaitJobs:output_type -> fanfold.v1.AwaitJobsResponse
+	13, // 77: fanfold.v1.Fanfold.GetJob:output_type -> fanfold.v1.GetJobResponse
+	17, // 78: fanfold.v1.Fanfold.ListJobs:output_type -> fanfold.v1.ListJobsResponse
+	19, // 79: fanfold.v1.Fanfold.ListTasks:output_type -> fanfold.v1.ListTasksResponse
+	22, // 80: fanfold.v1.Fanfold.WatchJob:output_type -> fanfold.v1.WatchJobResponse
+	24, // 81: fanfold.v1.Fanfold.CancelJob:output_type -> fanfold.v1.CancelJobResponse
+	26, // 82: fanfold.v1.Fanfold.RetryJob:output_type -> fanfold.v1.RetryJobResponse
+	28, // 83: fanfold.v1.Fanfold.PurgeJob:output_type -> fanfold.v1.PurgeJobResponse
+	30, // 84: fanfold.v1.Fanfold.PutChunk:output_type -> fanfold.v1.PutChunkResponse
+	32, // 85: fanfold.v1.Fanfold.ReadValue:output_type -> fanfold.v1.ReadValueResponse
+	42, // 86: fanfold.v1.Fanfold.Work:output_type -> fanfold.v1.WorkResponse
+	48, // 87: fanfold.v1.Fanfold.ListWorkers:output_type -> fanfold.v1.ListWorkersResponse
+	51, // 88: fanfold.v1.Fanfold.ListQueues:output_type -> fanfold.v1.ListQueuesResponse
+	54, // 89: fanfold.v1.Fanfold.ClusterStatus:output_type -> fanfold.v1.ClusterStatusResponse
+	58, // 90: fanfold.v1.Fanfold.AddNode:output_type -> fanfold.v1.AddNodeResponse
+	60, // 91: fanfold.v1.Fanfold.RemoveNode:output_type -> fanfold.v1.RemoveNodeResponse
+	62, // 92: fanfold.v1.Fanfold.TransferLeadership:output_type -> fanfold.v1.TransferLeadershipResponse
+	64, // 93: fanfold.v1.Fanfold.HashState:output_type -> fanfold.v1.HashStateResponse
+	66, // 94: fanfold.v1.Fanfold.NodeHash:output_type -> fanfold.v1.NodeHashResponse
+	75, // [75:95] is the sub-list for method output_type
+	55, // [55:75] is the sub-list for method input_type
+	55, // [55:55] is the sub-list for extension type_name
+	55, // [55:55] is the sub-list for extension extendee
+	0,  // [0:55] is the sub-list for field type_name
 }
 
 func init() { file_v1_fanfold_proto_init() }
