@@ -2,7 +2,9 @@ package sdk
 
 import (
 	"context"
+	"fmt"
 	"sync"
+	"unicode/utf8"
 
 	apiv1 "github.com/fanfold/fanfold/sdk/api/v1"
 	"github.com/fanfold/fanfold/sdk/api/v1/apiv1connect"
@@ -35,6 +37,9 @@ func (a *awaiter) await(ctx context.Context, id string) (*apiv1.JobResult, error
 	defer cancel()
 	if ctx.Err() != nil {
 		return nil, context.Cause(ctx)
+	}
+	if !utf8.ValidString(id) { // it would break the stream for all others
+		return nil, fmt.Errorf("%w: the job id %q is no ULID", ErrInvalid, id)
 	}
 	w := &waiter{done: make(chan struct{})}
 	a.add(id, w)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"math/rand/v2"
 	"net"
+	"strings"
 	"sync"
 	"time"
 
@@ -166,6 +167,9 @@ func (c *Client) judge(base string, err error) verdict {
 	switch connect.CodeOf(err) {
 	case connect.CodeUnimplemented, connect.CodePermissionDenied, connect.CodeUnauthenticated:
 		return verdict{err: err, final: true}
+	}
+	if strings.Contains(err.Error(), "invalid UTF-8") { // of our own message: it cannot be written
+		return verdict{err: &APIError{Code: "INVALID", Message: err.Error(), kind: ErrInvalid}, final: true}
 	}
 	// The transport. What was sent may have arrived, unless there was no connection to send it on.
 	var op *net.OpError

@@ -154,8 +154,10 @@ func (s *session) sendAll(stream *workStream, ended <-chan error) error {
 	beat := false
 	for {
 		for m := s.take(beat); m != nil; m = s.take(false) {
-			if err := stream.Send(m); err != nil {
-				return <-ended
+			if err := stream.Send(m); errors.Is(err, io.EOF) {
+				return <-ended // the reason is what Receive says
+			} else if err != nil {
+				return err
 			}
 			if m.Goodbye {
 				stream.CloseRequest()

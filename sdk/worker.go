@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strconv"
 	"time"
+	"unicode/utf8"
 )
 
 // WorkerConfig configures a Worker. The zero value of each field means its default.
@@ -58,6 +59,14 @@ func (cfg WorkerConfig) withDefaults() (WorkerConfig, []error) {
 	}
 	if len(cfg.Queues) == 0 {
 		cfg.Queues = map[string]int{"default": 8}
+	}
+	for k, v := range cfg.Labels {
+		if !utf8.ValidString(k + v) {
+			errs = append(errs, fmt.Errorf("label %q=%q is not UTF-8", k, v))
+		}
+	}
+	if !utf8.ValidString(cfg.Name) {
+		errs = append(errs, fmt.Errorf("name %q is not UTF-8", cfg.Name))
 	}
 	for _, q := range slices.Sorted(maps.Keys(cfg.Queues)) {
 		if !validName(q) {

@@ -82,6 +82,8 @@ func TestClient_BadInputIsRefused(t *testing.T) {
 		_, awaitErr := client.AwaitRaw(ctx, sdk.NewJobID())
 		_, conflict := square.Submit(ctx, client, 2, sdk.JobID(id))
 		_, large := sdk.Declare[string, int]("big").Submit(ctx, client, strings.Repeat("x", 64<<20))
+		_, notUTF8 := square.Submit(ctx, client, 2, sdk.JobKey("\xff"))
+		_, awaitNotUTF8 := client.AwaitRaw(ctx, "\xff")
 		_, batch := sdk.SubmitBatch(ctx, client, square, []int{1, 2}, sdk.JobID(sdk.NewJobID()))
 		for name, check := range map[string]struct{ got, want error }{
 			"cyclic graph":      {raw(cyclic, "1"), sdk.ErrInvalid},
@@ -90,6 +92,9 @@ func TestClient_BadInputIsRefused(t *testing.T) {
 			"unknown job":       {statusErr, sdk.ErrNotFound},
 			"await unknown job": {awaitErr, sdk.ErrNotFound},
 			"cancel unknown":    {client.Cancel(ctx, sdk.NewJobID(), ""), sdk.ErrNotFound},
+			"key not UTF-8":     {notUTF8, sdk.ErrInvalid},
+			"await not UTF-8":   {awaitNotUTF8, sdk.ErrInvalid},
+			"reason not UTF-8":  {client.Cancel(ctx, id, "\xff"), sdk.ErrInvalid},
 			"malformed id":      {client.Cancel(ctx, "x", ""), sdk.ErrInvalid},
 			"id with new input": {conflict, sdk.ErrConflict},
 			"over the limit":    {large, sdk.ErrTooLarge},
