@@ -30,7 +30,7 @@ func backlog(ctx context.Context, m *machine) ([]Value, error) {
 		return nil, err
 	}
 	submitting := time.Since(started)
-	waiting := m.rss()
+	waiting, anonymous := m.rss("VmRSS"), m.rss("RssAnon")
 	m.Note("draining")
 	first, err := m.drainAll(ctx, 2*smallBacklog)
 	if err != nil {
@@ -47,14 +47,15 @@ func backlog(ctx context.Context, m *machine) ([]Value, error) {
 		{"drain of 10,000, the backlog behind them", rate(smallBacklog, first), "tasks/s"},
 		{"drain of the rest", rate(max(tasks-smallBacklog, 1), rest), "tasks/s"},
 		{"resident size with the backlog waiting", waiting, "MiB"},
+		{"of that, without pages of files (the log is mapped)", anonymous, "MiB"},
 	}, nil
 }
 
-// rss is the resident size of the largest node now, in MiB.
-func (m *machine) rss() float64 {
+// rss is a resident size of the largest node now, in MiB.
+func (m *machine) rss(field string) float64 {
 	most := int64(-1)
 	for _, node := range m.cluster.Nodes {
-		most = max(most, rssOf(node.Process.PID(), "VmRSS"))
+		most = max(most, rssOf(node.Process.PID(), field))
 	}
 	return float64(most) / (1 << 20)
 }

@@ -34,7 +34,8 @@ func cpuOf(pid int) float64 {
 	return (user + system) / ticksPerSecond
 }
 
-// rssOf reads a resident size of a process in bytes: VmRSS (now) or VmHWM (the largest so far);
+// rssOf reads a resident size of a process in bytes: VmRSS (now), RssAnon (now, without
+// pages of mapped files) or VmHWM (the largest so far);
 // -1 when it cannot be read.
 func rssOf(pid int, field string) int64 {
 	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
