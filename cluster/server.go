@@ -57,7 +57,7 @@ func newServer(h host, cfg serverConfig) http.Handler {
 		connect.WithCompressMinBytes(math.MaxInt32),
 		connect.WithRecover(s.recovered))
 	mux := http.NewServeMux()
-	mux.Handle(path, withReadStop(handler))
+	mux.Handle(path, s.withSizeLimit(withReadStop(handler)))
 	mux.HandleFunc("GET /livez", s.livez)
 	mux.HandleFunc("GET /readyz", s.readyz)
 	return mux
@@ -134,6 +134,19 @@ func (s *server) leading() (*engine.Engine, error) {
 		return eng, nil
 	}
 	return nil, engine.ErrNotLeader
+}
+
+// withSizeLimit refuses a call that says it is too large before reading it, in the words of the API:
+// Connect's own refusal, which still holds for what does not say its size, carries no detail.
+func (s *server) withSizeLimit(next http.Handler) http.Handler {
+	errors := connect.NewErrorWriter()
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.ContentLength > readMax && errors.IsSupported(r) {
+			_ = errors.Write(w, r, s.fail(tooLarge("the call has %d bytes; send up to %d, in several calls", r.ContentLength, readMax)))
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
 }
 
 // readStopKey holds the function that makes a stream's Receive return.

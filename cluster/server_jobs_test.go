@@ -2,7 +2,6 @@ package cluster
 
 import (
 	"bytes"
-	"errors"
 	"io"
 	"math"
 	"net/http"
@@ -227,8 +226,26 @@ func TestServer_SpeaksJSONOverHTTP1(t *testing.T) {
 func TestServer_AMessageOverTheLimitIsRefused(t *testing.T) {
 	w := newServerWorld(t)
 	_, err := w.client.PutChunk(t.Context(), connect.NewRequest(&apiv1.PutChunkRequest{Data: make([]byte, readMax+1)}))
-	var ce *connect.Error
-	if !errors.As(err, &ce) || ce.Code() != connect.CodeResourceExhausted {
-		t.Fatalf("got %v", err)
+	wantCode(t, err, "TOO_LARGE")
+}
+
+func TestJobs_AnUnknownIdIsAnErrorEverywhere(t *testing.T) {
+	w := newServerWorld(t)
+	id := ulid.Make().String()
+	_, err := w.client.CancelJob(t.Context(), connect.NewRequest(&apiv1.CancelJobRequest{Id: id}))
+	wantCode(t, err, "NOT_FOUND")
+	_, err = w.client.RetryJob(t.Context(), connect.NewRequest(&apiv1.RetryJobRequest{Id: id}))
+	wantCode(t, err, "NOT_FOUND")
+	_, err = w.client.PurgeJob(t.Context(), connect.NewRequest(&apiv1.PurgeJobRequest{Id: id}))
+	wantCode(t, err, "NOT_FOUND")
+	_, err = w.client.ListTasks(t.Context(), connect.NewRequest(&apiv1.ListTasksRequest{Id: id}))
+	wantCode(t, err, "NOT_FOUND")
+	watch, err := w.client.WatchJob(t.Context(), connect.NewRequest(&apiv1.WatchJobRequest{Id: id}))
+	if err != nil {
+		t.Fatal(err)
 	}
+	for watch.Receive() {
+		continue
+	}
+	wantCode(t, watch.Err(), "NOT_FOUND")
 }

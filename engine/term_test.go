@@ -328,7 +328,28 @@ func TestWaiter_TheTableIsBounded(t *testing.T) {
 		}
 		wantError(t, w.eng.Await().Add(w.ctx(), newJobID(), newJobID()), ErrOverloaded)
 		one.Close()
+		synctest.Wait()
 		if err := w.eng.Await().Add(w.ctx(), newJobID(), newJobID(), newJobID()); err != nil {
+			t.Fatal(err)
+		}
+	})
+}
+
+func TestWaiter_ManyIdsAreNotedAndForgottenInParts(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, Config{Watched: 3 * waiterStep})
+		all := make([]fsm.JobID, 3*waiterStep)
+		for i := range all {
+			all[i] = newJobID()
+		}
+		one := w.eng.Await()
+		if err := one.Add(w.ctx(), all...); err != nil {
+			t.Fatal(err)
+		}
+		wantError(t, w.eng.Await().Add(w.ctx(), newJobID()), ErrOverloaded)
+		one.Close()
+		synctest.Wait()
+		if err := w.eng.Await().Add(w.ctx(), all...); err != nil {
 			t.Fatal(err)
 		}
 	})

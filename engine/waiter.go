@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"slices"
 	"sync"
 
 	"github.com/fanfold/fanfold/fsm"
@@ -31,17 +32,26 @@ func (e *Engine) newWaiter(watch bool) *Waiter {
 	return &Waiter{e: e, watch: watch, ready: make(chan struct{}, 1), ids: map[fsm.JobID]struct{}{}}
 }
 
+// waiterStep is how many ids the loop notes or forgets in one turn: a caller with a million of them
+// must not keep it from everybody else's commands.
+const waiterStep = 1000
+
 // Add waits for these jobs too. It returns when the loop has noted them. All waiters together may
-// wait for Config.Watched ids: over that nothing is added and the error is ErrOverloaded.
+// wait for Config.Watched ids: over that the error is ErrOverloaded, and a part may have been noted.
 func (w *Waiter) Add(ctx context.Context, ids ...fsm.JobID) error {
-	m := &addIDs{w: w, ids: ids, reply: make(chan error, 1)}
-	w.e.inbox.post(m)
-	select {
-	case err := <-m.reply:
-		return err
-	case <-ctx.Done():
-		return context.Cause(ctx)
+	for part := range slices.Chunk(ids, waiterStep) {
+		m := &addIDs{w: w, ids: part, reply: make(chan error, 1)}
+		w.e.inbox.post(m)
+		select {
+		case err := <-m.reply:
+			if err != nil {
+				return err
+			}
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
 	}
+	return nil
 }
 
 // Ready is signalled when there may be something to take.
@@ -82,8 +92,13 @@ func (m *addIDs) refuse(err error)  { m.reply <- err }
 
 type closeWaiter struct{ w *Waiter }
 
-func (m *closeWaiter) deliver(e *Engine) { e.watched.drop(m.w) }
-func (m *closeWaiter) refuse(error)      {}
+func (m *closeWaiter) deliver(e *Engine) {
+	if e.watched.drop(m.w, waiterStep); len(m.w.ids) > 0 {
+		e.inbox.post(m)
+	}
+}
+
+func (m *closeWaiter) refuse(error) {}
 
 // registry knows who waits for which job.
 //
@@ -130,8 +145,13 @@ func (g *registry) count(w *Waiter, n int) {
 	}
 }
 
-func (g *registry) drop(w *Waiter) {
+// drop forgets at most n ids of a waiter.
+func (g *registry) drop(w *Waiter, n int) {
 	for id := range w.ids {
+		if n == 0 {
+			return
+		}
+		n--
 		g.remove(w, id)
 	}
 }
