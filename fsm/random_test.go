@@ -26,6 +26,7 @@ func TestRandomCommands(t *testing.T) {
 			"submit":   s.submit,
 			"open":     s.open,
 			"close":    s.close,
+			"drain":    s.drain,
 			"report":   s.report,
 			"report2":  s.report,
 			"report3":  s.report,
@@ -147,6 +148,14 @@ func (s *script) close(t *rapid.T) {
 		t.Skip()
 	}
 	s.apply(closeWorker(rapid.SampledFrom(s.live).Draw(t, "session"), rapid.Bool().Draw(t, "lost")))
+}
+
+func (s *script) drain(t *rapid.T) {
+	if len(s.live) == 0 {
+		t.Skip()
+	}
+	id := rapid.SampledFrom(s.live).Draw(t, "session")
+	s.apply(&fsmpb.Command{Kind: &fsmpb.Command_DrainSession{DrainSession: &fsmpb.DrainSession{Session: id}}})
 }
 
 // report ends some leases, in one entry.
