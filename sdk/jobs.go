@@ -118,7 +118,10 @@ func (w *watch) stream(ctx context.Context, api apiv1connect.FanfoldClient) erro
 // ErrConflict, unless it was canceled.
 func (c *Client) Cancel(ctx context.Context, id, reason string) error {
 	return c.change(ctx, "cancel", id, func(ctx context.Context, api apiv1connect.FanfoldClient) error {
-		_, err := api.CancelJob(ctx, connect.NewRequest(&apiv1.CancelJobRequest{Id: id, Reason: reason, Namespace: c.cfg.Namespace}))
+		res, err := api.CancelJob(ctx, connect.NewRequest(&apiv1.CancelJobRequest{Id: id, Reason: reason, Namespace: c.cfg.Namespace}))
+		if err == nil && State(res.Msg.State) != Canceled {
+			return &APIError{Code: "CONFLICT", Message: "it has ended before: " + res.Msg.State, kind: ErrConflict}
+		}
 		return err
 	}, nil)
 }

@@ -31,7 +31,9 @@ func (s *session) keepConnected(ctx context.Context) error {
 			break
 		}
 		v := c.judge(base, err)
-		if v.final {
+		// STALE ends a stream whose session was closed for its silence, before this worker could hear of it,
+		// as after kill -STOP and -CONT: the next hello opens another, and drops what was held.
+		if v.final && !errors.Is(v.err, ErrLeaseLost) {
 			return v.err
 		}
 		if welcomed {

@@ -332,6 +332,32 @@ func TestWorker_DroppedAttemptIsCancelled(t *testing.T) {
 	})
 }
 
+// TestWorker_ClosedSessionIsReplaced: a worker that was stopped for longer than its lease reads, at last, that
+// its session is closed.
+func TestWorker_ClosedSessionIsReplaced(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		causes := make(chan error, 1)
+		l, stop, done := startWorker(t, sdk.WorkerConfig{}, stuck(causes))
+		s := l.next(t, false)
+		nonce := s.hello.Nonce
+		s.assign("stuck", "1", 0, 1)
+		synctest.Wait()
+		s.end <- refusal(connect.CodeFailedPrecondition, &apiv1.ErrorInfo{Code: "STALE", Message: "the session was closed; open a new one"})
+		s = l.next(t, false, &apiv1.Fence{Index: 1})
+		if string(s.hello.Nonce) == string(nonce) {
+			t.Error("the new session has the nonce of the old one")
+		}
+		if cause := <-causes; cause != sdk.ErrLeaseLost {
+			t.Errorf("cause %v", cause)
+		}
+		stop()
+		s.leave()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	})
+}
+
 // TestWorker_LeaseEndsWithoutAnswers: the last answer was to the heartbeat of second 5, and so the lease ends
 // at second 20, whenever the answer came.
 func TestWorker_LeaseEndsWithoutAnswers(t *testing.T) {
