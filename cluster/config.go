@@ -67,7 +67,10 @@ type Config struct {
 	// TrailingLogs is how many entries stay in the log after a flush, so that a follower that was
 	// away can catch up from the log; 20480, at least 1.
 	TrailingLogs uint64
-	// LogCacheEntries bounds the entries kept in memory for followers; 256 (at most 300 KB each).
+	// LogBytes bounds the log by bytes: when so many new ones have gathered, the state is flushed and
+	// half of them stay; 128 MiB, at least 1 MiB. It does nothing when TrailingLogs is 1<<30 or more.
+	LogBytes uint64
+	// LogCacheEntries bounds the entries kept in memory for followers; 64 (at most 300 KB each).
 	LogCacheEntries int
 	// StallTimeout ends the process when one write to the disk takes that long; 10 s.
 	StallTimeout time.Duration
@@ -110,7 +113,8 @@ func (c Config) withDefaults() (Config, error) {
 	c.SnapshotThreshold = cmp.Or(c.SnapshotThreshold, 8192)
 	c.SnapshotInterval = cmp.Or(c.SnapshotInterval, time.Minute)
 	c.TrailingLogs = cmp.Or(c.TrailingLogs, 20480)
-	c.LogCacheEntries = cmp.Or(c.LogCacheEntries, 256)
+	c.LogCacheEntries = cmp.Or(c.LogCacheEntries, 64)
+	c.LogBytes = cmp.Or(c.LogBytes, 128<<20)
 	c.StallTimeout = cmp.Or(c.StallTimeout, 10*time.Second)
 	c.Logger = cmp.Or(c.Logger, slog.Default())
 	if c.FS == nil {
@@ -165,6 +169,9 @@ func (c *Config) problems() (all []error) {
 	}
 	if c.StallTimeout < 100*time.Millisecond {
 		problem("stall timeout %v: at least 100ms", c.StallTimeout)
+	}
+	if c.LogBytes < 1<<20 {
+		problem("log of %d bytes: at least 1 MiB", c.LogBytes)
 	}
 	if c.LogCacheEntries < 1 {
 		problem("log cache of %d entries: at least 1", c.LogCacheEntries)

@@ -66,6 +66,9 @@ func (i *instance) start() error {
 			return fmt.Errorf("cluster: found the cluster: %w", err)
 		}
 	}
+	if n.logs.bytes == nil && n.cfg.TrailingLogs < keepAll {
+		n.logs.bytes = newLogBytes(n.cfg.LogBytes)
+	}
 	if i.raft, err = raft.NewRaft(conf, (*raftFSM)(i), n.logs, n.stable, i.snapshots, i.transport); err != nil {
 		return fmt.Errorf("cluster: start Raft: %w", err)
 	}
@@ -99,6 +102,9 @@ func (i *instance) run(ctx context.Context) error {
 	defer stop()
 	led := make(chan struct{})
 	go func() { i.lead(terms); close(led) }()
+	if i.node.logs.bytes != nil {
+		go i.cutLog(terms)
+	}
 	var err error
 	select {
 	case <-ctx.Done():

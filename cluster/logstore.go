@@ -86,13 +86,21 @@ type guardedLog struct {
 	floor func() uint64
 	// applied is the last index that the state has applied.
 	applied func() uint64
+	// bytes counts what is stored; nil: nobody asks.
+	bytes *logBytes
 }
 
 func (g *guardedLog) StoreLog(log *raft.Log) error { return g.StoreLogs([]*raft.Log{log}) }
 
 func (g *guardedLog) StoreLogs(logs []*raft.Log) error {
 	defer g.watch.begin("append to the log", ExitLogStore)()
-	return g.check("append to the log", g.LogStore.StoreLogs(logs))
+	if err := g.check("append to the log", g.LogStore.StoreLogs(logs)); err != nil {
+		return err
+	}
+	if g.bytes != nil {
+		g.bytes.stored(logs)
+	}
+	return nil
 }
 
 func (g *guardedLog) GetLog(index uint64, log *raft.Log) error {

@@ -22,7 +22,7 @@ func openPebble(fs vfs.FS, dir string, o *Options) (*pebble.DB, error) {
 		o.Logger = slog.Default()
 	}
 	if o.CacheBytes == 0 {
-		o.CacheBytes = 192 << 20
+		o.CacheBytes = 128 << 20
 	}
 	if o.OnFatal == nil {
 		o.OnFatal = func(code int, reason string) { panic(fmt.Sprintf("fsm: exit %d: %s", code, reason)) }
