@@ -13,42 +13,22 @@ import (
 	apiv1 "github.com/fanfold/fanfold/sdk/api/v1"
 )
 
-const joinRetry = 500 * time.Millisecond
+const joinRetry = 300 * time.Millisecond
 
 // errJoin is an answer that asking again will not change.
 type errJoin struct{ reason string }
 
 func (e *errJoin) Error() string { return "cluster: this node cannot join: " + e.reason }
 
-// meet gets to know the cluster that a fresh node is to join, before Raft starts. A node that lost its
-// disk must not take part under its old id, not even for a moment: it may have voted in this term,
-// or told a leader that it has an entry, and has forgotten both.
-func (n *Node) meet(ctx context.Context) error {
-	if len(n.cfg.Join) == 0 || n.ClusterID() != "" {
+// join asks the cluster to take this node in, until it is a voter under its present address. With
+// Config.Join that is done at every start: a node that comes back under another address tells the others.
+func (n *Node) join(ctx context.Context) error {
+	select {
+	case <-n.met:
+	case <-ctx.Done():
 		return nil
 	}
-	return n.askAround(ctx, func(address string) (bool, error) {
-		status, err := n.statusOf(ctx, address)
-		if err != nil {
-			return false, err
-		}
-		if status.ClusterId == "" {
-			return false, errors.New("it has no cluster yet")
-		}
-		for _, s := range status.Nodes {
-			if s.Id == n.cfg.NodeID {
-				return false, &errJoin{fmt.Sprintf("the cluster has a node %s already, and this data directory is empty: what that node has promised is lost. "+
-					"Choose another id, and remove %s if it is gone for good", s.Id, s.Id)}
-			}
-		}
-		return true, n.changeIdentity(func(id *identity) { id.Cluster, id.Joining = status.ClusterId, true })
-	})
-}
-
-// join asks the cluster to take this node in, until it is a voter under its present address. It is
-// done at every start with Config.Join: a node that comes back under another address tells the others.
-func (n *Node) join(ctx context.Context) error {
-	if len(n.cfg.Join) == 0 {
+	if len(n.cfg.Join) == 0 && !n.whoAmI().Joining {
 		return nil
 	}
 	return n.askAround(ctx, func(address string) (bool, error) {
@@ -74,7 +54,7 @@ func (n *Node) join(ctx context.Context) error {
 // returns an error that asking again will not change.
 func (n *Node) askAround(ctx context.Context, ask func(address string) (done bool, err error)) error {
 	for {
-		for _, address := range n.cfg.Join {
+		for _, address := range n.others() {
 			done, err := ask(address)
 			var final *errJoin
 			switch {

@@ -19,7 +19,7 @@ import (
 // Nodes that found a cluster together all write the same first entry, so it does not matter who
 // leads first.
 func (n *Node) founders(self raft.ServerAddress) *raft.Configuration {
-	if len(n.cfg.Join) > 0 {
+	if len(n.cfg.Join) > 0 || n.ClusterID() != "" {
 		return nil
 	}
 	if len(n.cfg.Peers) == 0 {

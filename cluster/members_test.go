@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -63,30 +64,96 @@ func (w *world) voters(id string) (count int) {
 	return count
 }
 
-// A node that lost its disk must not vote under its old id: it may have voted, and has forgotten it.
-func TestJoin_AnEmptiedNodeIsRefused(t *testing.T) {
+// A node that lost its disk must not vote under its old entry: it may have voted, and has forgotten it.
+// It comes back as a new node does, whether it had founded the cluster or joined it.
+func TestMeet_AnEmptiedNodeJoinsAnew(t *testing.T) {
+	for _, had := range []string{"founded", "joined"} {
+		t.Run(had, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				ids := []string{"n1", "n2", "n3"}
+				w := newWorld(t, ids...)
+				var flags []func(*Config)
+				if had == "joined" {
+					w.peers = nil
+					w.start("n1")
+					w.leader("n1")
+					flags = append(flags, joining("n1:2"))
+				} else {
+					w.start("n1")
+				}
+				w.start("n2", flags...)
+				w.start("n3", flags...)
+				w.until("three voters", func() bool { return w.voters("n1") == 3 })
+				leader := w.leader(ids...)
+				lost := w.others(leader, ids...)[1]
+				_, index := w.submit(leader)
+				w.caughtUp(index, ids...)
+
+				w.stop(lost)
+				delete(w.nodes, lost)
+				removed := w.removals(leader)
+				w.start(lost, flags...)
+				w.until("it was removed", func() bool { return removed.Load() == 1 })
+				w.until("it is a voter again", func() bool { return w.voters(leader.id) == 3 })
+				w.until("it knows", func() bool { return !w.nodes[lost].whoAmI().Joining })
+				w.sameHash(w.leader(ids...), ids...)
+				if exits := w.exits(lost); exits != nil {
+					t.Errorf("exit codes %v", exits)
+				}
+			})
+		})
+	}
+}
+
+// removals counts the members that a leader removes.
+func (w *world) removals(leader *testNode) *atomic.Int64 {
+	count := new(atomic.Int64)
+	leader.instance.Load().raft.RegisterObserver(raft.NewObserver(nil, false, func(o *raft.Observation) bool {
+		if peer, ok := o.Data.(raft.PeerObservation); ok && peer.Removed {
+			count.Add(1)
+		}
+		return false
+	}))
+	return count
+}
+
+func TestMeet_ASecondNodeOfTheSameNameIsRefused(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
 		w.start("n1")
 		leader := w.leader("n1")
 		w.start("n2", joining("n1:2"))
 		w.until("n2 is a voter", func() bool { return w.voters("n1") == 2 })
-		w.start("n3", joining("n1:2"))
-		w.until("n3 is a voter", func() bool { return w.voters("n1") == 3 })
-		w.stop("n3")
-		delete(w.nodes, "n3")
-		n := w.start("n3", joining("n1:2"))
-		err := <-n.run
-		n.run = nil
-		if err == nil || !strings.Contains(err.Error(), "the cluster has a node n3 already") {
-			t.Errorf("error %v", err)
-		}
-
-		if err := leader.RemoveNode(w.ctx, "n3"); err != nil {
+		impostor, err := w.open("impostor", joining("n1:2"), func(c *Config) { c.NodeID = "n2" })
+		if err != nil {
 			t.Fatal(err)
 		}
-		w.start("n4", joining("n1:2"))
-		w.until("n4 is a voter", func() bool { return w.voters("n1") == 3 })
+		if err := impostor.Run(w.ctx); err == nil || !strings.Contains(err.Error(), "has a node n2 already, at n2:2") {
+			t.Errorf("error %v", err)
+		}
+		_, index := w.submit(leader)
+		w.caughtUp(index, "n2")
+	})
+}
+
+func TestMeet_PeersFoundWithAMajorityOnly(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ids := []string{"n1", "n2", "n3"}
+		w := newWorld(t, ids...)
+		n := w.start("n1")
+		time.Sleep(time.Minute)
+		if n.instance.Load() != nil {
+			t.Fatal("one of three began")
+		}
+		w.start("n2")
+		leader := w.leader("n1", "n2")
+		w.start("n3") // late: the cluster exists, and has it as a member
+		w.until("n3 is a member", func() bool {
+			return w.nodes["n3"].ClusterID() == leader.ClusterID() && !w.nodes["n3"].whoAmI().Joining
+		})
+		_, index := w.submit(w.leader(ids...))
+		w.caughtUp(index, ids...)
+		w.sameHash(w.leader(ids...), ids...)
 	})
 }
 

@@ -44,6 +44,7 @@ type Node struct {
 	named         atomic.Bool   // the state's cluster id is in node.json
 	membersChange chan struct{} // held during a change of members
 
+	met     chan struct{} // closed when it is decided whether the node founds or joins
 	running atomic.Bool
 	failed  atomic.Pointer[ExitError]
 	stop    context.CancelCauseFunc
@@ -62,7 +63,7 @@ func Open(cfg Config) (*Node, error) {
 	if err != nil {
 		return nil, err
 	}
-	n := &Node{cfg: cfg, logger: cfg.Logger.With("node", cfg.NodeID), membersChange: make(chan struct{}, 1), ended: make(chan struct{})}
+	n := &Node{cfg: cfg, logger: cfg.Logger.With("node", cfg.NodeID), membersChange: make(chan struct{}, 1), met: make(chan struct{}), ended: make(chan struct{})}
 	n.stopped, n.stop = context.WithCancelCause(context.Background())
 	n.watch = newWatchdog(cfg.StallTimeout, n.logger, n.fail)
 	n.pauses = newPauses(cfg.LeaseTimeout * time.Duration(cfg.TimeoutMultiplier) / 4)

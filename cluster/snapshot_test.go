@@ -254,52 +254,53 @@ func TestSnapshot_CrashAfterTheFlip(t *testing.T) {
 // What a node has acknowledged after it was sent the state must not be taken for a leftover of the
 // time before: its log begins above the state's last entry.
 func TestSnapshot_EntriesAfterAnInstalledStateSurviveACrash(t *testing.T) {
-	for _, first := range []string{"a node with a log", "an empty node"} {
-		t.Run(first, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				ids := []string{"n1", "n2", "n3"}
-				w := newWorld(t, ids...)
-				started := ids
-				if first == "an empty node" {
-					started = ids[:2]
-				}
-				for _, id := range started {
-					w.start(id, shortLog)
-				}
-				leader := w.leader(started...)
-				_, index := w.submit(leader)
-				lagging := w.others(leader, ids...)[1]
-				if w.nodes[lagging] != nil {
-					w.caughtUp(index, lagging)
-					w.isolate(lagging)
-				}
-				w.advance(leader, index)
-				long := func(c *Config) { shortLog(c); c.SnapshotInterval = time.Hour }
-				if w.nodes[lagging] != nil {
-					w.stop(lagging)
-					w.heal(lagging)
-				}
-				w.start(lagging, long)
-				w.caughtUp(leader.Status().AppliedIndex, lagging)
-				_, index = w.submit(leader)
-				w.caughtUp(index, lagging)
-				before := w.nodes[lagging].Status()
-				if before.FirstLogIndex != before.FlushedIndex+1 || before.LastLogIndex < index {
-					t.Fatalf("the log goes from %d to %d, on disk is %d", before.FirstLogIndex, before.LastLogIndex, before.FlushedIndex)
-				}
-				w.crash(lagging, true, nil)
-				w.start(lagging, long)
-				w.until("Raft runs", func() bool { return w.nodes[lagging].instance.Load() != nil })
-				after := w.nodes[lagging].Status()
-				if after.AppliedIndex != before.FlushedIndex || after.LastLogIndex != before.LastLogIndex || after.FirstLogIndex != before.FirstLogIndex {
-					t.Errorf("before the crash: %+v\nafter it: %+v", before, after)
-				}
-				w.heal(lagging)
-				w.caughtUp(index, lagging)
-				w.sameHash(w.leader(ids...), ids...)
-			})
+	for _, kind := range []string{"a node with a log", "an empty node"} {
+		t.Run(kind, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) { survives(t, kind == "an empty node") })
 		})
 	}
+}
+
+func survives(t *testing.T, empty bool) {
+	w := newWorld(t)
+	w.start("n1", shortLog)
+	leader := w.leader("n1")
+	_, index := w.submit(leader)
+	long := func(c *Config) { shortLog(c); c.SnapshotInterval = time.Hour }
+	if !empty {
+		for _, id := range []string{"n2", "n3"} {
+			w.start(id, long, joining("n1:2"))
+			w.until(id+" is a member", func() bool { return w.nodes[id].ClusterID() != "" && !w.nodes[id].whoAmI().Joining })
+		}
+		index = leader.Status().AppliedIndex
+		w.isolate("n2")
+	}
+	w.advance(leader, index)
+	if !empty {
+		w.heal("n2")
+	} else {
+		w.start("n2", long, joining("n1:2"))
+	}
+	w.until("n2 is a member", func() bool { return w.nodes["n2"].ClusterID() != "" && !w.nodes["n2"].whoAmI().Joining })
+	w.caughtUp(leader.Status().AppliedIndex, "n2")
+	leader = w.leader("n1", "n2", "n3")
+	_, index = w.submit(leader)
+	w.caughtUp(index, "n2")
+	before := w.nodes["n2"].Status()
+	if before.FirstLogIndex != before.FlushedIndex+1 || before.LastLogIndex < index {
+		t.Fatalf("the log goes from %d to %d, on disk is %d", before.FirstLogIndex, before.LastLogIndex, before.FlushedIndex)
+	}
+	w.crash("n2", true, nil)
+	w.start("n2", long, joining("n1:2"))
+	w.until("Raft runs", func() bool { return w.nodes["n2"].instance.Load() != nil })
+	after := w.nodes["n2"].Status()
+	if after.AppliedIndex != before.FlushedIndex || after.LastLogIndex != before.LastLogIndex || after.FirstLogIndex != before.FirstLogIndex {
+		t.Errorf("before the crash: %+v\nafter it: %+v", before, after)
+	}
+	w.heal("n2")
+	leader = w.leader("n1", "n2", "n3")
+	w.caughtUp(index, "n2")
+	w.sameHash(leader, "n1", "n2")
 }
 
 // flipTo makes the state of one node the state of another, stopped one.

@@ -1,0 +1,98 @@
+package cluster
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"connectrpc.com/connect"
+	"github.com/hashicorp/raft"
+
+	apiv1 "github.com/fanfold/fanfold/sdk/api/v1"
+)
+
+// meet decides how a node with an empty data directory begins: it founds a cluster, or joins one.
+//
+// A node that lost its disk looks like a new one. It must not take part under its old entry in the
+// configuration, not even for a moment: it may have voted in this term, or told a leader that it has
+// an entry, and has forgotten both. So before Raft starts, a fresh node asks around. Where it finds
+// itself a member already, it has itself removed first, and then joins as a new node does: without a
+// vote, until it has what the others have. By then it holds entries of the present term, and can no
+// longer be talked into electing somebody who lacks what it once acknowledged.
+//
+// Founding peers found only when a majority of them is there and none of them knows a cluster.
+func (n *Node) meet(ctx context.Context) error {
+	defer close(n.met)
+	exists, err := raft.HasExistingState(n.logs, n.stable, newSnapshotStore(n.replica))
+	if err != nil || exists || n.ClusterID() != "" || len(n.others()) == 0 {
+		return err
+	}
+	for ctx.Err() == nil {
+		news, joined, err := n.askForCluster(ctx)
+		if err != nil || joined {
+			return err
+		}
+		if len(n.cfg.Join) == 0 && 2*(news+1) > len(n.cfg.Peers) {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(joinRetry / 3):
+		}
+	}
+	return nil
+}
+
+// askForCluster asks every other node once: news is how many of them know no cluster either.
+func (n *Node) askForCluster(ctx context.Context) (news int, joined bool, err error) {
+	for _, address := range n.others() {
+		status, err := n.statusOf(ctx, address)
+		if err != nil {
+			continue
+		}
+		if status.ClusterId == "" {
+			news++
+			continue
+		}
+		joined, err := n.enter(ctx, address, status)
+		var final *errJoin
+		if joined || errors.As(err, &final) {
+			return news, joined, err
+		}
+		if err != nil {
+			n.logger.Info("the cluster is there; this node cannot leave it yet", "through", address, "error", err)
+		}
+	}
+	return news, false, nil
+}
+
+// enter prepares joining a cluster that was found.
+func (n *Node) enter(ctx context.Context, through string, status *apiv1.ClusterStatusResponse) (joined bool, err error) {
+	for _, s := range status.Nodes {
+		if s.Id != n.cfg.NodeID {
+			continue
+		}
+		if s.ApiAddress != n.cfg.APIAdvertise {
+			return false, &errJoin{fmt.Sprintf("the cluster has a node %s already, at %s, and this data directory is empty. "+
+				"Choose another id; or remove that node first, if it is gone for good", s.Id, s.ApiAddress)}
+		}
+		n.logger.Warn("this node's data is gone; it leaves the cluster and joins anew", "cluster", status.ClusterId)
+		_, err := n.client(through).RemoveNode(ctx, connect.NewRequest(&apiv1.RemoveNodeRequest{Id: s.Id}))
+		return false, err // and ask again
+	}
+	return true, n.changeIdentity(func(id *identity) { id.Cluster, id.Joining = status.ClusterId, true })
+}
+
+// others are the API addresses of the nodes to ask.
+func (n *Node) others() (addresses []string) {
+	if len(n.cfg.Join) > 0 {
+		return n.cfg.Join
+	}
+	for _, p := range n.cfg.Peers {
+		if p.ID != n.cfg.NodeID {
+			addresses = append(addresses, p.APIAddress)
+		}
+	}
+	return addresses
+}
