@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"math"
 	"net/http"
@@ -12,6 +11,7 @@ import (
 	"time"
 
 	"connectrpc.com/connect"
+	"github.com/cockroachdb/pebble/v2"
 
 	"github.com/fanfold/fanfold/engine"
 	"github.com/fanfold/fanfold/fsm"
@@ -26,7 +26,8 @@ type serverConfig struct {
 	Logger *slog.Logger // default: discard
 	// Client reaches other nodes' API, for forwarding. It has to speak HTTP/2 without TLS. Default: a
 	// pooled one.
-	Client  *http.Client
+	Client *http.Client
+	// Version of this binary, for /livez.
 	Version string
 }
 
@@ -65,7 +66,9 @@ func newServer(h host, cfg serverConfig) http.Handler {
 
 // livez says that the process answers. It never depends on a quorum: restarting a healthy node
 // because its peers are down would make an outage longer.
-func (s *server) livez(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "ok\n") }
+func (s *server) livez(w http.ResponseWriter, _ *http.Request) {
+	_, _ = fmt.Fprintf(w, "ok %s\n", s.cfg.Version)
+}
 
 // readyz says whether calls to this node can succeed: it leads, or knows who does.
 func (s *server) readyz(w http.ResponseWriter, _ *http.Request) {
@@ -75,10 +78,15 @@ func (s *server) readyz(w http.ResponseWriter, _ *http.Request) {
 			return
 		}
 	}
-	_, _ = io.WriteString(w, "ok\n")
+	_, _ = fmt.Fprintln(w, "ok")
 }
 
+// recovered answers a call that ended in a panic. One panic is no bug: Pebble's, when a read meets a
+// state that was just closed, for a snapshot took its place or the node shuts down.
 func (s *server) recovered(_ context.Context, spec connect.Spec, _ http.Header, p any) error {
+	if err, ok := p.(error); ok && errors.Is(err, pebble.ErrClosed) {
+		return s.fail(err)
+	}
 	s.logger.Error("panic in a handler", "procedure", spec.Procedure, "panic", p, "stack", string(debug.Stack()))
 	return s.fail(fmt.Errorf("panic: %v", p))
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 
 	"connectrpc.com/connect"
+	"github.com/cockroachdb/pebble/v2"
 
 	"github.com/fanfold/fanfold/engine"
 	"github.com/fanfold/fanfold/fsm"
@@ -58,6 +59,8 @@ func (s *server) info(err error) *apiv1.ErrorInfo {
 			Message: "the leader changed while the call was on its way; it may have taken effect: repeat it, which is safe"}
 	case errors.Is(err, fsm.ErrNotFound):
 		return &apiv1.ErrorInfo{Code: string(fsm.CodeNotFound), Message: "no such job; `fanfold job list` shows those there are"}
+	case errors.Is(err, pebble.ErrClosed):
+		return &apiv1.ErrorInfo{Code: codeNoLeader, RetryAfterMs: noLeaderRetryMS, Message: "this node is changing or closing its state; try again"}
 	case errors.Is(err, engine.ErrSessionClosed):
 		return &apiv1.ErrorInfo{Code: string(fsm.CodeStale), Message: "the session was closed; open a new one"}
 	case errors.Is(err, engine.ErrStreamReplaced):

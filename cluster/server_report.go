@@ -1,6 +1,8 @@
 package cluster
 
 import (
+	"errors"
+
 	"github.com/fanfold/fanfold/engine"
 	"github.com/fanfold/fanfold/fsm"
 	"github.com/fanfold/fanfold/fsm/fsmpb"
@@ -47,8 +49,9 @@ func (o *reported) fill(session uint64, r *apiv1.Report) *fsm.Refusal {
 	o.task.Job, o.task.Step, o.task.Shard = r.GetTask().GetJob(), r.GetTask().GetStep(), r.GetTask().GetShard()
 	switch out := r.GetOutcome().(type) {
 	case *apiv1.Report_Result:
-		if err := fillValue(&o.value, "the result", out.Result); err != nil {
-			return asRefusal(err)
+		var refusal *fsm.Refusal
+		if errors.As(fillValue(&o.value, "the result", out.Result), &refusal) {
+			return refusal
 		}
 		o.complete.Session, o.complete.Fence, o.complete.Task, o.complete.Result = session, &o.fence, &o.task, &o.value
 		o.completeKind.CompleteTask = &o.complete
@@ -65,8 +68,6 @@ func (o *reported) fill(session uint64, r *apiv1.Report) *fsm.Refusal {
 	}
 	return nil
 }
-
-func asRefusal(err error) *fsm.Refusal { return err.(*fsm.Refusal) } //nolint:errorlint // the edge makes nothing else
 
 // errorOf cuts an error to what the log takes: it is for people, and its begin says most.
 func errorOf(e *apiv1.TaskError) *fsmpb.Error {

@@ -10,9 +10,9 @@
 //
 // Goroutines. Run is one goroutine with one select and owns all mutable state of the term. Callers
 // hand it requests through an inbox; it hands back slices: one completion for a message of a
-// thousand commands. The naive way, a goroutine, a channel and a timer per command, costs 2-5 us
-// each time, which is the whole budget of a task at 100,000 a second on one core (a quarter of it
-// for everything else). Commands are marshalled once, in the caller's goroutine; the loop copies bytes.
+// thousand commands. The naive way, a goroutine, a channel and a timer per command, costs 2-5 us: a
+// quarter to a half of all that a task may cost at 100,000 a second on one core. Commands are
+// marshalled once, in the caller's goroutine; the loop copies bytes.
 //
 //	caller: marshal -> inbox ─┐                       ┌─> answers (slice) -> caller
 //	streams: reports -> inbox ┼─> Run: entry -> Log ──┼─> outbox (acks, grants, revokes) -> stream
