@@ -60,9 +60,7 @@ func newRequest(cmds []*fsmpb.Command, to reply) (*request, error) {
 	return &request{frames: frames, ends: ends, left: len(ends), reply: to}, nil
 }
 
-// bytesLeft is the size of what is in no entry yet.
-func (r *request) bytesLeft() int { return len(r.frames) - r.start() }
-
+// start is where the first command that is in no entry yet begins.
 func (r *request) start() int {
 	if r.next == 0 {
 		return 0
