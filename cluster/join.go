@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"time"
 
 	"connectrpc.com/connect"
@@ -156,8 +155,4 @@ func (n *Node) learnClusterID() {
 		return
 	}
 	n.named.Store(true)
-}
-
-func dialContext(dial func(context.Context, string) (net.Conn, error)) func(context.Context, string, string) (net.Conn, error) {
-	return func(ctx context.Context, _, address string) (net.Conn, error) { return dial(ctx, address) }
 }

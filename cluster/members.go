@@ -3,7 +3,6 @@ package cluster
 import (
 	"context"
 	"fmt"
-	"net/http"
 	"time"
 
 	"connectrpc.com/connect"
@@ -230,12 +229,4 @@ func (n *Node) statusOf(ctx context.Context, apiAddress string) (*apiv1.ClusterS
 
 func (n *Node) client(apiAddress string) apiv1connect.FanfoldClient {
 	return apiv1connect.NewFanfoldClient(n.http, "http://"+apiAddress)
-}
-
-// newHTTPClient speaks HTTP/2 without encryption, over DialAPI.
-func newHTTPClient(cfg Config) *http.Client {
-	protocols := new(http.Protocols)
-	protocols.SetUnencryptedHTTP2(true)
-	dial := cfg.DialAPI
-	return &http.Client{Transport: &http.Transport{Protocols: protocols, DialContext: dialContext(dial), IdleConnTimeout: time.Minute}}
 }
