@@ -160,11 +160,21 @@ func (a *app) devCluster(ctx context.Context, f devFlags, dir string) error {
 	}
 }
 
-// firstCommand prints what to try next.
+// firstCommand prints what to try next. At the default address no other is needed: that node knows the
+// leader.
 func (a *app) firstCommand(addresses []string) {
 	prefix := ""
-	if list := strings.Join(addresses, ","); list != defaultAddress {
-		prefix = "FANFOLD_ADDR=" + list + " "
+	if addresses[0] != defaultAddress {
+		prefix = "FANFOLD_ADDR=" + strings.Join(addresses, ",") + " "
 	}
-	fmt.Fprintf(a.out, "Try:\n  %sfanfold cluster status\n  %sgo run ./docs/examples/order\nCtrl-C stops.\n", prefix, prefix)
+	fmt.Fprintf(a.out, "Try in another terminal:\n  %s%s cluster status\n  %sgo run ./docs/examples/order\nCtrl-C stops.\n",
+		prefix, commandName(), prefix)
+}
+
+// commandName is how the user has started this program.
+func commandName() string {
+	if path, err := os.Executable(); err == nil && strings.Contains(path, "go-build") {
+		return "go run ./cmd/fanfold"
+	}
+	return os.Args[0]
 }

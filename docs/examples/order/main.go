@@ -11,6 +11,7 @@ import (
 	"log"
 	"os"
 	"os/signal"
+	"strings"
 	"time"
 
 	"github.com/fanfold/fanfold/sdk"
@@ -43,7 +44,8 @@ func process(ctx context.Context, order Order) (Receipt, error) {
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
-	client, err := sdk.NewClient(sdk.ClientConfig{}) // 127.0.0.1:7400
+	nodes := strings.FieldsFunc(os.Getenv("FANFOLD_ADDR"), func(r rune) bool { return r == ',' })
+	client, err := sdk.NewClient(sdk.ClientConfig{Addresses: nodes}) // none: 127.0.0.1:7400
 	if err != nil {
 		log.Fatal(err)
 	}
