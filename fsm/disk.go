@@ -1,10 +1,8 @@
 package fsm
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
-	"slices"
 
 	"github.com/cockroachdb/pebble/v2"
 )
@@ -46,25 +44,4 @@ func (d disk) scan(low, high []byte, f func(key, val []byte) bool) {
 		}
 	}
 	must(it.Error())
-}
-
-// merge lists the keys in [low, high) that Pebble has and hidden does not hide, together with own,
-// in order, at most limit of them (0 = all).
-func (d disk) merge(low, high []byte, limit int, own []string, hidden func(key []byte) bool) [][]byte {
-	var keys [][]byte
-	d.scan(low, high, func(k, _ []byte) bool {
-		if !hidden(k) {
-			keys = append(keys, bytes.Clone(k))
-		}
-		return limit == 0 || len(keys) < limit
-	})
-	for _, k := range own {
-		keys = append(keys, []byte(k))
-	}
-	slices.SortFunc(keys, bytes.Compare)
-	keys = slices.CompactFunc(keys, bytes.Equal)
-	if limit > 0 && len(keys) > limit {
-		keys = keys[:limit]
-	}
-	return keys
 }

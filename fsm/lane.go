@@ -25,13 +25,12 @@ func newLane(queue, kind uint32) *lane {
 func (l *lane) first(t *tx) (item, bool) {
 	return l.w.first(func(after item, n int) []item {
 		low := append(keyRunnable(l.queue, l.kind, uint8(after.a), after.b, after.ref.Shard), 0)
-		keys := t.keys(low, prefixEnd(keyLane(l.queue, l.kind)), n)
-		items := make([]item, len(keys))
-		for i, k := range keys {
+		var items []item
+		t.ascend(low, prefixEnd(keyLane(l.queue, l.kind)), n, func(k, v []byte) {
 			_, _, prio, seq := parseRunnable(k)
-			ref, _ := parseRef(t.mustGet(k))
-			items[i] = item{a: uint64(prio), b: seq, ref: ref}
-		}
+			ref, _ := parseRef(v)
+			items = append(items, item{a: uint64(prio), b: seq, ref: ref})
+		})
 		t.preload(items)
 		return items
 	})

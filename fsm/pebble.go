@@ -37,7 +37,7 @@ func openPebble(fs vfs.FS, dir string, o *Options) (*pebble.DB, error) {
 		FS:                          fs,
 		Cache:                       cache,
 		DisableWAL:                  o.DisableWAL,
-		FormatMajorVersion:          pebble.FormatVirtualSSTables,
+		FormatMajorVersion:          pebble.FormatTableFormatV6,
 		MemTableSize:                16 << 20,
 		MemTableStopWritesThreshold: 4,
 		L0CompactionThreshold:       4,

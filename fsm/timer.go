@@ -30,12 +30,11 @@ func (t *tx) clearTimer(due int64, d duty, ref TaskRef) {
 func (t *tx) firstTimer() (item, bool) {
 	return t.m.timers.first(func(after item, n int) []item {
 		low := append(keyTimer(int64(after.a), duty(after.b), after.ref), 0)
-		keys := t.keys(low, []byte{tagTimer + 1}, n)
-		items := make([]item, len(keys))
-		for i, k := range keys {
+		var items []item
+		t.ascend(low, []byte{tagTimer + 1}, n, func(k, _ []byte) {
 			due, d, ref := parseTimer(k)
-			items[i] = item{a: uint64(due), b: uint64(d), ref: ref}
-		}
+			items = append(items, item{a: uint64(due), b: uint64(d), ref: ref})
+		})
 		return items
 	})
 }

@@ -2,6 +2,8 @@ package fsm
 
 import (
 	"bytes"
+	"slices"
+	"strings"
 
 	"github.com/cockroachdb/pebble/v2"
 )
@@ -93,28 +95,53 @@ func (t *tx) del(key []byte) {
 }
 
 // scan calls f for every key with the prefix, in order, this call's changes included, until f
-// returns false. It is for rare commands (cancel, purge); it reads all changes of the call.
+// returns false. f may change what it is called for. It is for rare commands (cancel, purge).
 func (t *tx) scan(prefix []byte, f func(key, val []byte) bool) {
-	keys := t.keys(prefix, prefixEnd(prefix), 0)
-	for _, k := range keys {
-		if v := t.get(k); v != nil && !f(k, v) {
+	type pair struct{ k, v []byte }
+	var all []pair
+	t.ascend(prefix, prefixEnd(prefix), 0, func(k, v []byte) {
+		all = append(all, pair{bytes.Clone(k), bytes.Clone(v)})
+	})
+	for _, p := range all {
+		if !f(p.k, p.v) {
 			return
 		}
 	}
 }
 
-// keys lists the keys in [low, high) in order, at most limit of them (0 = all).
-func (t *tx) keys(low, high []byte, limit int) [][]byte {
-	var own []string
+// ascend calls f for the keys in [low, high) in order, at most limit of them (0 = all), this call's
+// changes included; it looks at all of them. Key and value are valid only during the call.
+func (t *tx) ascend(low, high []byte, limit int, f func(key, val []byte)) {
+	var own []*change
 	for _, c := range t.order {
 		if !c.del && c.key >= string(low) && c.key < string(high) {
-			own = append(own, c.key)
+			own = append(own, c)
 		}
 	}
-	return t.m.disk.merge(low, high, limit, own, func(k []byte) bool {
-		c, ok := t.changes[string(k)]
-		return ok && c.del
+	slices.SortFunc(own, func(a, b *change) int { return strings.Compare(a.key, b.key) })
+	n := 0
+	emit := func(k, v []byte) bool {
+		f(k, v)
+		n++
+		return limit == 0 || n < limit
+	}
+	more := true
+	t.m.disk.scan(low, high, func(k, v []byte) bool {
+		for more && len(own) > 0 && own[0].key < string(k) {
+			more = emit([]byte(own[0].key), own[0].value)
+			own = own[1:]
+		}
+		if _, changed := t.changes[string(k)]; more && !changed {
+			more = emit(k, v)
+		}
+		return more
 	})
+	for _, c := range own {
+		if !more {
+			return
+		}
+		more = emit([]byte(c.key), c.value)
+	}
 }
 
 // flush writes everything that was changed into the batch.
@@ -247,17 +274,20 @@ func (t *tx) taskRecord(ref TaskRef) *heldTask {
 
 // taskRefs lists the task records with a key prefix, this call's included, in order.
 func (t *tx) taskRefs(prefix []byte) []TaskRef {
-	var own []string
+	seen := make(map[TaskRef]bool)
+	var refs []TaskRef
+	t.m.disk.scan(prefix, prefixEnd(prefix), func(k, _ []byte) bool {
+		ref := parseTaskPart(k)
+		seen[ref] = true
+		refs = append(refs, ref)
+		return true
+	})
 	for _, h := range t.held {
-		if k := keyTask(h.ref); !h.gone && bytes.HasPrefix(k, prefix) {
-			own = append(own, string(k))
+		if !h.gone && !seen[h.ref] && bytes.HasPrefix(keyTask(h.ref), prefix) {
+			refs = append(refs, h.ref)
 		}
 	}
-	keys := t.m.disk.merge(prefix, prefixEnd(prefix), 0, own, func([]byte) bool { return false })
-	refs := make([]TaskRef, len(keys))
-	for i, k := range keys {
-		refs[i] = parseTaskPart(k)
-	}
+	slices.SortFunc(refs, TaskRef.compare)
 	return refs
 }
 
