@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"os"
+	"runtime"
 	"slices"
 	"sync"
 	"testing"
@@ -60,6 +61,10 @@ func newWorld(t *testing.T, founders ...string) *world {
 			w.stop(n.id)
 		}
 		time.Sleep(10 * time.Second) // virtual: calls of Raft to stopped nodes end by their timeouts
+		// Pebble keeps objects with channels in pools of the process; they must not reach another bubble.
+		// A pool lets go of what it has in two collections.
+		runtime.GC()
+		runtime.GC()
 	})
 	return w
 }

@@ -69,7 +69,7 @@ func (i *instance) runTerm(ctx context.Context) {
 		}
 		select { // Raft may take a moment to notice that it no longer leads
 		case <-ctx.Done():
-		case <-time.After(20 * time.Millisecond):
+		case <-time.After(50 * time.Millisecond):
 		}
 	}
 }

@@ -79,32 +79,27 @@ func (l *raftLog) settle(p *proposal, result *fsm.Result, err error) {
 
 // classify turns Raft's errors into the two that an engine knows.
 func (l *raftLog) classify(err error) error {
-	if !errors.Is(err, raft.ErrLeadershipTransferInProgress) {
-		l.mu.Lock()
-		l.blockedSince = time.Time{}
-		l.mu.Unlock()
-	}
+	l.noteTransfer(err)
 	switch {
 	case err == nil:
 		return nil
-	case errors.Is(err, raft.ErrLeadershipTransferInProgress):
-		l.blocked()
-		return engine.ErrNotLeader
-	case errors.Is(err, raft.ErrNotLeader), errors.Is(err, raft.ErrEnqueueTimeout):
+	case errors.Is(err, raft.ErrNotLeader), errors.Is(err, raft.ErrEnqueueTimeout), errors.Is(err, raft.ErrLeadershipTransferInProgress):
 		return engine.ErrNotLeader
 	}
 	// ErrLeadershipLost, ErrRaftShutdown (also given to entries that are committed), a failed append:
 	return fmt.Errorf("%w: %v", engine.ErrOutcomeUnknown, err)
 }
 
-// blocked ends the process when a transfer of leadership never ends: hashicorp/raft can leave its
-// mark set when it steps down at the wrong moment, and then refuses every proposal as leader (#696).
-func (l *raftLog) blocked() {
+// noteTransfer ends the process when a transfer of leadership never ends: hashicorp/raft can leave
+// its mark set when it steps down at the wrong moment, and then refuses every entry as leader (#696).
+func (l *raftLog) noteTransfer(err error) {
 	l.mu.Lock()
-	if l.blockedSince.IsZero() {
+	if !errors.Is(err, raft.ErrLeadershipTransferInProgress) {
+		l.blockedSince = time.Time{}
+	} else if l.blockedSince.IsZero() {
 		l.blockedSince = time.Now()
 	}
-	long := time.Since(l.blockedSince) > l.stuck
+	long := !l.blockedSince.IsZero() && time.Since(l.blockedSince) > l.stuck
 	l.mu.Unlock()
 	if long && l.raft.State() == raft.Leader {
 		l.fail(ExitInvariant, "Raft has been refusing entries since a transfer of leadership that did not end")
@@ -151,6 +146,7 @@ func (l *raftLog) wait(ctx context.Context, begin func() raft.Future) error {
 	go func() { done <- begin().Error() }()
 	select {
 	case err := <-done:
+		l.noteTransfer(err)
 		if err != nil {
 			return fmt.Errorf("%w: %v", engine.ErrNotLeader, err)
 		}

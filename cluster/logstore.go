@@ -5,8 +5,10 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"time"
 
+	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/hashicorp/raft"
 	raftboltdb "github.com/hashicorp/raft-boltdb/v2"
 	"go.etcd.io/bbolt"
@@ -32,7 +34,7 @@ const (
 // The list of free pages is not written with every commit: after a burst and a truncation it is
 // megabytes long (hashicorp/consul #5181). It is found again by a scan when the file is opened.
 func BoltLogs(dir string) (LogStores, error) {
-	if err := os.MkdirAll(dir, 0o700); err != nil {
+	if err := makeDir(vfs.Default, dir); err != nil {
 		return LogStores{}, err
 	}
 	log, err := openBolt(filepath.Join(dir, logFile), logMmapBytes, false)
@@ -51,16 +53,21 @@ func BoltLogs(dir string) (LogStores, error) {
 const logMmapBytes = 1 << 30
 
 func openBolt(path string, mmapBytes int, readOnly bool) (*raftboltdb.BoltStore, error) {
-	if readOnly || ^uint(0)>>32 == 0 {
-		mmapBytes = 0
+	options := bbolt.Options{
+		Timeout:        3 * time.Second,
+		NoFreelistSync: true,
+		FreelistType:   bbolt.FreelistMapType,
+		ReadOnly:       readOnly,
 	}
-	store, err := raftboltdb.New(raftboltdb.Options{Path: path, BoltOptions: &bbolt.Options{
-		Timeout:         3 * time.Second,
-		NoFreelistSync:  true,
-		FreelistType:    bbolt.FreelistMapType,
-		InitialMmapSize: mmapBytes,
-		ReadOnly:        readOnly,
-	}})
+	if !readOnly {
+		if err := createBolt(path, options); err != nil {
+			return nil, fmt.Errorf("cluster: create %s: %w", path, err)
+		}
+		if ^uint(0)>>32 != 0 && runtime.GOOS != "windows" { // there the file would be as large
+			options.InitialMmapSize = mmapBytes
+		}
+	}
+	store, err := raftboltdb.New(raftboltdb.Options{Path: path, BoltOptions: &options})
 	if errors.Is(err, berrors.ErrTimeout) {
 		return nil, fmt.Errorf("%w (%s is locked); stop it, or give this node a directory of its own", ErrInUse, path)
 	}
@@ -68,6 +75,29 @@ func openBolt(path string, mmapBytes int, readOnly bool) (*raftboltdb.BoltStore,
 		return nil, fmt.Errorf("cluster: open %s: %w", path, err)
 	}
 	return store, nil
+}
+
+// createBolt makes a missing file under another name first: a crash while bolt writes its first pages
+// leaves something that it does not open again (etcd-io/bbolt #567).
+func createBolt(path string, options bbolt.Options) error {
+	if _, err := os.Stat(path); !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	unfinished := path + ".tmp"
+	if err := os.Remove(unfinished); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	store, err := raftboltdb.New(raftboltdb.Options{Path: unfinished, BoltOptions: &options})
+	if err != nil {
+		return err
+	}
+	if err := store.Close(); err != nil {
+		return err
+	}
+	if err := os.Rename(unfinished, path); err != nil {
+		return err
+	}
+	return syncDir(vfs.Default, filepath.Dir(path))
 }
 
 // deleteChunk is how many entries one transaction of a truncation removes. A truncation as one
@@ -192,46 +222,3 @@ func (g *guardedLog) check(what string, err error) error {
 	}
 	return err
 }
-
-// guardedStable is the votes as Raft sees them, guarded in the same way.
-type guardedStable struct {
-	store raft.StableStore
-	watch *watchdog
-	fail  func(code int, reason string)
-}
-
-func (g *guardedStable) Set(key, value []byte) error {
-	defer g.watch.begin("write the vote", ExitLogStore)()
-	return g.check("write the vote", g.store.Set(key, value))
-}
-
-func (g *guardedStable) SetUint64(key []byte, value uint64) error {
-	defer g.watch.begin("write the term", ExitLogStore)()
-	return g.check("write the term", g.store.SetUint64(key, value))
-}
-
-func (g *guardedStable) Get(key []byte) ([]byte, error) {
-	value, err := g.store.Get(key)
-	if isKeyMissing(err) {
-		return nil, err
-	}
-	return value, g.check("read the vote", err)
-}
-
-func (g *guardedStable) GetUint64(key []byte) (uint64, error) {
-	value, err := g.store.GetUint64(key)
-	if isKeyMissing(err) {
-		return 0, err
-	}
-	return value, g.check("read the term", err)
-}
-
-func (g *guardedStable) check(what string, err error) error {
-	if err != nil {
-		g.fail(ExitLogStore, what+": "+err.Error())
-	}
-	return err
-}
-
-// isKeyMissing: the stores have no common error for it; Raft itself compares the text.
-func isKeyMissing(err error) bool { return err != nil && err.Error() == "not found" }
