@@ -37,7 +37,7 @@ type session struct {
 	draining       bool // take no more
 	drained        bool // the present stream has been told so
 	leaving        bool // say goodbye once nothing waits
-	gone           bool // goodbye is sent
+	gone           bool // goodbye is on its way
 	stale          int  // reports that were refused, because their lease was over
 
 	ttl, beat time.Duration

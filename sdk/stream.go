@@ -56,6 +56,12 @@ func (s *session) isGone() bool {
 	return s.gone
 }
 
+func (s *session) setGone() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.gone = true
+}
+
 // connect works on one stream until it ends. welcomed: the leader has taken the worker.
 func (s *session) connect(ctx context.Context, api apiv1connect.FanfoldClient) (welcomed bool, err error) {
 	ctx, cancel := context.WithCancel(ctx)
@@ -162,6 +168,7 @@ func (s *session) sendAll(stream *workStream, ended <-chan error) error {
 				return err
 			}
 			if m.Goodbye {
+				s.setGone()
 				stream.CloseRequest()
 				return <-ended
 			}
@@ -202,7 +209,7 @@ func (s *session) take(beat bool) *apiv1.WorkRequest {
 		m.Drain, s.drained = true, true
 	}
 	if s.leaving && len(s.waiting) == 0 && !s.gone {
-		m.Goodbye, s.gone = true, true
+		m.Goodbye = true
 	}
 	// Progress alone waits for company: it is for people, and the next heartbeat is near.
 	if m.Reports == nil && !m.Heartbeat && !m.Drain && !m.Goodbye {

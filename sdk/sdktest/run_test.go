@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -90,5 +91,39 @@ func TestTry_FailedJob(t *testing.T) {
 	want := &sdk.JobError{Job: job.Job, State: sdk.Failure, Step: "square", Shard: 2, Type: "*errors.errorString", Message: "no threes"}
 	if diff := cmp.Diff(want, job); diff != "" {
 		t.Errorf("error (-want +got):\n%s", diff)
+	}
+}
+
+func TestRun_DeclaredTaskNeedsAFake(t *testing.T) {
+	far := sdk.Declare[int, string]("far")
+	if _, err := sdktest.Try(t, far, 1, sdktest.FailFirst(far, 1, errors.New("flaky"))); err == nil || !strings.Contains(err.Error(), "give it one by Fake") {
+		t.Errorf("error %v", err)
+	}
+	got := sdktest.Run(t, far, 1, sdktest.Workers(2),
+		sdktest.Fake(far, func(ctx context.Context, n int) (string, error) {
+			return fmt.Sprint("attempt ", sdk.Info(ctx).Attempt), nil
+		}),
+		sdktest.FailFirst(far, 2, errors.New("flaky"))) // options wrap what stands before them
+	if got != "attempt 3" {
+		t.Errorf("got %q", got)
+	}
+}
+
+// TestRun_VirtualTime: what waits for hours takes none.
+func TestRun_VirtualTime(t *testing.T) {
+	nap := sdk.NewTask("nap", func(ctx context.Context, d time.Duration) (time.Duration, error) {
+		start := time.Now()
+		select {
+		case <-time.After(d):
+		case <-ctx.Done():
+			return 0, context.Cause(ctx)
+		}
+		return time.Since(start), nil
+	}, sdk.Timeout(2*time.Hour), sdk.NoRetry())
+	if got := sdktest.Run(t, nap, time.Hour); got != time.Hour {
+		t.Errorf("slept %v", got)
+	}
+	if _, err := sdktest.Try(t, nap, 3*time.Hour); err == nil || !strings.Contains(err.Error(), context.DeadlineExceeded.Error()) {
+		t.Errorf("error %v", err)
 	}
 }
