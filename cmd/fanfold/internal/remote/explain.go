@@ -29,7 +29,7 @@ func transient(err error) bool {
 // Passing reports whether an error that Call returned may be gone a moment later.
 func Passing(err error) bool {
 	code, _ := exit.Of(err)
-	return code == exit.Unavailable
+	return code == exit.Unavailable || code == exit.WaitOver
 }
 
 // explain gives an error of the API the exit code and next step that the user sees.
@@ -37,7 +37,7 @@ func (c *Client) explain(ctx context.Context, err error) error {
 	if err == nil {
 		return nil
 	}
-	if ctx.Err() != nil {
+	if ctx.Err() != nil || connect.CodeOf(err) == connect.CodeDeadlineExceeded {
 		return interrupted(ctx, err)
 	}
 	if info := Info(err); info != nil {
@@ -55,8 +55,10 @@ func (c *Client) explain(ctx context.Context, err error) error {
 	return fmt.Errorf("%s: %s", failed.Code(), failed.Message())
 }
 
+// interrupted explains a call that was given up. A node knows the caller's deadline, and may say a moment
+// before the caller does that it is over.
 func interrupted(ctx context.Context, err error) error {
-	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+	if !errors.Is(ctx.Err(), context.Canceled) {
 		return exit.With(exit.WaitOver, "", errors.New("the time given by --timeout is over"))
 	}
 	return exit.With(exit.Interrupted, "", err)
