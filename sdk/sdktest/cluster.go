@@ -124,10 +124,10 @@ func (c *Cluster) Close() {
 	for i := len(closers) - 1; i >= 0; i-- {
 		closers[i]()
 	}
+	c.net.Close() // first, so that no node waits for its clients to leave
 	for _, n := range c.all() {
 		n.stop()
 	}
-	c.net.Close()
 }
 
 func (c *Cluster) atClose(f func()) {
