@@ -161,7 +161,7 @@ func (w *working) sendAll(stream *workStream, o *engine.Outgoing, beat bool) err
 	size := 0
 	for i := range o.Grants {
 		g := &o.Grants[i]
-		input, large, err := inputOf(machine, g)
+		input, large, err := machine.GrantInput(g, inlineMax)
 		if err != nil {
 			w.s.logger.Error("input of a granted task not readable, handing it back", "task", g.Task, "fence", g.Fence, "error", err)
 			w.out.Release(*g)
@@ -179,17 +179,6 @@ func (w *working) sendAll(stream *workStream, o *engine.Outgoing, beat bool) err
 		return nil
 	}
 	return stream.Send(msg)
-}
-
-// inputOf is a granted task's input, or large when it has to be read as a stream.
-func inputOf(m *fsm.Machine, g *fsm.Grant) (input []byte, large bool, err error) {
-	switch {
-	case g.Input == nil:
-		return m.TaskInputBytes(g.Task, inlineMax)
-	case len(g.Input) > inlineMax:
-		return nil, true, nil
-	}
-	return g.Input, false, nil
 }
 
 // assignment is the messages of one assignment in one allocation.

@@ -181,8 +181,8 @@ func (h *harness) input(g Grant) string {
 	if err != nil || large {
 		h.t.Fatalf("input of %s: large %v, %v", g.Task, large, err)
 	}
-	if g.Input != nil && string(g.Input) != string(doc) {
-		h.t.Fatalf("input of %s: the grant has %s, the state %s", g.Task, g.Input, doc)
+	if of, _, err := h.m.GrantInput(&g, 64<<20); err != nil || string(of) != string(doc) {
+		h.t.Fatalf("input of %s: the grant has %s (%v), the state %s", g.Task, of, err, doc)
 	}
 	return string(doc)
 }

@@ -126,7 +126,7 @@ func (t *tx) grant(q *queue, head item, g *slotGroup) {
 	gr := t.m.grantOf(j, ref, tk)
 	gr.Input = input
 	if input == nil {
-		gr.Input = t.smallInput(j, ref)
+		gr.Input, gr.stored = t.input(j, ref)
 	}
 	t.res.Grants = append(t.res.Grants, gr)
 }

@@ -66,8 +66,10 @@ type Grant struct {
 	Attempt   uint32 // from 1
 	Crashes   uint32
 	TimeoutMS int64 // 0 = no bound
-	// Input is the task's input when it was at hand; nil: read it by TaskInputBytes.
+	// Input is the task's input when it was at hand; nil: read it by Machine.GrantInput.
 	Input []byte
+
+	stored []byte // the key of the input, when that is a stored value as it is
 }
 
 // Revoke tells a session that an attempt is pointless: its job has ended.

@@ -236,34 +236,53 @@ func (t *tx) flushGroups(j *job) {
 	}
 }
 
-// smallInput returns a plain step's input when this very call has brought it: the next step of a
-// chain, a task submitted a moment ago. It spares the engine a read; nil means "read it".
-func (t *tx) smallInput(j *job, ref TaskRef) []byte {
+// input finds a plain step's input: the bytes, when this very call has brought them (the next step of
+// a chain, a task submitted a moment ago), or the key under which they are stored. Neither: the input
+// has to be rendered.
+func (t *tx) input(j *job, ref TaskRef) (doc, key []byte) {
 	sp := &j.plan.steps[ref.Step]
 	e := &sp.step.Input
-	if !sp.plain() {
-		return nil
-	}
-	var key []byte
 	switch {
+	case !sp.plain():
+		return nil, nil
 	case e.Op == dag.OpInput:
 		key = keyInput(j.id)
 	case e.Op == dag.OpStep && j.plan.steps[e.StepID()].plain():
 		key = keyResult(j.ref(uint32(e.StepID())))
 	default:
-		return nil
+		return nil, nil
 	}
-	c := t.changes[string(key)]
-	if c == nil || c.del {
-		return nil
+	if c := t.changes[string(key)]; c != nil && !c.del {
+		doc = storedValue(key, c.value).inline
 	}
-	v := value{}
-	if e.Op == dag.OpInput {
-		v = decodeValue(c.value)
-	} else {
-		v = decodeResult(c.value).value
+	return doc, key
+}
+
+// storedValue reads the value at the key of an input or a result.
+func storedValue(key, b []byte) value {
+	if key[17] == partInput {
+		return decodeValue(b)
 	}
-	return v.inline
+	return decodeResult(b).value
+}
+
+// GrantInput returns the input of a lease that was just given, or large when it has more than max
+// bytes. It reads the last committed state, and is cheaper than TaskInputBytes.
+func (m *Machine) GrantInput(g *Grant, max int) (doc []byte, large bool, err error) {
+	defer catch(&err)
+	doc = g.Input
+	if doc == nil && g.stored != nil {
+		if b := m.disk.get(g.stored); b != nil {
+			doc = storedValue(g.stored, b).inline
+		}
+	}
+	if doc == nil {
+		return m.TaskInputBytes(g.Task, max)
+	}
+	if len(doc) > max {
+		return nil, true, nil
+	}
+	return doc, false, nil
 }
 
 // writeTaskInput renders the input of a task. tk is its record (map and fold tasks).

@@ -46,6 +46,7 @@ founds a cluster of its own. All three matter at the first start only: later the
 				return err
 			}
 			config.Logger = logger
+			tuneGC()
 			ctx := cmd.Context()
 			if withParent {
 				var cancel context.CancelFunc
