@@ -54,7 +54,7 @@ func TestShapeOf(t *testing.T) {
 		{struct{}{}, "{}"},
 		{node{}, `{"Next":^1,"Value":int}`},
 		{[]node{}, `[{"Next":^1,"Value":int}]`},
-		{embedding{}, `{"ID":string,"Name":string,"Size":string,"name":string}`},
+		{embedding{inner: 1}, `{"ID":string,"Name":string,"Size":string,"name":string}`},
 		{Pair[int, []string]{}, `{"first":int,"second":[string]}`},
 	}
 	for _, c := range cases {
