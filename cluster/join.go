@@ -32,7 +32,7 @@ func (n *Node) join(ctx context.Context) error {
 	}
 	return n.askAround(ctx, func(address string) (bool, error) {
 		if n.instance.Load() == nil {
-			return false, errors.New("Raft has not started yet")
+			return false, nil // Raft is starting
 		}
 		status, unreachable := n.statusOf(ctx, address)
 		if ours := n.ClusterID(); unreachable == nil && status.ClusterId != ours {

@@ -28,13 +28,16 @@ func (n *Node) meet(ctx context.Context) error {
 	if err != nil || exists || n.ClusterID() != "" || len(n.others()) == 0 {
 		return err
 	}
-	for ctx.Err() == nil {
+	for round := 0; ctx.Err() == nil; round++ {
 		news, joined, err := n.askForCluster(ctx)
 		if err != nil || joined {
 			return err
 		}
 		if len(n.cfg.Join) == 0 && 2*(news+1) > len(n.cfg.Peers) {
 			return nil
+		}
+		if round%100 == 20 {
+			n.logger.Info("waiting for the other nodes before Raft starts", "asked", n.others(), "there", news)
 		}
 		select {
 		case <-ctx.Done():
