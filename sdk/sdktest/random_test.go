@@ -51,12 +51,14 @@ type chaos struct {
 	dead    []string // nodes
 	units   []sdk.Registrable
 	runs    atomic.Int64
+	mu      sync.Mutex        // guards what follows
+	fences  map[string]uint64 // of the task's last start, by its key
 	work    *sdk.Workflow[int, int]
 	text    *sdk.Workflow[string, int]
 }
 
 func newChaos(t *testing.T, seed uint64) *chaos {
-	x := &chaos{t: t, c: sdktest.NewCluster(t, 3), rng: rand.New(rand.NewPCG(seed, 1))}
+	x := &chaos{t: t, c: sdktest.NewCluster(t, 3), rng: rand.New(rand.NewPCG(seed, 1)), fences: map[string]uint64{}}
 	dice := rand.New(rand.NewPCG(seed, 2))
 	var mu sync.Mutex
 	chance := func(n int) int {
@@ -68,6 +70,7 @@ func newChaos(t *testing.T, seed uint64) *chaos {
 	items := sdk.NewTask("items", func(_ context.Context, n int) ([]int, error) { return count(n), nil }, patient)
 	shaky := sdk.NewTask("shaky", func(ctx context.Context, n int) (int, error) {
 		x.runs.Add(1)
+		x.checkFence(ctx)
 		select {
 		case <-time.After(time.Duration(chance(2000)) * time.Millisecond):
 		case <-ctx.Done():
@@ -185,6 +188,18 @@ func (x *chaos) repair() {
 	x.addWorker()
 }
 
+// checkFence: no attempt begins after one with a later lease has begun, for a worker knows when its leases may
+// be over, and begins nothing then.
+func (x *chaos) checkFence(ctx context.Context) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	key, fence := sdk.Key(ctx), sdk.Fence(ctx)
+	if last := x.fences[key]; fence <= last {
+		x.t.Errorf("%s began under fence %d after fence %d", key, fence, last)
+	}
+	x.fences[key] = fence
+}
+
 func (x *chaos) submitWork(n int) (got, want int, err error) {
 	want = n * (n + 1) * (2*n + 1) / 6
 	job, err := submitForSure(x, x.work, n)
@@ -206,6 +221,18 @@ func (x *chaos) submitAndCancel(n int, after time.Duration) (got, want int, err 
 	cancelled := x.forSure(func(ctx context.Context) error { return job.Cancel(ctx, "chaos") })
 	if cancelled != nil && !errors.Is(cancelled, sdk.ErrConflict) { // it had ended
 		return 0, want, cancelled
+	}
+	if cancelled == nil {
+		err := x.forSure(func(ctx context.Context) error {
+			status, err := job.Status(ctx)
+			if err == nil && status.State != string(sdk.Canceled) {
+				err = fmt.Errorf("after its cancel a job was %s", status.State)
+			}
+			return err
+		})
+		if err != nil {
+			return 0, want, err
+		}
 	}
 	got, err = job.Await(x.t.Context())
 	if !errors.Is(err, sdk.ErrJobCanceled) {
@@ -247,7 +274,13 @@ func submitForSure[In, Out any](x *chaos, w *sdk.Workflow[In, Out], in In) (job 
 		job, err = w.Submit(ctx, x.c.Client(), in, sdk.JobID(id))
 		return err
 	})
-	return job, err
+	if err != nil {
+		return nil, err
+	}
+	return job, x.forSure(func(ctx context.Context) error { // it was acknowledged: nobody says that it is unknown
+		_, err := job.Status(ctx)
+		return err
+	})
 }
 
 func (x *chaos) check(got, want int, err error) {
