@@ -198,7 +198,7 @@ func (w *world) until(what string, holds func() bool) {
 		time.Sleep(10 * time.Millisecond)
 	}
 	for id, n := range w.nodes {
-		if n.run != nil && len(n.run) > 0 {
+		if len(n.run) > 0 {
 			w.t.Errorf("%s has ended: %v", id, <-n.run)
 			n.run = nil
 		}
