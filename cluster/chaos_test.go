@@ -16,8 +16,8 @@ import (
 	"github.com/fanfold/fanfold/fsm/fsmpb"
 )
 
-// Random partitions, crashes with loss of what was not synced, restarts and transfers of leadership,
-// with logs so short that snapshots travel all the time. In the end every acknowledged job is on
+// Random partitions, crashes with loss of what was not synced, lost disks, restarts and transfers of
+// leadership, with logs so short that snapshots travel all the time. In the end every acknowledged job is on
 // every node, all states are equal, and no log has a hole.
 //
 // FANFOLD_CHAOS_SEEDS says how many seeds to run, FANFOLD_CHAOS_SEED the first one.
@@ -90,7 +90,7 @@ type chaosWorld struct {
 func (c *chaosWorld) step() {
 	id := c.ids[c.random.IntN(len(c.ids))]
 	n := c.nodes[id]
-	switch action := c.random.IntN(20); {
+	switch action := c.random.IntN(21); {
 	case action < 9:
 		for range 1 + c.random.IntN(15) {
 			for _, id := range c.ids {
@@ -128,11 +128,28 @@ func (c *chaosWorld) step() {
 				go i.raft.Apply(data, 0)
 			}
 		}
+	case action < 19:
+		if c.allMembers() {
+			c.stop(id)
+			delete(c.nodes, id) // and with it the disk
+			c.start(id, shortLog)
+		}
 	default:
 		time.Sleep(time.Duration(c.random.IntN(3000)) * time.Millisecond)
 	}
 	time.Sleep(time.Duration(c.random.IntN(300)) * time.Millisecond)
 	synctest.Wait()
+}
+
+// allMembers reports whether one disk may be lost: the others have everything, for good.
+func (c *chaosWorld) allMembers() bool {
+	for _, id := range c.ids {
+		n := c.nodes[id]
+		if n.Node == nil || n.ClusterID() == "" || n.whoAmI().Joining {
+			return false
+		}
+	}
+	return true
 }
 
 // trySubmit submits a job if the node leads; only what it acknowledges is promised.

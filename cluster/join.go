@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"time"
 
 	"connectrpc.com/connect"
@@ -20,7 +21,8 @@ type errJoin struct{ reason string }
 func (e *errJoin) Error() string { return "cluster: this node cannot join: " + e.reason }
 
 // join asks the cluster to take this node in, until it is a voter under its present address. With
-// Config.Join that is done at every start: a node that comes back under another address tells the others.
+// Config.Join that is looked after at every start: a node that comes back under another address tells
+// the others, and one that was removed stays out.
 func (n *Node) join(ctx context.Context) error {
 	select {
 	case <-n.met:
@@ -31,22 +33,51 @@ func (n *Node) join(ctx context.Context) error {
 		return nil
 	}
 	return n.askAround(ctx, func(address string) (bool, error) {
-		if n.instance.Load() == nil {
+		i := n.instance.Load()
+		if i == nil {
 			return false, nil // Raft is starting
 		}
-		status, unreachable := n.statusOf(ctx, address)
-		if ours := n.ClusterID(); unreachable == nil && status.ClusterId != ours {
+		status, err := n.statusOf(ctx, address)
+		if err != nil {
+			return false, err
+		}
+		if ours := n.ClusterID(); status.ClusterId != ours {
 			return false, &errJoin{fmt.Sprintf("its data directory %s belongs to cluster %s, and %s to cluster %s", n.cfg.DataDir, ours, address, status.ClusterId)}
 		}
-		member, err := n.isMember()
-		if err != nil || member {
-			return member, err
+		self := i.transport.LocalAddr()
+		if !n.whoAmI().Joining {
+			if settled, err := n.isSettled(ctx, status.LeaderAddress, self); err != nil || settled {
+				return settled, err
+			}
 		}
-		if unreachable != nil {
-			return false, unreachable
+		raftAddress, apiAddress := splitAddress(self)
+		if _, err := n.callAddNode(ctx, address, raftAddress, apiAddress, n.ClusterID()); err != nil {
+			return false, err
 		}
-		return false, n.joinThrough(ctx, address)
+		return true, n.changeIdentity(func(id *identity) { id.Joining = false })
 	})
+}
+
+// isSettled asks the leader whether nothing is left to do for a node that has been a member: it is one
+// under its present address, or it was removed.
+func (n *Node) isSettled(ctx context.Context, leader string, self raft.ServerAddress) (bool, error) {
+	if leader == "" {
+		return false, errors.New("no leader is known")
+	}
+	status, err := n.statusOf(ctx, leader)
+	if err != nil {
+		return false, err
+	}
+	if status.LeaderId != status.NodeId {
+		return false, errors.New("the leader has changed")
+	}
+	for _, s := range status.Nodes {
+		if s.Id == n.cfg.NodeID {
+			return s.Voter && ServerAddress(s.RaftAddress, s.ApiAddress) == self, nil
+		}
+	}
+	n.logger.Warn("this node was removed from the cluster; to come back it needs an empty data directory")
+	return true, nil
 }
 
 // askAround asks the nodes to join through, one after another, until ask says that it is done, or
@@ -60,7 +91,11 @@ func (n *Node) askAround(ctx context.Context, ask func(address string) (done boo
 			case done, errors.As(err, &final), ctx.Err() != nil:
 				return err
 			case err != nil:
-				n.logger.Info("not yet a member; asking on", "through", address, "error", err)
+				level := slog.LevelDebug
+				if n.whoAmI().Joining {
+					level = slog.LevelInfo
+				}
+				n.logger.Log(ctx, level, "not yet a member; asking on", "through", address, "error", err)
 			}
 		}
 		select {
@@ -71,43 +106,18 @@ func (n *Node) askAround(ctx context.Context, ask func(address string) (done boo
 	}
 }
 
-// isMember reports whether nothing is left to do: this node is a voter under its address, or it has
-// been one and was removed, after which it does not come back by itself.
-func (n *Node) isMember() (bool, error) {
-	i := n.instance.Load()
-	if i == nil {
-		return false, nil
-	}
-	servers := i.raft.GetConfiguration().Configuration().Servers
-	for _, s := range servers {
-		if s.ID == raft.ServerID(n.cfg.NodeID) {
-			if s.Suffrage != raft.Voter || s.Address != i.transport.LocalAddr() {
-				return false, nil
-			}
-			return true, n.changeIdentity(func(id *identity) { id.Joining = false })
-		}
-	}
-	who := n.whoAmI()
-	if len(servers) > 0 && !who.Joining {
-		n.logger.Warn("this node was removed from the cluster; to come back it needs an empty data directory and a new id")
-		return true, nil
-	}
-	return false, nil
-}
-
-func (n *Node) joinThrough(ctx context.Context, address string) error {
-	i := n.instance.Load()
-	if i == nil {
-		return errors.New("Raft is starting")
-	}
-	raftAddress, apiAddress := splitAddress(i.transport.LocalAddr())
-	_, err := n.client(address).AddNode(ctx, connect.NewRequest(&apiv1.AddNodeRequest{
-		Id: n.cfg.NodeID, RaftAddress: raftAddress, ApiAddress: apiAddress, ClusterId: n.ClusterID()}))
+// callAddNode calls AddNode through a node, which passes it on to the leader. A refusal is final.
+func (n *Node) callAddNode(ctx context.Context, through, raftAddress, apiAddress, clusterID string) (string, error) {
+	answer, err := n.client(through).AddNode(ctx, connect.NewRequest(&apiv1.AddNodeRequest{
+		Id: n.cfg.NodeID, RaftAddress: raftAddress, ApiAddress: apiAddress, ClusterId: clusterID}))
 	switch connect.CodeOf(err) {
 	case connect.CodeInvalidArgument, connect.CodeAlreadyExists, connect.CodeFailedPrecondition:
-		return &errJoin{err.Error()}
+		return "", &errJoin{err.Error()}
 	}
-	return err
+	if err != nil {
+		return "", err
+	}
+	return answer.Msg.ClusterId, nil
 }
 
 // whoAmI returns what node.json says.

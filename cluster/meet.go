@@ -1,25 +1,22 @@
 package cluster
 
 import (
+	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"time"
 
-	"connectrpc.com/connect"
 	"github.com/hashicorp/raft"
-
-	apiv1 "github.com/fanfold/fanfold/sdk/api/v1"
 )
 
 // meet decides how a node with an empty data directory begins: it founds a cluster, or joins one.
 //
 // A node that lost its disk looks like a new one. It must not take part under its old entry in the
 // configuration, not even for a moment: it may have voted in this term, or told a leader that it has
-// an entry, and has forgotten both. So before Raft starts, a fresh node asks around. Where it finds
-// itself a member already, it has itself removed first, and then joins as a new node does: without a
-// vote, until it has what the others have. By then it holds entries of the present term, and can no
-// longer be talked into electing somebody who lacks what it once acknowledged.
+// an entry, and has forgotten both. So before Raft starts, a fresh node asks around. Where it finds a
+// cluster, it has the leader remove what is left of a former node of its name, and then joins as a new
+// node does: without a vote, until it has what the others have. By then it holds entries of the present
+// term, and can no longer be talked into electing somebody who lacks what it once acknowledged.
 //
 // Founding peers found only when a majority of them is there and none of them knows a cluster.
 func (n *Node) meet(ctx context.Context) error {
@@ -58,33 +55,26 @@ func (n *Node) askForCluster(ctx context.Context) (news int, joined bool, err er
 			news++
 			continue
 		}
-		joined, err := n.enter(ctx, address, status)
+		joined, err := n.enter(ctx, address)
 		var final *errJoin
 		if joined || errors.As(err, &final) {
 			return news, joined, err
 		}
-		if err != nil {
-			n.logger.Info("the cluster is there; this node cannot leave it yet", "through", address, "error", err)
-		}
+		n.logger.Info("the cluster is there; this node cannot join it yet", "through", address, "error", err)
 	}
 	return news, false, nil
 }
 
-// enter prepares joining a cluster that was found.
-func (n *Node) enter(ctx context.Context, through string, status *apiv1.ClusterStatusResponse) (joined bool, err error) {
-	for _, s := range status.Nodes {
-		if s.Id != n.cfg.NodeID {
-			continue
-		}
-		if s.ApiAddress != n.cfg.APIAdvertise {
-			return false, &errJoin{fmt.Sprintf("the cluster has a node %s already, at %s, and this data directory is empty. "+
-				"Choose another id; or remove that node first, if it is gone for good", s.Id, s.ApiAddress)}
-		}
-		n.logger.Warn("this node's data is gone; it leaves the cluster and joins anew", "cluster", status.ClusterId)
-		_, err := n.client(through).RemoveNode(ctx, connect.NewRequest(&apiv1.RemoveNodeRequest{Id: s.Id}))
-		return false, err // and ask again
+// enter prepares joining a cluster that was found: its leader makes sure, for good, that nothing of a
+// former node of this name is left. (The list of members that some node shows is no proof: a change in
+// it may yet be rolled back.)
+func (n *Node) enter(ctx context.Context, through string) (joined bool, err error) {
+	raftAddress := cmp.Or(n.cfg.RaftAdvertise, n.cfg.APIAdvertise)
+	answer, err := n.callAddNode(ctx, through, raftAddress, n.cfg.APIAdvertise, emptyNode)
+	if err != nil {
+		return false, err
 	}
-	return true, n.changeIdentity(func(id *identity) { id.Cluster, id.Joining = status.ClusterId, true })
+	return true, n.changeIdentity(func(id *identity) { id.Cluster, id.Joining = answer, true })
 }
 
 // others are the API addresses of the nodes to ask.

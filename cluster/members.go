@@ -38,7 +38,12 @@ const (
 	catchUpPoll   = 100 * time.Millisecond
 )
 
-// AddNode takes a node into the cluster, and returns when it is a voter. Repeating the call is safe.
+// emptyNode is what a node with an empty data directory says instead of a cluster's id: it asks that
+// nothing of a former node of its name is left, before it starts Raft and asks to be taken in.
+const emptyNode = "none"
+
+// AddNode takes a node into the cluster, and returns when it is a voter for good. Repeating the call is
+// safe. A node that says that it is empty is not added: what the cluster has under its id is removed.
 //
 // Raft's AddVoter makes a voter at once: with a fourth, still empty one among the voters, the loss of
 // one node stops the cluster. So the node first follows without a vote until it has nearly caught up.
@@ -53,6 +58,13 @@ func (n *Node) AddNode(ctx context.Context, id, raftAddress, apiAddress, cluster
 		return "", err
 	}
 	defer n.changedMembers()
+	// What is committed now stays; without it, a change that is rolled back could be taken for done.
+	if err := i.log.wait(ctx, func() raft.Future { return i.raft.Barrier(0) }); err != nil {
+		return "", err
+	}
+	if clusterID == emptyNode {
+		return n.ClusterID(), n.forget(ctx, i, id, apiAddress)
+	}
 	address := ServerAddress(raftAddress, apiAddress)
 	member, err := n.checkNewNode(i, id, raftAddress, apiAddress, clusterID)
 	if err != nil {
@@ -76,7 +88,7 @@ func (n *Node) AddNode(ctx context.Context, id, raftAddress, apiAddress, cluster
 	if member != nil && member.Suffrage == raft.Voter {
 		return n.ClusterID(), nil // its address was changed
 	}
-	if err := n.waitCaughtUp(ctx, id, apiAddress); err != nil {
+	if err := n.waitCaughtUp(ctx, id, apiAddress, index); err != nil {
 		return "", err
 	}
 	if err := i.log.wait(ctx, func() raft.Future { return i.raft.AddVoter(server, address, index, 0) }); err != nil {
@@ -84,6 +96,24 @@ func (n *Node) AddNode(ctx context.Context, id, raftAddress, apiAddress, cluster
 	}
 	n.logger.Info("a node joined", "node", id)
 	return n.ClusterID(), nil
+}
+
+// forget removes the entry of a node that has lost its disk; an entry under another address is another
+// node's.
+func (n *Node) forget(ctx context.Context, i *instance, id, apiAddress string) error {
+	for _, s := range i.raft.GetConfiguration().Configuration().Servers {
+		if string(s.ID) != id {
+			continue
+		}
+		if _, api := splitAddress(s.Address); api != apiAddress {
+			return refusal(fsm.CodeConflict, "the cluster has a node %s already, at %s: choose another id; or remove that node first, if it is gone for good", id, api)
+		}
+		if err := i.log.wait(ctx, func() raft.Future { return i.raft.RemoveServer(s.ID, 0, 0) }); err != nil {
+			return fmt.Errorf("forget node %s: %w", id, err)
+		}
+		n.logger.Warn("a node has lost its data; it was removed and joins anew", "node", id)
+	}
+	return nil
 }
 
 // checkNewNode refuses what would harm the cluster; member is the node's entry when it has one.
@@ -114,8 +144,9 @@ func (n *Node) checkNewNode(i *instance, id, raftAddress, apiAddress, clusterID 
 	return member, nil
 }
 
-// waitCaughtUp asks the new node how far it is. Raft knows too, but does not tell.
-func (n *Node) waitCaughtUp(ctx context.Context, id, apiAddress string) error {
+// waitCaughtUp asks the new node how far it is (Raft knows too, but does not tell), until it has the
+// entry by which it follows, one of the present term, and nearly all that came after.
+func (n *Node) waitCaughtUp(ctx context.Context, id, apiAddress string, entry uint64) error {
 	ticker := time.NewTicker(catchUpPoll)
 	defer ticker.Stop()
 	var last error
@@ -125,7 +156,7 @@ func (n *Node) waitCaughtUp(ctx context.Context, id, apiAddress string) error {
 		if err == nil && status.NodeId != id {
 			return refusal(fsm.CodeConflict, "the node at %s is %s, not %s", apiAddress, status.NodeId, id)
 		}
-		if err == nil && status.AppliedIndex+catchUpWithin >= applied {
+		if err == nil && status.AppliedIndex >= entry && status.AppliedIndex+catchUpWithin >= applied {
 			return nil
 		}
 		last = err

@@ -2,11 +2,15 @@ package cluster
 
 import (
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
 
+	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/hashicorp/raft"
+
+	"github.com/fanfold/fanfold/fsm"
 )
 
 func TestOpen_ReportsEveryProblemAtOnce(t *testing.T) {
@@ -110,4 +114,25 @@ func TestRun_ALostStateIsReplayed(t *testing.T) {
 			t.Errorf("cluster id %q", got)
 		}
 	})
+}
+
+// An entry that this version cannot read ends the node; it is never skipped.
+func TestReplica_ANewerVersionsEntryEndsTheProcess(t *testing.T) {
+	r := openTestReplica(t, vfs.NewMem())
+	var codes []int
+	r.fail = func(code int, _ string) { codes = append(codes, code) }
+	answer := r.Apply(&raft.Log{Index: 1, Term: 1, Type: raft.LogCommand, Data: []byte{250, 1, 2, 3}})
+	if err, ok := answer.(error); !ok || !errors.Is(err, fsm.ErrFormat) || !slices.Equal(codes, []int{ExitVersion}) {
+		t.Errorf("answer %v, exit codes %v", answer, codes)
+	}
+	data, err := fsm.EncodeEntry(1, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, ok := r.Apply(&raft.Log{Index: 2, Term: 1, Type: raft.LogCommand, Data: data}).(error); !ok {
+		t.Error("the entry after it was applied")
+	}
+	if index, _ := r.machine().Applied(); index != 0 {
+		t.Errorf("the state is at %d", index)
+	}
 }

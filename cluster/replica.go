@@ -130,7 +130,11 @@ func (r *replica) write(what string, do func(*fsm.Machine) error) error {
 		r.mu.Lock()
 		r.broken = true
 		r.mu.Unlock()
-		r.fail(ExitStateStore, fmt.Sprintf("%s: %v", what, err))
+		code := ExitStateStore
+		if errors.Is(err, fsm.ErrFormat) { // of a newer version of the program: starting again would not help
+			code = ExitVersion
+		}
+		r.fail(code, fmt.Sprintf("%s: %v", what, err))
 	}
 	return err
 }
