@@ -27,14 +27,15 @@ func (n *Node) meet(ctx context.Context) error {
 	}
 	for round := 0; ctx.Err() == nil; round++ {
 		news, joined, err := n.askForCluster(ctx)
-		if err != nil || joined {
+		var final *errJoin
+		if joined || errors.As(err, &final) {
 			return err
 		}
 		if len(n.cfg.Join) == 0 && 2*(news+1) > len(n.cfg.Peers) {
 			return nil
 		}
-		if round%100 == 20 {
-			n.logger.Info("waiting for the other nodes before Raft starts", "asked", n.others(), "there", news)
+		if round%50 == 10 {
+			n.logger.Info("this node has no data; it waits for the other nodes before Raft starts", "asked", n.others(), "without_cluster", news, "error", err)
 		}
 		select {
 		case <-ctx.Done():
@@ -44,25 +45,24 @@ func (n *Node) meet(ctx context.Context) error {
 	return nil
 }
 
-// askForCluster asks every other node once: news is how many of them know no cluster either.
+// askForCluster asks every other node once: news is how many of them know no cluster either, err why
+// the cluster that another one knows was not joined.
 func (n *Node) askForCluster(ctx context.Context) (news int, joined bool, err error) {
 	for _, address := range n.others() {
-		status, err := n.statusOf(ctx, address)
-		if err != nil {
+		status, unreachable := n.statusOf(ctx, address)
+		if unreachable != nil {
 			continue
 		}
 		if status.ClusterId == "" {
 			news++
 			continue
 		}
-		joined, err := n.enter(ctx, address)
 		var final *errJoin
-		if joined || errors.As(err, &final) {
+		if joined, err = n.enter(ctx, address); joined || errors.As(err, &final) {
 			return news, joined, err
 		}
-		n.logger.Info("the cluster is there; this node cannot join it yet", "through", address, "error", err)
 	}
-	return news, false, nil
+	return news, false, err
 }
 
 // enter prepares joining a cluster that was found: its leader makes sure, for good, that nothing of a
