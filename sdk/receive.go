@@ -42,7 +42,7 @@ func (s *session) acknowledge(ack *apiv1.Ack) {
 		s.stale++
 		s.log.Warn("a report was refused: its lease was over", "fence", f.String(), "step", r.Task.GetStep(),
 			"shard", r.Task.GetShard(), "message", ack.Message, "refused", s.stale)
-	case ack.Code == "CANCELED", ack.Code == "NOT_FOUND":
+	case ack.Code == "CANCELED":
 		s.log.Debug("a report came after its job's end", "fence", f.String(), "message", ack.Message)
 	default:
 		s.log.Warn("a report was refused", "fence", f.String(), "code", ack.Code, "message", ack.Message)
@@ -58,16 +58,17 @@ func putOff(code string) bool {
 // replace reports something else in place of what was refused: a result becomes a failure, so that the
 // task does not stay leased for ever, and a failure a release.
 func (s *session) replace(r *apiv1.Report, ack *apiv1.Ack) {
-	next := &apiv1.Report{Fence: r.Fence, Task: r.Task}
+	next := &apiv1.Report{Fence: r.Fence, Task: r.Task, Outcome: &apiv1.Report_Release{Release: true}}
 	switch r.Outcome.(type) {
 	case *apiv1.Report_Result:
+		if ack.Code == "NOT_FOUND" { // the uploaded result was removed before the report came: no fault of the task's
+			break
+		}
 		next.Outcome = &apiv1.Report_Failure{Failure: &apiv1.Failure{
 			Error:     &apiv1.TaskError{Type: "sdk.Refused", Message: clip("the result was refused: "+ack.Code+": "+ack.Message, maxErrorMessage)},
 			Permanent: true,
 		}}
-	case *apiv1.Report_Failure:
-		next.Outcome = &apiv1.Report_Release{Release: true}
-	default:
+	case *apiv1.Report_Release:
 		return
 	}
 	s.post(fenceOf(r.Fence), next)

@@ -453,6 +453,13 @@ func TestWorker_RefusedResultBecomesAFailure(t *testing.T) {
 			t.Errorf("got %s, want %s", got, want)
 		}
 		s.ack("", r...)
+		s.assign("inc", "1", 0, 2)
+		s.ack("NOT_FOUND", s.reports(1)...) // its upload is gone
+		r = s.reports(1)
+		if got := describe(r[0]); got != "2: released" {
+			t.Errorf("got %s", got)
+		}
+		s.ack("", r...)
 		stop()
 		go s.leave()
 		<-done
