@@ -68,7 +68,7 @@ func DecodeEntry(data []byte) (*fsmpb.Entry, error) {
 // Records are hand-laid: a version byte, then varints and byte strings in a fixed order. The naive
 // way, protobuf, costs 0.6-1 us and 4-20 allocations a record, ten times this, several times per
 // task on every replica (docs/performance.md). The price: a field can only be added at the end, under
-// a new version, and golden bytes in testdata/records.txt pin each record.
+// a new version, and golden bytes in testdata/records.golden pin each record.
 const recordV1 = 1
 
 type enc []byte

@@ -81,10 +81,10 @@ func crashLog(t *testing.T) []LogEntry {
 	h := newHarness(t)
 	h.m.opts.CheckInvariants = false
 	up, v := upload("big", make600k())
-	r := h.apply(openWorker("w", 3, "t", "u", "sum"))
+	h.apply(openWorker("w", 3, "t", "u", "sum"))
 	for i := range 6 {
 		c := submit(fmt.Sprint("j", i), graphs(t)[i%6], `[1,2,3]`)
-		r = h.apply(c)
+		h.apply(c)
 	}
 	for _, u := range up {
 		h.apply(u)
@@ -96,6 +96,7 @@ func crashLog(t *testing.T) []LogEntry {
 	for n := 0; n < 60 && len(held) > 0; n++ {
 		g := held[0]
 		held = held[1:]
+		var r *Result
 		if n%7 == 3 {
 			r = h.apply(failure(g, "x", false))
 			h.now += 200

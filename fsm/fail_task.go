@@ -29,10 +29,11 @@ func failTask(t *tx, c *fsmpb.FailTask) Answer {
 	j := t.job(ref.Job)
 	tk := t.task(j, ref)
 	e := bounded(c.Error)
+	after := min(c.RetryAfterMs, dag.MaxDurationMS) // the sum must not overflow
 	if c.Snooze {
 		t.m.state.Snoozes++
 		t.unhold(j, ref)
-		t.enterRetry(j, ref, tk, t.now+max(c.RetryAfterMs, 1))
+		t.enterRetry(j, ref, tk, t.now+max(after, 1))
 		return Answer{Job: j.id, State: j.state}
 	}
 	t.m.state.Failures++
@@ -42,7 +43,7 @@ func failTask(t *tx, c *fsmpb.FailTask) Answer {
 		t.dead(j, ref, tk, e)
 		return Answer{Job: j.id, State: j.state}
 	}
-	delay := c.RetryAfterMs
+	delay := after
 	if delay <= 0 {
 		delay = retry.DelayMS(tk.attempts, jitterSeed(j, ref))
 	}

@@ -2,7 +2,6 @@ package fsm
 
 import (
 	"crypto/sha256"
-	"encoding/binary"
 	"strings"
 	"testing"
 
@@ -208,5 +207,3 @@ func (h *harness) result(id JobID) string {
 	}
 	return b.String()
 }
-
-func be64(b []byte) uint64 { return binary.BigEndian.Uint64(b) }

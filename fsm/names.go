@@ -7,7 +7,7 @@ import (
 
 // Queues and kinds of tasks are named by users and numbered here: keys and records hold the number.
 // All of them are in memory; there are at most namesMax of each.
-const namesMax = 100_000
+var namesMax = 100_000 // a variable for tests
 
 // queue is a named lane in a namespace. A task waits in exactly one.
 type queue struct {
@@ -160,6 +160,26 @@ func (m *Machine) checkTypes(namespace, name, types string) *Refusal {
 	}
 	return refuse(CodeTypeMismatch, "task %q is in use with other types: here %s, there %s (%d unfinished steps, %d workers): give the changed task a new name (%s.v2), or let those end first",
 		name, types, k.types, k.live, k.sessions, name)
+}
+
+// checkNames refuses queues and kinds that would be more than namesMax of either: all names are in memory,
+// for ever. (Names may be given twice; near the bound that refuses a little early.)
+func (m *Machine) checkNames(namespace string, queues, kinds []string) *Refusal {
+	unknown := func(names []string, ids map[[2]string]uint32) (n int) {
+		for _, name := range names {
+			if _, ok := ids[[2]string{namespace, name}]; !ok {
+				n++
+			}
+		}
+		return n
+	}
+	if q := unknown(queues, m.names.queueIDs); q > 0 && len(m.names.queues)+q > namesMax {
+		return refuse(CodeTooLarge, "the cluster has %d queues, and at most %d: use the ones that are there, a queue is not made for each job", len(m.names.queues)-1, namesMax)
+	}
+	if k := unknown(kinds, m.names.kindIDs); k > 0 && len(m.names.kinds)+k > namesMax {
+		return refuse(CodeTooLarge, "the cluster knows %d names of tasks, and at most %d: a task's name must not hold data", len(m.names.kinds)-1, namesMax)
+	}
+	return nil
 }
 
 // useTypes records the types of a task. Precondition: checkTypes accepted them.

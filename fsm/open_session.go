@@ -16,7 +16,7 @@ const (
 // openSession registers a worker and leases waiting tasks to it in the same entry. Proposed when a
 // worker connects.
 //
-// Refusals: INVALID, TYPE_MISMATCH (a task of that name is in use with other types).
+// Refusals: INVALID, TOO_LARGE (too many names), TYPE_MISMATCH (a task of that name is in use with other types).
 // Again: the same nonce answers the living session.
 func openSession(t *tx, c *fsmpb.OpenSession) Answer {
 	if r := t.checkSession(c); r != nil {
@@ -24,6 +24,16 @@ func openSession(t *tx, c *fsmpb.OpenSession) Answer {
 	}
 	if id, ok := t.m.nonces[string(c.Nonce)]; ok {
 		return Answer{Session: id}
+	}
+	var queues, kinds []string
+	for _, q := range c.Queues {
+		queues = append(queues, q.Queue)
+	}
+	for _, k := range c.Kinds {
+		kinds = append(kinds, k.Name)
+	}
+	if r := t.m.checkNames(c.Namespace, queues, kinds); r != nil {
+		return Answer{Refusal: r}
 	}
 	t.m.state.nextSession++
 	s := &session{

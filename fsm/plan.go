@@ -75,6 +75,19 @@ func (m *Machine) newPlan(key planKey, g *dag.Graph) *plan {
 	return p
 }
 
+func queuesOf(g *dag.Graph) []string {
+	names := make([]string, len(g.Steps))
+	for i := range g.Steps {
+		names[i] = g.Steps[i].Options.WithDefaults().Queue
+	}
+	return names
+}
+
+func kindsOf(g *dag.Graph) (names []string) {
+	kinds(g, func(name, _ string) { names = append(names, name) })
+	return names
+}
+
 // kinds calls f for every task name that a graph uses, with its types.
 func kinds(g *dag.Graph, f func(name, types string)) {
 	for i := range g.Steps {

@@ -189,6 +189,7 @@ func (t *tx) end(j *job, s JobState) {
 		t.m.state.JobsCanceled++
 		retain = cmp.Or(retain, retainFailureMS)
 	}
+	retain = min(retain, dag.MaxDurationMS) // the sum must not overflow
 	t.setTimer(j.finishedMS+retain, dutyPurge, TaskRef{Job: j.id})
 	j.purgeMS = j.finishedMS + retain
 	t.saw(j.id)

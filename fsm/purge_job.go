@@ -47,6 +47,9 @@ func (t *tx) purge(j *job) {
 		t.del(keyUserKey(j.namespace, j.key))
 	}
 	t.unrefer(j.graph)
+	for i := range j.steps {
+		delete(t.m.lists, j.ref(uint32(i))) // a job of the same id may come again, with another input
+	}
 	j.purged = true
 	t.purged[j.id] = true
 	t.m.state.JobsPurged++

@@ -53,13 +53,15 @@ type script struct {
 	old    []Grant          // leases that are over
 	fences map[string]Fence // by task: the newest
 	ended  map[JobID]JobState
+	purged []string // names of jobs that may come again
+	names  map[JobID]string
 	n      int
 }
 
 func newScript(t *testing.T, rt *rapid.T) *script {
 	h := &harness{t: t, fs: vfs.NewMem(), now: 1_000_000, hash: make(map[uint64]string)}
 	h.m = h.open(h.fs, "state")
-	return &script{h: h, fences: make(map[string]Fence), ended: make(map[JobID]JobState)}
+	return &script{h: h, fences: make(map[string]Fence), ended: make(map[JobID]JobState), names: make(map[JobID]string)}
 }
 
 // graphs are the shapes that the random jobs have.
@@ -121,6 +123,10 @@ func (s *script) apply(cmds ...*fsmpb.Command) *Result {
 func (s *script) submit(t *rapid.T) {
 	s.n++
 	name := fmt.Sprint("job", s.n)
+	if len(s.purged) > 0 && rapid.Bool().Draw(t, "again") {
+		name, s.purged = s.purged[0], s.purged[1:]
+	}
+	s.names[jobID(name)] = name
 	g := rapid.SampledFrom(graphs(s.h.t)).Draw(t, "graph")
 	in := rapid.SampledFrom([]string{`[]`, `[1]`, `[1,2,3,4,5]`, `[[1],[2,3],[],[4]]`, `{"no":"list"}`}).Draw(t, "input")
 	c := submit(name, g, in)
@@ -230,6 +236,7 @@ func (s *script) purge(t *rapid.T) {
 	i := rapid.IntRange(0, len(s.jobs)-1).Draw(t, "job")
 	if r := s.apply(purge(s.jobs[i])); r.Answers[0].Refusal == nil {
 		delete(s.ended, s.jobs[i])
+		s.purged = append(s.purged, s.names[s.jobs[i]])
 		s.jobs = slices.Delete(s.jobs, i, i+1)
 	}
 }

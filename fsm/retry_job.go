@@ -10,7 +10,8 @@ import (
 //
 // Items of a map that died within its tolerance stay dead: folds have counted them already.
 //
-// Refusals: NOT_FOUND, NOT_ENDED (it is running), CONFLICT (it has succeeded).
+// Refusals: NOT_FOUND, NOT_ENDED (it is running), CONFLICT (it has succeeded), TYPE_MISMATCH (its tasks
+// are in use with other types by now).
 func retryJob(t *tx, c *fsmpb.RetryJob) Answer {
 	j := t.lookup(c.Job)
 	switch {
@@ -21,6 +22,9 @@ func retryJob(t *tx, c *fsmpb.RetryJob) Answer {
 	case j.state == JobSuccess:
 		return no(CodeConflict, "job %s has succeeded: submit a new job to run it again", j.id)
 	}
+	if r := t.checkKinds(j.plan.graph, j.namespace); r != nil {
+		return Answer{Refusal: r}
+	}
 	t.clearTimer(j.purgeMS, dutyPurge, TaskRef{Job: j.id})
 	j.state, j.finishedMS, j.purgeMS, j.reason = JobRunning, 0, 0, ""
 	j.round++
@@ -30,9 +34,10 @@ func retryJob(t *tx, c *fsmpb.RetryJob) Answer {
 	for i := range j.steps {
 		t.resetStep(j, uint32(i))
 	}
-	kinds(j.plan.graph, func(name, _ string) {
+	kinds(j.plan.graph, func(name, types string) {
 		k := t.m.names.kind(j.namespace, name)
 		k.live++
+		t.m.useTypes(k, types)
 		t.m.names.touchKind(k)
 	})
 	if j.failed {

@@ -37,13 +37,13 @@ func submitJob(t *tx, c *fsmpb.SubmitJob) Answer {
 	if r != nil {
 		return Answer{Refusal: r}
 	}
-	kinds(graph, func(name, types string) {
-		if r == nil {
-			r = t.m.checkTypes(c.Namespace, name, types)
-		}
-	})
-	if r != nil {
+	if r := t.checkKinds(graph, c.Namespace); r != nil {
 		return Answer{Refusal: r}
+	}
+	if t.m.plans[planKey{hash, c.Namespace}] == nil { // else its names are there
+		if r := t.m.checkNames(c.Namespace, queuesOf(graph), kindsOf(graph)); r != nil {
+			return Answer{Refusal: r}
+		}
 	}
 
 	t.refer(hash, c.Graph)
@@ -99,14 +99,20 @@ func (t *tx) submitted(id JobID, hash graphHash, c *fsmpb.SubmitJob) (Answer, bo
 		return Answer{}, false
 	}
 	same := j.graph == hash && j.namespace == c.Namespace
-	if same {
-		v, r := t.checkValue(c.Input, j.id)
-		same = r != nil && c.Input.GetBlob() != nil || r == nil && v.equal(decodeValue(t.mustGet(keyInput(j.id))))
-	}
-	if !same {
+	if !same || !decodeValue(t.mustGet(keyInput(j.id))).isThat(c.Input) {
 		return no(CodeConflict, "job %s exists with this id or key and another graph or input: choose a new one", j.id), true
 	}
 	return Answer{Job: j.id, Existing: true, State: j.state}, true
+}
+
+// checkKinds refuses a graph whose tasks are in use with other types.
+func (t *tx) checkKinds(g *dag.Graph, namespace string) (r *Refusal) {
+	kinds(g, func(name, types string) {
+		if r == nil {
+			r = t.m.checkTypes(namespace, name, types)
+		}
+	})
+	return r
 }
 
 // graph decodes a submitted graph, or finds it decoded.

@@ -60,6 +60,14 @@ func (v value) equal(w value) bool {
 	return v.blob.size == w.blob.size && v.blob.sum == w.blob.sum
 }
 
+// isThat reports whether a message names this value. A blob need not be uploaded again for that.
+func (v value) isThat(p *fsmpb.Value) bool {
+	if b := p.GetBlob(); b != nil {
+		return v.blob != nil && v.blob.size == b.Size && bytes.Equal(v.blob.sum[:], b.Sha256)
+	}
+	return v.blob == nil && bytes.Equal(v.inline, p.GetInline())
+}
+
 func encodeValue(v value) []byte {
 	e := newEnc(len(v.inline) + 64)
 	e.value(v)
