@@ -157,6 +157,9 @@ func (w *working) sendAll(stream *workStream, o *engine.Outgoing, beat bool) err
 		msg.Revokes = append(msg.Revokes, &apiv1.Revoke{Fence: &apiv1.Fence{Index: r.Fence.Index, Pos: r.Fence.Pos}, Cause: r.Cause})
 	}
 	machine := w.s.h.Machine()
+	if err := machine.LoadInputs(o.Grants, inlineMax); err != nil {
+		w.s.logger.Error("inputs of granted tasks not readable", "error", err) // each is tried by itself below
+	}
 	slab := make([]assignment, len(o.Grants))
 	size := 0
 	for i := range o.Grants {

@@ -180,6 +180,10 @@ func (h *harness) input(g Grant) string {
 	if err != nil || large {
 		h.t.Fatalf("input of %s: large %v, %v", g.Task, large, err)
 	}
+	many := []Grant{g, g, g, g}
+	if err := h.m.LoadInputs(many, 64<<20); err != nil || many[3].Input != nil && string(many[3].Input) != string(doc) {
+		h.t.Fatalf("inputs of %s: %s (%v), the state has %s", g.Task, many[3].Input, err, doc)
+	}
 	if of, _, err := h.m.GrantInput(&g, 64<<20); err != nil || string(of) != string(doc) {
 		h.t.Fatalf("input of %s: the grant has %s (%v), the state %s", g.Task, of, err, doc)
 	}
