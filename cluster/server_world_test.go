@@ -214,11 +214,15 @@ func (w *serverWorld) submit(client apiv1connect.FanfoldClient, input string) st
 type testWorker struct {
 	t      testing.TB
 	stream *connect.BidiStreamForClient[apiv1.WorkRequest, apiv1.WorkResponse]
+
+	// Received and not asked for yet.
+	assignments []*apiv1.Assignment
+	acks        []*apiv1.Ack
 }
 
 func (w *serverWorld) work(hello *apiv1.Hello) (*testWorker, *apiv1.Welcome) {
 	w.t.Helper()
-	worker := &testWorker{w.t, w.client.Work(w.t.Context())}
+	worker := &testWorker{t: w.t, stream: w.client.Work(w.t.Context())}
 	worker.send(&apiv1.WorkRequest{Hello: hello})
 	return worker, worker.receive().GetWelcome()
 }
@@ -243,24 +247,32 @@ func (w *testWorker) receive() *apiv1.WorkResponse {
 	return msg
 }
 
-// assignment waits for one assignment.
+// assignment waits for the next assignment. A message may bring several, and acknowledgements too:
+// what is not asked for yet is kept.
 func (w *testWorker) assignment() *apiv1.Assignment {
 	w.t.Helper()
-	for {
-		if a := w.receive().GetAssignments(); len(a) > 0 {
-			return a[0]
-		}
+	for len(w.assignments) == 0 {
+		w.keep(w.receive())
 	}
+	a := w.assignments[0]
+	w.assignments = w.assignments[1:]
+	return a
 }
 
-// ack waits for one acknowledgement.
+// ack waits for the next acknowledgement.
 func (w *testWorker) ack() *apiv1.Ack {
 	w.t.Helper()
-	for {
-		if a := w.receive().GetAcks(); len(a) > 0 {
-			return a[0]
-		}
+	for len(w.acks) == 0 {
+		w.keep(w.receive())
 	}
+	a := w.acks[0]
+	w.acks = w.acks[1:]
+	return a
+}
+
+func (w *testWorker) keep(msg *apiv1.WorkResponse) {
+	w.assignments = append(w.assignments, msg.GetAssignments()...)
+	w.acks = append(w.acks, msg.GetAcks()...)
 }
 
 func result(a *apiv1.Assignment, doc string) *apiv1.WorkRequest {

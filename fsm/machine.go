@@ -66,6 +66,11 @@ type Machine struct {
 
 	graphs graphCache // for readers
 
+	// reads is held shared by every read that opens no View, and by Close alone: a store must not close
+	// under a read. closed is guarded by it.
+	reads  sync.RWMutex
+	closed bool
+
 	mu      sync.Mutex // guards what follows
 	applied Witness    // Configuration left out
 	flushed Witness
@@ -264,8 +269,23 @@ func (m *Machine) Flushed() Witness {
 	return m.flushed
 }
 
-// Close flushes and closes the store. Nothing else may run.
+// Close flushes and closes the store. Apply must not run, and every View must be closed; other reads are
+// waited for, and later ones end with pebble.ErrClosed.
 func (m *Machine) Close() error {
 	_, err := m.Flush()
+	m.reads.Lock()
+	defer m.reads.Unlock()
+	m.closed = true
 	return errors.Join(err, m.db.Close())
+}
+
+// enter begins a read without a View; the caller ends it by m.reads.RUnlock. It returns
+// pebble.ErrClosed, and nothing is to be ended, when the machine is closed.
+func (m *Machine) enter() error {
+	m.reads.RLock()
+	if m.closed {
+		m.reads.RUnlock()
+		return pebble.ErrClosed
+	}
+	return nil
 }

@@ -287,6 +287,10 @@ func (m *Machine) LoadInputs(grants []Grant, max int) (err error) {
 	if missing < loadFrom {
 		return nil
 	}
+	if err := m.enter(); err != nil {
+		return err
+	}
+	defer m.reads.RUnlock()
 	it, err := m.db.NewIter(&pebble.IterOptions{LowerBound: []byte{tagData}, UpperBound: []byte{tagData + 1}})
 	if err != nil {
 		return fmt.Errorf("fsm: read inputs: %w", err)
@@ -311,12 +315,8 @@ func (m *Machine) LoadInputs(grants []Grant, max int) (err error) {
 // GrantInput returns the input of a lease that was just given, or large when it has more than max
 // bytes. It reads the last committed state, and is cheaper than TaskInputBytes.
 func (m *Machine) GrantInput(g *Grant, max int) (doc []byte, large bool, err error) {
-	defer catch(&err)
-	doc = g.Input
-	if doc == nil && g.stored != nil {
-		if b := m.disk.get(g.stored); b != nil {
-			doc = storedValue(g.stored, b).inline
-		}
+	if doc, err = m.storedInput(g); err != nil {
+		return nil, false, err
 	}
 	if doc == nil {
 		return m.TaskInputBytes(g.Task, max)
@@ -325,6 +325,21 @@ func (m *Machine) GrantInput(g *Grant, max int) (doc []byte, large bool, err err
 		return nil, true, nil
 	}
 	return doc, false, nil
+}
+
+func (m *Machine) storedInput(g *Grant) (doc []byte, err error) {
+	defer catch(&err)
+	if g.Input != nil || g.stored == nil {
+		return g.Input, nil
+	}
+	if err := m.enter(); err != nil {
+		return nil, err
+	}
+	defer m.reads.RUnlock()
+	if b := m.disk.get(g.stored); b != nil {
+		doc = storedValue(g.stored, b).inline
+	}
+	return doc, nil
 }
 
 // writeTaskInput renders the input of a task. tk is its record (map and fold tasks).

@@ -78,6 +78,10 @@ func (v *View) JobHead(id JobID) (namespace string, s JobState, err error) {
 // JobHead returns a job's namespace and state as last committed, or ErrNotFound.
 func (m *Machine) JobHead(id JobID) (namespace string, s JobState, err error) {
 	defer catch(&err)
+	if err := m.enter(); err != nil {
+		return "", 0, err
+	}
+	defer m.reads.RUnlock()
 	return m.disk.jobHead(id)
 }
 
@@ -330,6 +334,10 @@ func (m *Machine) taskInput(w io.Writer, d disk, ref TaskRef) error {
 // has more than max bytes.
 func (m *Machine) TaskInputBytes(ref TaskRef, max int) (doc []byte, large bool, err error) {
 	defer catch(&err)
+	if err := m.enter(); err != nil {
+		return nil, false, err
+	}
+	defer m.reads.RUnlock()
 	w := &limited{max: max}
 	err = m.taskInput(w, m.disk, ref)
 	return w.result(err)
@@ -339,6 +347,10 @@ func (m *Machine) TaskInputBytes(ref TaskRef, max int) (doc []byte, large bool, 
 // than max bytes.
 func (m *Machine) JobResultBytes(id JobID, max int) (doc []byte, large bool, err error) {
 	defer catch(&err)
+	if err := m.enter(); err != nil {
+		return nil, false, err
+	}
+	defer m.reads.RUnlock()
 	w := &limited{max: max}
 	v := View{m: m, disk: m.disk}
 	err = v.JobResult(w, id)
