@@ -10,12 +10,10 @@ import "github.com/fanfold/fanfold/fsm/fsmpb"
 // Again: the same fence with the same result is acknowledged as Duplicate, for the first reply may
 // have been lost.
 func completeTask(t *tx, c *fsmpb.CompleteTask) Answer {
-	ref, ok := taskRefOf(c.Task)
-	if !ok {
-		return no(CodeInvalid, "a task is named by its job's 16 bytes, its step and its shard")
+	ref, fence, s, l, refusal := t.reported(c.Session, c.Fence, c.Task)
+	if refusal != nil {
+		return Answer{Refusal: refusal}
 	}
-	fence := fenceOf(c.Fence)
-	s, l := t.lease(c.Session, fence, ref)
 	if l == nil {
 		return t.lateResult(ref, fence, c.Result)
 	}
@@ -45,6 +43,18 @@ func completeTask(t *tx, c *fsmpb.CompleteTask) Answer {
 		t.shardDone(j, ref)
 	}
 	return Answer{Job: j.id, State: j.state}
+}
+
+// reported reads what every report names: the task, the fence, and the lease that it is under; l is nil
+// when that is over.
+func (t *tx) reported(id uint64, f *fsmpb.Fence, task *fsmpb.TaskRef) (ref TaskRef, fence Fence, s *session, l *lease, r *Refusal) {
+	ref, ok := taskRefOf(task)
+	if !ok {
+		return ref, fence, nil, nil, refuse(CodeInvalid, "a task is named by its job's 16 bytes, its step and its shard")
+	}
+	fence = fenceOf(f)
+	s, l = t.lease(id, fence, ref)
+	return ref, fence, s, l, nil
 }
 
 // lease finds the lease that a report names, or nil.

@@ -64,7 +64,7 @@ func (t *tx) activateFold(j *job, sp *stepPlan, ref TaskRef) {
 		}
 		g.total = n
 		if n > 0 {
-			g.limit = dag.Tree{Leaves: n, FanIn: sp.opts.FanIn}.Width(1)
+			g.limit = g.tree(&sp.opts).Width(1)
 		}
 	}
 	t.newGroup(j, ref.Step, g)
@@ -178,7 +178,7 @@ func (t *tx) groupDone(j *job, step uint32, g *group) {
 		return
 	}
 	if sp.step.Kind == dag.StepFold {
-		root := dag.Tree{Leaves: g.total, FanIn: sp.opts.FanIn}.Root()
+		root := g.tree(&sp.opts).Root()
 		if t.get(keyResult(TaskRef{Job: j.id, Step: step, Shard: root.Shard()})) == nil {
 			return
 		}
@@ -206,7 +206,7 @@ func (t *tx) childDone(j *job, step uint32, child dag.Node) {
 	if g == nil || j.steps[step].state.Ended() {
 		return
 	}
-	tree := dag.Tree{Leaves: g.total, FanIn: sp.opts.FanIn}
+	tree := g.tree(&sp.opts)
 	if child.Level >= tree.Levels() {
 		return // the root
 	}

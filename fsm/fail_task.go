@@ -13,12 +13,10 @@ import (
 // Refusals: STALE, CANCELED, INVALID, as for completeTask.
 // Again: the fence of the attempt that failed last is acknowledged as Duplicate.
 func failTask(t *tx, c *fsmpb.FailTask) Answer {
-	ref, ok := taskRefOf(c.Task)
-	if !ok {
-		return no(CodeInvalid, "a task is named by its job's 16 bytes, its step and its shard")
+	ref, fence, s, l, refusal := t.reported(c.Session, c.Fence, c.Task)
+	if refusal != nil {
+		return Answer{Refusal: refusal}
 	}
-	fence := fenceOf(c.Fence)
-	s, l := t.lease(c.Session, fence, ref)
 	if l == nil {
 		return t.lateFailure(ref, fence)
 	}

@@ -66,8 +66,8 @@ func decodeGroup(b []byte) *group {
 }
 
 // tree is the shape of a fold over the group's leaves.
-func (g *group) tree(s *dag.Step) dag.Tree {
-	return dag.Tree{Leaves: g.total, FanIn: s.Options.WithDefaults().FanIn}
+func (g *group) tree(o *dag.Options) dag.Tree {
+	return dag.Tree{Leaves: g.total, FanIn: o.FanIn} // 0 is the default
 }
 
 // waiting is how many shards the cursor has still to make.

@@ -122,7 +122,7 @@ func catch(err *error) {
 func (m *Machine) begin() {
 	m.tx = &tx{
 		m: m, changes: make(map[string]*change), tasks: make(map[TaskRef]*heldTask),
-		purged: make(map[JobID]bool), touched: make(map[JobID]bool),
+		touched: make(map[JobID]bool),
 	}
 }
 
@@ -140,8 +140,10 @@ func (m *Machine) commit() {
 	t.flush(b)
 	must(b.Set(keyState(), m.state.encode(), nil))
 	must(m.write(b))
-	for id := range t.purged {
-		delete(m.jobs, id)
+	for _, j := range t.jobs {
+		if j.purged && m.jobs[j.id] == j {
+			delete(m.jobs, j.id)
+		}
 	}
 	for _, j := range t.loaded {
 		m.cachedSteps += len(j.steps)

@@ -51,7 +51,6 @@ func (t *tx) purge(j *job) {
 		delete(t.m.lists, j.ref(uint32(i))) // a job of the same id may come again, with another input
 	}
 	j.purged = true
-	t.purged[j.id] = true
 	t.m.state.JobsPurged++
 	t.saw(j.id)
 }

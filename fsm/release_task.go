@@ -7,12 +7,10 @@ import "github.com/fanfold/fanfold/fsm/fsmpb"
 //
 // Refusals: STALE, CANCELED, INVALID, as for completeTask.
 func releaseTask(t *tx, c *fsmpb.ReleaseTask) Answer {
-	ref, ok := taskRefOf(c.Task)
-	if !ok {
-		return no(CodeInvalid, "a task is named by its job's 16 bytes, its step and its shard")
+	ref, fence, s, l, refusal := t.reported(c.Session, c.Fence, c.Task)
+	if refusal != nil {
+		return Answer{Refusal: refusal}
 	}
-	fence := fenceOf(c.Fence)
-	s, l := t.lease(c.Session, fence, ref)
 	if l == nil {
 		return t.stale(ref, fence)
 	}

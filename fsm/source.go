@@ -36,7 +36,7 @@ func (s source) Document(e *dag.Expr) (dag.Document, error) {
 	}
 	ref := TaskRef{Job: s.id, Step: uint32(e.StepID())}
 	if st := s.graph.Step(e.StepID()); st.Kind == dag.StepFold {
-		ref.Shard = s.group(ref.Step).tree(st).Root().Shard()
+		ref.Shard = s.group(ref.Step).tree(&st.Options).Root().Shard()
 	}
 	b := s.r.get(keyResult(ref))
 	if b == nil {
@@ -369,7 +369,7 @@ func writeTaskInput(w io.Writer, r reader, g *dag.Graph, ref TaskRef, tk *task) 
 		}
 		return err
 	}
-	first, count := gr.tree(s).Children(n)
+	first, count := gr.tree(&s.Options).Children(n)
 	step := ref.Step
 	if n.Level == 1 {
 		step = uint32(s.Input.StepID())

@@ -29,7 +29,6 @@ type tx struct {
 	tasks   map[TaskRef]*heldTask
 	held    []*heldTask
 	ranges  [][2][]byte // removed whole: what purges left
-	purged  map[JobID]bool
 	touched map[JobID]bool
 
 	index uint64

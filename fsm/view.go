@@ -162,7 +162,7 @@ func (v *View) step(j *job, g *dag.Graph, i uint32) StepView {
 	gr := decodeGroup(b)
 	view.Total = gr.total
 	if gs.Kind == dag.StepFold {
-		view.Total = nodes(gr.tree(gs))
+		view.Total = nodes(gr.tree(&gs.Options))
 	}
 	view.Succeeded, view.Dead, view.Crashes = gr.ok, gr.dead, gr.crash
 	view.Started, view.Retrying = uint64(gr.held), uint64(gr.retry)
