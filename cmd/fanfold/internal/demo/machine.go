@@ -105,22 +105,12 @@ func (r *run) pauseNote() string {
 func (r *run) stopWorkers() error {
 	ctx, cancel := context.WithTimeout(context.Background(), stopPatience)
 	defer cancel()
-	results := make(chan error, len(r.workers))
-	for _, w := range r.workers {
-		go func() {
-			if w.process == nil || !w.process.Running() {
-				results <- nil
-				return
-			}
-			results <- w.process.Stop(ctx)
-		}()
-	}
-	var all []error
-	for range r.workers {
-		all = append(all, <-results)
+	processes := make([]*procs.Process, len(r.workers))
+	for i, w := range r.workers {
+		processes[i] = w.process
 	}
 	r.workers = nil
-	return errors.Join(all...)
+	return procs.StopAll(ctx, processes)
 }
 
 // stop stops all processes, whatever state they are in.

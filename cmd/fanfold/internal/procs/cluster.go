@@ -157,18 +157,28 @@ func (c *Cluster) Crashed() error {
 // StopAll asks all running nodes to stop and waits; those that do not are killed.
 func (c *Cluster) StopAll(ctx context.Context) error {
 	c.remote.Close()
-	results := make(chan error, len(c.Nodes))
-	for _, node := range c.Nodes {
+	processes := make([]*Process, len(c.Nodes))
+	for i, node := range c.Nodes {
+		processes[i] = node.Process
+	}
+	return StopAll(ctx, processes)
+}
+
+// StopAll asks processes to stop, all at once, and waits; those that do not are killed. A nil one, or
+// one that has ended, is passed over.
+func StopAll(ctx context.Context, processes []*Process) error {
+	results := make(chan error, len(processes))
+	for _, p := range processes {
 		go func() {
-			if node.Process == nil || !node.Process.Running() {
+			if p == nil || !p.Running() {
 				results <- nil
 				return
 			}
-			results <- node.Process.Stop(ctx)
+			results <- p.Stop(ctx)
 		}()
 	}
 	var all []error
-	for range c.Nodes {
+	for range processes {
 		all = append(all, <-results)
 	}
 	return errors.Join(all...)
