@@ -102,8 +102,12 @@ func (s *server) submitOf(j *apiv1.Job) (fsm.JobID, *fsmpb.SubmitJob, error) {
 	case len(j.GetKey()) > nameMax:
 		return id, nil, invalid("the idempotency key has %d bytes; it may have %d: use a hash of it", len(j.GetKey()), nameMax)
 	}
+	options, err := optionsOf(j.GetOptions())
+	if err != nil {
+		return id, nil, err
+	}
 	return id, &fsmpb.SubmitJob{Job: id[:], Namespace: ns, Graph: j.GetGraph(), Input: input,
-		NotBeforeMs: j.GetNotBeforeMs(), RetainMs: j.GetRetainMs(), Key: j.GetKey()}, nil
+		NotBeforeMs: j.GetNotBeforeMs(), RetainMs: j.GetRetainMs(), Key: j.GetKey(), Options: options}, nil
 }
 
 var jsonNull = []byte("null")

@@ -99,6 +99,18 @@ func (t *tx) run(c *fsmpb.Command) Answer {
 		return hashState(t, k.HashState)
 	case *fsmpb.Command_InitCluster:
 		return initCluster(t, k.InitCluster)
+
+		// Queues, keys and limits.
+
+		// Schedules.
+
+		// Retries, dead jobs and time limits.
+
+		// Unique jobs and batches.
+
+		// Webhooks.
+
+		// Checkpoints and logs of tasks.
 	}
 	panic(fault{fmt.Errorf("%w (a command of an unknown kind at log index %d)", ErrFormat, t.index)})
 }

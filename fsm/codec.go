@@ -13,7 +13,7 @@ import (
 
 // FormatEntry is the first byte of every log entry: the version of what follows. A node that meets
 // another stops (exit code 73): skipping an entry would make it diverge.
-const FormatEntry = 1
+const FormatEntry = 2
 
 // ErrFormat is returned for a log entry or a record that this binary is too old (or too new) to read.
 var ErrFormat = errors.New("fsm: unknown format: run the version of fanfold that wrote this data, or a newer one")
@@ -69,11 +69,11 @@ func DecodeEntry(data []byte) (*fsmpb.Entry, error) {
 // way, protobuf, costs 0.6-1 us and 4-20 allocations a record, ten times this, several times per
 // task on every replica (docs/performance.md). The price: a field can only be added at the end, under
 // a new version, and golden bytes in testdata/records.golden pin each record.
-const recordV1 = 1
+const recordVersion = 2 // docs/decisions/0016-format-2.md
 
 type enc []byte
 
-func newEnc(size int) enc { return append(make(enc, 0, size), recordV1) }
+func newEnc(size int) enc { return append(make(enc, 0, size), recordVersion) }
 
 func (e *enc) uint(v uint64)  { *e = binary.AppendUvarint(*e, v) }
 func (e *enc) int(v int64)    { *e = binary.AppendVarint(*e, v) }
@@ -107,7 +107,7 @@ type dec struct {
 
 func newDec(what string, b []byte) *dec {
 	d := &dec{b: b, what: what}
-	if d.byte() != recordV1 {
+	if d.byte() != recordVersion {
 		d.bad = true
 	}
 	return d

@@ -1,5 +1,11 @@
 package fsm
 
+import (
+	"google.golang.org/protobuf/proto"
+
+	"github.com/fanfold/fanfold/fsm/fsmpb"
+)
+
 // blockSteps is how many steps share one record. A job of up to 32 steps is one record, overwritten
 // in place as it goes on; a larger graph rewrites only the block of the step that moved, so that a
 // completion costs the same in a graph of 10 and of 10,000 steps.
@@ -24,6 +30,9 @@ type job struct {
 	round      uint32 // how often RetryJob ran: part of the jitter's seed and of nothing else
 
 	blobs uint32 // uploads that it owns
+
+	raw  []byte            // opts as they were submitted; nil = none
+	opts *fsmpb.JobOptions // never nil
 
 	steps []step
 
@@ -60,7 +69,7 @@ func (j *job) touch(step uint32) {
 
 func (j *job) encode() []byte {
 	n := min(len(j.steps), blockSteps)
-	e := newEnc(80 + len(j.key) + len(j.reason) + n*(taskBytes+2))
+	e := newEnc(80 + len(j.key) + len(j.reason) + len(j.raw) + n*(taskBytes+2))
 	e.str(j.namespace)
 	e.raw(j.graph[:])
 	e.byte(byte(j.state))
@@ -79,6 +88,7 @@ func (j *job) encode() []byte {
 	}
 	e.uint(uint64(j.round))
 	e.uint(uint64(j.blobs))
+	e.bytes(j.raw)
 	e.uint(uint64(len(j.steps)))
 	encodeSteps(&e, j.steps[:n])
 	return e
@@ -103,6 +113,12 @@ func decodeJob(id JobID, b []byte) *job {
 	}
 	j.round = d.u32()
 	j.blobs = d.u32()
+	if j.raw = d.bytes(); len(j.raw) == 0 {
+		j.raw = nil
+	}
+	var err error
+	j.opts, err = parseOptions(j.raw)
+	d.bad = d.bad || err != nil
 	n := d.uint()
 	if n > 1<<20 {
 		d.bad = true
@@ -112,6 +128,17 @@ func decodeJob(id JobID, b []byte) *job {
 	decodeSteps(d, j.steps[:min(len(j.steps), blockSteps)])
 	d.end()
 	return j
+}
+
+// noOptions are those of most jobs. Read only.
+var noOptions = new(fsmpb.JobOptions)
+
+func parseOptions(raw []byte) (*fsmpb.JobOptions, error) {
+	if len(raw) == 0 {
+		return noOptions, nil
+	}
+	o := new(fsmpb.JobOptions)
+	return o, proto.Unmarshal(raw, o)
 }
 
 // graphOf reads no more of a job's record than its graph.

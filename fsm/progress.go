@@ -194,6 +194,7 @@ func (t *tx) end(j *job, s JobState) {
 	j.purgeMS = j.finishedMS + retain
 	t.saw(j.id)
 	t.res.Finished = append(t.res.Finished, Finished{Job: j.id, State: s})
+	t.jobEnded(j)
 }
 
 // cancelLive takes every task of a job out of work: queued tasks leave their lanes, leases are

@@ -42,6 +42,7 @@ func (t *tx) purge(j *job) {
 	} else {
 		t.dropRange(j.id)
 	}
+	t.jobPurged(j)
 	t.del(keyJob(j.id))
 	if j.key != "" {
 		t.del(keyUserKey(j.namespace, j.key))

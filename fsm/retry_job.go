@@ -44,6 +44,7 @@ func retryJob(t *tx, c *fsmpb.RetryJob) Answer {
 		t.del(keyError(j.failedAt))
 	}
 	t.saw(j.id)
+	t.jobReopened(j)
 	t.start(j)
 	j.failed, j.failedAt = false, TaskRef{}
 	return Answer{Job: j.id, State: j.state}

@@ -33,6 +33,10 @@ func submitJob(t *tx, c *fsmpb.SubmitJob) Answer {
 	if err != nil {
 		return no(CodeInvalid, "the graph cannot be used: %v", err)
 	}
+	opts, err := parseOptions(c.Options)
+	if err != nil {
+		return no(CodeInvalid, "the options cannot be read: %v", err)
+	}
 	input, r := t.checkValue(c.Input, id)
 	if r != nil {
 		return Answer{Refusal: r}
@@ -46,10 +50,14 @@ func submitJob(t *tx, c *fsmpb.SubmitJob) Answer {
 		}
 	}
 
+	if a, done := t.admit(id, c, opts); done {
+		return a
+	}
+
 	t.refer(hash, c.Graph)
 	j := &job{
 		id: id, namespace: c.Namespace, graph: hash, state: JobRunning, createdMS: t.now,
-		notBefore: c.NotBeforeMs, retainMS: c.RetainMs, key: c.Key,
+		notBefore: c.NotBeforeMs, retainMS: c.RetainMs, key: c.Key, raw: c.Options, opts: opts,
 		left: uint32(graph.Len()), steps: make([]step, graph.Len()), dirty: true, listed: true,
 	}
 	j.plan = t.m.plans[planKey{hash, c.Namespace}]
@@ -80,6 +88,7 @@ func submitJob(t *tx, c *fsmpb.SubmitJob) Answer {
 	}
 	t.m.state.JobsSubmitted++
 	t.saw(id)
+	t.jobCreated(j)
 	t.start(j)
 	return Answer{Job: id, State: j.state}
 }

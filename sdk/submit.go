@@ -15,23 +15,40 @@ import (
 )
 
 // SubmitOption goes with Submit.
-type SubmitOption func(*submitSettings)
+type SubmitOption interface{ submitOption(*submitSettings) }
+
+// submitFunc makes sense for a submission only.
+type submitFunc func(*submitSettings)
+
+func (o submitFunc) submitOption(s *submitSettings) { o(s) }
 
 type submitSettings struct {
 	job  apiv1.Job
 	errs []error
 }
 
+// options are those of the job, made when first asked for.
+func (s *submitSettings) options() *apiv1.JobOptions {
+	if s.job.Options == nil {
+		s.job.Options = new(apiv1.JobOptions)
+	}
+	return s.job.Options
+}
+
+func (s *submitSettings) fail(format string, args ...any) {
+	s.errs = append(s.errs, fmt.Errorf(format, args...))
+}
+
 // JobID gives the job's id, a ULID (see NewJobID), in place of one that Submit draws: a program that
 // notes the id first can repeat a Submit after its own crash. An id that exists with the same graph and
 // input is that job; with others, Submit fails with ErrConflict.
 func JobID(id string) SubmitOption {
-	return func(s *submitSettings) {
+	return submitFunc(func(s *submitSettings) {
 		if _, err := ulid.ParseStrict(id); err != nil {
 			s.errs = append(s.errs, fmt.Errorf("JobID(%q): %w: not a ULID", id, ErrInvalid))
 		}
 		s.job.Id = id
-	}
+	})
 }
 
 // NewJobID draws a job id.
@@ -39,22 +56,22 @@ func NewJobID() string { return ulid.MustNew(ulid.Now(), rand.Reader).String() }
 
 // JobKey keeps a name of the user's own with the job, where people see it.
 func JobKey(key string) SubmitOption {
-	return func(s *submitSettings) { s.job.Key = key }
+	return submitFunc(func(s *submitSettings) { s.job.Key = key })
 }
 
 // StartAt makes the job wait until a time. Resolution 1 ms.
 func StartAt(t time.Time) SubmitOption {
-	return func(s *submitSettings) { s.job.NotBeforeMs = t.UnixMilli() }
+	return submitFunc(func(s *submitSettings) { s.job.NotBeforeMs = t.UnixMilli() })
 }
 
 // Retain says how long a job is kept after its end.
 func Retain(d time.Duration) SubmitOption {
-	return func(s *submitSettings) {
+	return submitFunc(func(s *submitSettings) {
 		if d <= 0 {
 			s.errs = append(s.errs, fmt.Errorf("Retain(%v): %w: not positive", d, ErrInvalid))
 		}
 		s.job.RetainMs = milliseconds(d)
-	}
+	})
 }
 
 // submit is Submit of tasks and workflows.
@@ -95,7 +112,7 @@ func (c *Client) SubmitRaw(ctx context.Context, job RawJob, opts ...SubmitOption
 func (c *Client) prepare(ctx context.Context, job RawJob, opts []SubmitOption) (*submission, error) {
 	var s submitSettings
 	for _, o := range opts {
-		o(&s)
+		o.submitOption(&s)
 	}
 	if len(s.errs) > 0 {
 		return nil, errors.Join(s.errs...)

@@ -458,6 +458,7 @@ type SubmitJob struct {
 	NotBeforeMs   int64                  `protobuf:"varint,5,opt,name=not_before_ms,json=notBeforeMs,proto3" json:"not_before_ms,omitempty"` // unix ms; 0 = now
 	RetainMs      int64                  `protobuf:"varint,6,opt,name=retain_ms,json=retainMs,proto3" json:"retain_ms,omitempty"`            // how long after its end the job is kept; 0 = default
 	Key           string                 `protobuf:"bytes,7,opt,name=key,proto3" json:"key,omitempty"`                                       // the user's idempotency key, "" = none; kept with the job
+	Options       []byte                 `protobuf:"bytes,8,opt,name=options,proto3" json:"options,omitempty"`                               // JobOptions, encoded: kept with the job byte for byte, so that all replicas store the same
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -541,6 +542,50 @@ func (x *SubmitJob) GetKey() string {
 	return ""
 }
 
+func (x *SubmitJob) GetOptions() []byte {
+	if x != nil {
+		return x.Options
+	}
+	return nil
+}
+
+// JobOptions say how a job was asked for, beyond what every job has. A job without any stores nothing.
+type JobOptions struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *JobOptions) Reset() {
+	*x = JobOptions{}
+	mi := &file_fsmpb_command_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *JobOptions) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*JobOptions) ProtoMessage() {}
+
+func (x *JobOptions) ProtoReflect() protoreflect.Message {
+	mi := &file_fsmpb_command_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use JobOptions.ProtoReflect.Descriptor instead.
+func (*JobOptions) Descriptor() ([]byte, []int) {
+	return file_fsmpb_command_proto_rawDescGZIP(), []int{5}
+}
+
 type CancelJob struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Job           []byte                 `protobuf:"bytes,1,opt,name=job,proto3" json:"job,omitempty"`
@@ -551,7 +596,7 @@ type CancelJob struct {
 
 func (x *CancelJob) Reset() {
 	*x = CancelJob{}
-	mi := &file_fsmpb_command_proto_msgTypes[5]
+	mi := &file_fsmpb_command_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -563,7 +608,7 @@ func (x *CancelJob) String() string {
 func (*CancelJob) ProtoMessage() {}
 
 func (x *CancelJob) ProtoReflect() protoreflect.Message {
-	mi := &file_fsmpb_command_proto_msgTypes[5]
+	mi := &file_fsmpb_command_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -576,7 +621,7 @@ func (x *CancelJob) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CancelJob.ProtoReflect.Descriptor instead.
 func (*CancelJob) Descriptor() ([]byte, []int) {
-	return file_fsmpb_command_proto_rawDescGZIP(), []int{5}
+	return file_fsmpb_command_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *CancelJob) GetJob() []byte {
@@ -602,7 +647,7 @@ type RetryJob struct {
 
 func (x *RetryJob) Reset() {
 	*x = RetryJob{}
-	mi := &file_fsmpb_command_proto_msgTypes[6]
+	mi := &file_fsmpb_command_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -614,7 +659,7 @@ func (x *RetryJob) String() string {
 func (*RetryJob) ProtoMessage() {}
 
 func (x *RetryJob) ProtoReflect() protoreflect.Message {
-	mi := &file_fsmpb_command_proto_msgTypes[6]
+	mi := &file_fsmpb_command_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -627,7 +672,7 @@ func (x *RetryJob) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RetryJob.ProtoReflect.Descriptor instead.
 func (*RetryJob) Descriptor() ([]byte, []int) {
-	return file_fsmpb_command_proto_rawDescGZIP(), []int{6}
+	return file_fsmpb_command_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *RetryJob) GetJob() []byte {
@@ -646,7 +691,7 @@ type PurgeJob struct {
 
 func (x *PurgeJob) Reset() {
 	*x = PurgeJob{}
-	mi := &file_fsmpb_command_proto_msgTypes[7]
+	mi := &file_fsmpb_command_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -658,7 +703,7 @@ func (x *PurgeJob) String() string {
 func (*PurgeJob) ProtoMessage() {}
 
 func (x *PurgeJob) ProtoReflect() protoreflect.Message {
-	mi := &file_fsmpb_command_proto_msgTypes[7]
+	mi := &file_fsmpb_command_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -671,7 +716,7 @@ func (x *PurgeJob) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PurgeJob.ProtoReflect.Descriptor instead.
 func (*PurgeJob) Descriptor() ([]byte, []int) {
-	return file_fsmpb_command_proto_rawDescGZIP(), []int{7}
+	return file_fsmpb_command_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *PurgeJob) GetJob() []byte {
@@ -696,7 +741,7 @@ type OpenSession struct {
 
 func (x *OpenSession) Reset() {
 	*x = OpenSession{}
-	mi := &file_fsmpb_command_proto_msgTypes[8]
+	mi := &file_fsmpb_command_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -708,7 +753,7 @@ func (x *OpenSession) String() string {
 func (*OpenSession) ProtoMessage() {}
 
 func (x *OpenSession) ProtoReflect() protoreflect.Message {
-	mi := &file_fsmpb_command_proto_msgTypes[8]
+	mi := &file_fsmpb_command_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -721,7 +766,7 @@ func (x *OpenSession) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OpenSession.ProtoReflect.Descriptor instead.
 func (*OpenSession) Descriptor() ([]byte, []int) {
-	return file_fsmpb_command_proto_rawDescGZIP(), []int{8}
+	return file_fsmpb_command_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *OpenSession) GetNamespace() string {
@@ -783,7 +828,7 @@ type QueueSlots struct {
 
 func (x *QueueSlots) Reset() {
 	*x = QueueSlots{}
-	mi := &file_fsmpb_command_proto_msgTypes[9]
+	mi := &file_fsmpb_command_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -795,7 +840,7 @@ func (x *QueueSlots) String() string {
 func (*QueueSlots) ProtoMessage() {}
 
 func (x *QueueSlots) ProtoReflect() protoreflect.Message {
-	mi := &file_fsmpb_command_proto_msgTypes[9]
+	mi := &file_fsmpb_command_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -808,7 +853,7 @@ func (x *QueueSlots) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use QueueSlots.ProtoReflect.Descriptor instead.
 func (*QueueSlots) Descriptor() ([]byte, []int) {
-	return file_fsmpb_command_proto_rawDescGZIP(), []int{9}
+	return file_fsmpb_command_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *QueueSlots) GetQueue() string {
@@ -835,7 +880,7 @@ type TaskKind struct {
 
 func (x *TaskKind) Reset() {
 	*x = TaskKind{}
-	mi := &file_fsmpb_command_proto_msgTypes[10]
+	mi := &file_fsmpb_command_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -847,7 +892,7 @@ func (x *TaskKind) String() string {
 func (*TaskKind) ProtoMessage() {}
 
 func (x *TaskKind) ProtoReflect() protoreflect.Message {
-	mi := &file_fsmpb_command_proto_msgTypes[10]
+	mi := &file_fsmpb_command_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -860,7 +905,7 @@ func (x *TaskKind) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TaskKind.ProtoReflect.Descriptor instead.
 func (*TaskKind) Descriptor() ([]byte, []int) {
-	return file_fsmpb_command_proto_rawDescGZIP(), []int{10}
+	return file_fsmpb_command_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *TaskKind) GetName() string {
@@ -887,7 +932,7 @@ type CloseSession struct {
 
 func (x *CloseSession) Reset() {
 	*x = CloseSession{}
-	mi := &file_fsmpb_command_proto_msgTypes[11]
+	mi := &file_fsmpb_command_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -899,7 +944,7 @@ func (x *CloseSession) String() string {
 func (*CloseSession) ProtoMessage() {}
 
 func (x *CloseSession) ProtoReflect() protoreflect.Message {
-	mi := &file_fsmpb_command_proto_msgTypes[11]
+	mi := &file_fsmpb_command_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -912,7 +957,7 @@ func (x *CloseSession) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CloseSession.ProtoReflect.Descriptor instead.
 func (*CloseSession) Descriptor() ([]byte, []int) {
-	return file_fsmpb_command_proto_rawDescGZIP(), []int{11}
+	return file_fsmpb_command_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *CloseSession) GetSession() uint64 {
@@ -939,7 +984,7 @@ type DrainSession struct {
 
 func (x *DrainSession) Reset() {
 	*x = DrainSession{}
-	mi := &file_fsmpb_command_proto_msgTypes[12]
+	mi := &file_fsmpb_command_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -951,7 +996,7 @@ func (x *DrainSession) String() string {
 func (*DrainSession) ProtoMessage() {}
 
 func (x *DrainSession) ProtoReflect() protoreflect.Message {
-	mi := &file_fsmpb_command_proto_msgTypes[12]
+	mi := &file_fsmpb_command_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -964,7 +1009,7 @@ func (x *DrainSession) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DrainSession.ProtoReflect.Descriptor instead.
 func (*DrainSession) Descriptor() ([]byte, []int) {
-	return file_fsmpb_command_proto_rawDescGZIP(), []int{12}
+	return file_fsmpb_command_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *DrainSession) GetSession() uint64 {
@@ -985,7 +1030,7 @@ type Fence struct {
 
 func (x *Fence) Reset() {
 	*x = Fence{}
-	mi := &file_fsmpb_command_proto_msgTypes[13]
+	mi := &file_fsmpb_command_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -997,7 +1042,7 @@ func (x *Fence) String() string {
 func (*Fence) ProtoMessage() {}
 
 func (x *Fence) ProtoReflect() protoreflect.Message {
-	mi := &file_fsmpb_command_proto_msgTypes[13]
+	mi := &file_fsmpb_command_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1010,7 +1055,7 @@ func (x *Fence) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Fence.ProtoReflect.Descriptor instead.
 func (*Fence) Descriptor() ([]byte, []int) {
-	return file_fsmpb_command_proto_rawDescGZIP(), []int{13}
+	return file_fsmpb_command_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *Fence) GetIndex() uint64 {
@@ -1039,7 +1084,7 @@ type TaskRef struct {
 
 func (x *TaskRef) Reset() {
 	*x = TaskRef{}
-	mi := &file_fsmpb_command_proto_msgTypes[14]
+	mi := &file_fsmpb_command_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1051,7 +1096,7 @@ func (x *TaskRef) String() string {
 func (*TaskRef) ProtoMessage() {}
 
 func (x *TaskRef) ProtoReflect() protoreflect.Message {
-	mi := &file_fsmpb_command_proto_msgTypes[14]
+	mi := &file_fsmpb_command_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1064,7 +1109,7 @@ func (x *TaskRef) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TaskRef.ProtoReflect.Descriptor instead.
 func (*TaskRef) Descriptor() ([]byte, []int) {
-	return file_fsmpb_command_proto_rawDescGZIP(), []int{14}
+	return file_fsmpb_command_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *TaskRef) GetJob() []byte {
@@ -1100,7 +1145,7 @@ type CompleteTask struct {
 
 func (x *CompleteTask) Reset() {
 	*x = CompleteTask{}
-	mi := &file_fsmpb_command_proto_msgTypes[15]
+	mi := &file_fsmpb_command_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1112,7 +1157,7 @@ func (x *CompleteTask) String() string {
 func (*CompleteTask) ProtoMessage() {}
 
 func (x *CompleteTask) ProtoReflect() protoreflect.Message {
-	mi := &file_fsmpb_command_proto_msgTypes[15]
+	mi := &file_fsmpb_command_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1125,7 +1170,7 @@ func (x *CompleteTask) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CompleteTask.ProtoReflect.Descriptor instead.
 func (*CompleteTask) Descriptor() ([]byte, []int) {
-	return file_fsmpb_command_proto_rawDescGZIP(), []int{15}
+	return file_fsmpb_command_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *CompleteTask) GetSession() uint64 {
@@ -1171,7 +1216,7 @@ type FailTask struct {
 
 func (x *FailTask) Reset() {
 	*x = FailTask{}
-	mi := &file_fsmpb_command_proto_msgTypes[16]
+	mi := &file_fsmpb_command_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1183,7 +1228,7 @@ func (x *FailTask) String() string {
 func (*FailTask) ProtoMessage() {}
 
 func (x *FailTask) ProtoReflect() protoreflect.Message {
-	mi := &file_fsmpb_command_proto_msgTypes[16]
+	mi := &file_fsmpb_command_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1196,7 +1241,7 @@ func (x *FailTask) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FailTask.ProtoReflect.Descriptor instead.
 func (*FailTask) Descriptor() ([]byte, []int) {
-	return file_fsmpb_command_proto_rawDescGZIP(), []int{16}
+	return file_fsmpb_command_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *FailTask) GetSession() uint64 {
@@ -1259,7 +1304,7 @@ type Error struct {
 
 func (x *Error) Reset() {
 	*x = Error{}
-	mi := &file_fsmpb_command_proto_msgTypes[17]
+	mi := &file_fsmpb_command_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1271,7 +1316,7 @@ func (x *Error) String() string {
 func (*Error) ProtoMessage() {}
 
 func (x *Error) ProtoReflect() protoreflect.Message {
-	mi := &file_fsmpb_command_proto_msgTypes[17]
+	mi := &file_fsmpb_command_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1284,7 +1329,7 @@ func (x *Error) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Error.ProtoReflect.Descriptor instead.
 func (*Error) Descriptor() ([]byte, []int) {
-	return file_fsmpb_command_proto_rawDescGZIP(), []int{17}
+	return file_fsmpb_command_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *Error) GetType() string {
@@ -1320,7 +1365,7 @@ type ReleaseTask struct {
 
 func (x *ReleaseTask) Reset() {
 	*x = ReleaseTask{}
-	mi := &file_fsmpb_command_proto_msgTypes[18]
+	mi := &file_fsmpb_command_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1332,7 +1377,7 @@ func (x *ReleaseTask) String() string {
 func (*ReleaseTask) ProtoMessage() {}
 
 func (x *ReleaseTask) ProtoReflect() protoreflect.Message {
-	mi := &file_fsmpb_command_proto_msgTypes[18]
+	mi := &file_fsmpb_command_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1345,7 +1390,7 @@ func (x *ReleaseTask) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReleaseTask.ProtoReflect.Descriptor instead.
 func (*ReleaseTask) Descriptor() ([]byte, []int) {
-	return file_fsmpb_command_proto_rawDescGZIP(), []int{18}
+	return file_fsmpb_command_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *ReleaseTask) GetSession() uint64 {
@@ -1380,7 +1425,7 @@ type PutChunk struct {
 
 func (x *PutChunk) Reset() {
 	*x = PutChunk{}
-	mi := &file_fsmpb_command_proto_msgTypes[19]
+	mi := &file_fsmpb_command_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1392,7 +1437,7 @@ func (x *PutChunk) String() string {
 func (*PutChunk) ProtoMessage() {}
 
 func (x *PutChunk) ProtoReflect() protoreflect.Message {
-	mi := &file_fsmpb_command_proto_msgTypes[19]
+	mi := &file_fsmpb_command_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1405,7 +1450,7 @@ func (x *PutChunk) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PutChunk.ProtoReflect.Descriptor instead.
 func (*PutChunk) Descriptor() ([]byte, []int) {
-	return file_fsmpb_command_proto_rawDescGZIP(), []int{19}
+	return file_fsmpb_command_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *PutChunk) GetBlob() []byte {
@@ -1438,7 +1483,7 @@ type HashState struct {
 
 func (x *HashState) Reset() {
 	*x = HashState{}
-	mi := &file_fsmpb_command_proto_msgTypes[20]
+	mi := &file_fsmpb_command_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1450,7 +1495,7 @@ func (x *HashState) String() string {
 func (*HashState) ProtoMessage() {}
 
 func (x *HashState) ProtoReflect() protoreflect.Message {
-	mi := &file_fsmpb_command_proto_msgTypes[20]
+	mi := &file_fsmpb_command_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1463,7 +1508,7 @@ func (x *HashState) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HashState.ProtoReflect.Descriptor instead.
 func (*HashState) Descriptor() ([]byte, []int) {
-	return file_fsmpb_command_proto_rawDescGZIP(), []int{20}
+	return file_fsmpb_command_proto_rawDescGZIP(), []int{21}
 }
 
 // InitCluster names the cluster, once: the first leader proposes it before anything else.
@@ -1476,7 +1521,7 @@ type InitCluster struct {
 
 func (x *InitCluster) Reset() {
 	*x = InitCluster{}
-	mi := &file_fsmpb_command_proto_msgTypes[21]
+	mi := &file_fsmpb_command_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1488,7 +1533,7 @@ func (x *InitCluster) String() string {
 func (*InitCluster) ProtoMessage() {}
 
 func (x *InitCluster) ProtoReflect() protoreflect.Message {
-	mi := &file_fsmpb_command_proto_msgTypes[21]
+	mi := &file_fsmpb_command_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1501,7 +1546,7 @@ func (x *InitCluster) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InitCluster.ProtoReflect.Descriptor instead.
 func (*InitCluster) Descriptor() ([]byte, []int) {
-	return file_fsmpb_command_proto_rawDescGZIP(), []int{21}
+	return file_fsmpb_command_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *InitCluster) GetId() []byte {
@@ -1544,7 +1589,7 @@ const file_fsmpb_command_proto_rawDesc = "" +
 	"\x04Blob\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\fR\x02id\x12\x12\n" +
 	"\x04size\x18\x02 \x01(\x04R\x04size\x12\x16\n" +
-	"\x06sha256\x18\x03 \x01(\fR\x06sha256\"\xd1\x01\n" +
+	"\x06sha256\x18\x03 \x01(\fR\x06sha256\"\xeb\x01\n" +
 	"\tSubmitJob\x12\x10\n" +
 	"\x03job\x18\x01 \x01(\fR\x03job\x12\x1c\n" +
 	"\tnamespace\x18\x02 \x01(\tR\tnamespace\x12\x14\n" +
@@ -1552,7 +1597,10 @@ const file_fsmpb_command_proto_rawDesc = "" +
 	"\x05input\x18\x04 \x01(\v2\x15.fanfold.fsm.v1.ValueR\x05input\x12\"\n" +
 	"\rnot_before_ms\x18\x05 \x01(\x03R\vnotBeforeMs\x12\x1b\n" +
 	"\tretain_ms\x18\x06 \x01(\x03R\bretainMs\x12\x10\n" +
-	"\x03key\x18\a \x01(\tR\x03key\"5\n" +
+	"\x03key\x18\a \x01(\tR\x03key\x12\x18\n" +
+	"\aoptions\x18\b \x01(\fR\aoptions\"\f\n" +
+	"\n" +
+	"JobOptions\"5\n" +
 	"\tCancelJob\x12\x10\n" +
 	"\x03job\x18\x01 \x01(\fR\x03job\x12\x16\n" +
 	"\x06reason\x18\x02 \x01(\tR\x06reason\"\x1c\n" +
@@ -1631,60 +1679,61 @@ func file_fsmpb_command_proto_rawDescGZIP() []byte {
 	return file_fsmpb_command_proto_rawDescData
 }
 
-var file_fsmpb_command_proto_msgTypes = make([]protoimpl.MessageInfo, 23)
+var file_fsmpb_command_proto_msgTypes = make([]protoimpl.MessageInfo, 24)
 var file_fsmpb_command_proto_goTypes = []any{
 	(*Entry)(nil),        // 0: fanfold.fsm.v1.Entry
 	(*Command)(nil),      // 1: fanfold.fsm.v1.Command
 	(*Value)(nil),        // 2: fanfold.fsm.v1.Value
 	(*Blob)(nil),         // 3: fanfold.fsm.v1.Blob
 	(*SubmitJob)(nil),    // 4: fanfold.fsm.v1.SubmitJob
-	(*CancelJob)(nil),    // 5: fanfold.fsm.v1.CancelJob
-	(*RetryJob)(nil),     // 6: fanfold.fsm.v1.RetryJob
-	(*PurgeJob)(nil),     // 7: fanfold.fsm.v1.PurgeJob
-	(*OpenSession)(nil),  // 8: fanfold.fsm.v1.OpenSession
-	(*QueueSlots)(nil),   // 9: fanfold.fsm.v1.QueueSlots
-	(*TaskKind)(nil),     // 10: fanfold.fsm.v1.TaskKind
-	(*CloseSession)(nil), // 11: fanfold.fsm.v1.CloseSession
-	(*DrainSession)(nil), // 12: fanfold.fsm.v1.DrainSession
-	(*Fence)(nil),        // 13: fanfold.fsm.v1.Fence
-	(*TaskRef)(nil),      // 14: fanfold.fsm.v1.TaskRef
-	(*CompleteTask)(nil), // 15: fanfold.fsm.v1.CompleteTask
-	(*FailTask)(nil),     // 16: fanfold.fsm.v1.FailTask
-	(*Error)(nil),        // 17: fanfold.fsm.v1.Error
-	(*ReleaseTask)(nil),  // 18: fanfold.fsm.v1.ReleaseTask
-	(*PutChunk)(nil),     // 19: fanfold.fsm.v1.PutChunk
-	(*HashState)(nil),    // 20: fanfold.fsm.v1.HashState
-	(*InitCluster)(nil),  // 21: fanfold.fsm.v1.InitCluster
-	nil,                  // 22: fanfold.fsm.v1.OpenSession.LabelsEntry
+	(*JobOptions)(nil),   // 5: fanfold.fsm.v1.JobOptions
+	(*CancelJob)(nil),    // 6: fanfold.fsm.v1.CancelJob
+	(*RetryJob)(nil),     // 7: fanfold.fsm.v1.RetryJob
+	(*PurgeJob)(nil),     // 8: fanfold.fsm.v1.PurgeJob
+	(*OpenSession)(nil),  // 9: fanfold.fsm.v1.OpenSession
+	(*QueueSlots)(nil),   // 10: fanfold.fsm.v1.QueueSlots
+	(*TaskKind)(nil),     // 11: fanfold.fsm.v1.TaskKind
+	(*CloseSession)(nil), // 12: fanfold.fsm.v1.CloseSession
+	(*DrainSession)(nil), // 13: fanfold.fsm.v1.DrainSession
+	(*Fence)(nil),        // 14: fanfold.fsm.v1.Fence
+	(*TaskRef)(nil),      // 15: fanfold.fsm.v1.TaskRef
+	(*CompleteTask)(nil), // 16: fanfold.fsm.v1.CompleteTask
+	(*FailTask)(nil),     // 17: fanfold.fsm.v1.FailTask
+	(*Error)(nil),        // 18: fanfold.fsm.v1.Error
+	(*ReleaseTask)(nil),  // 19: fanfold.fsm.v1.ReleaseTask
+	(*PutChunk)(nil),     // 20: fanfold.fsm.v1.PutChunk
+	(*HashState)(nil),    // 21: fanfold.fsm.v1.HashState
+	(*InitCluster)(nil),  // 22: fanfold.fsm.v1.InitCluster
+	nil,                  // 23: fanfold.fsm.v1.OpenSession.LabelsEntry
 }
 var file_fsmpb_command_proto_depIdxs = []int32{
 	1,  // 0: fanfold.fsm.v1.Entry.commands:type_name -> fanfold.fsm.v1.Command
 	4,  // 1: fanfold.fsm.v1.Command.submit_job:type_name -> fanfold.fsm.v1.SubmitJob
-	5,  // 2: fanfold.fsm.v1.Command.cancel_job:type_name -> fanfold.fsm.v1.CancelJob
-	6,  // 3: fanfold.fsm.v1.Command.retry_job:type_name -> fanfold.fsm.v1.RetryJob
-	7,  // 4: fanfold.fsm.v1.Command.purge_job:type_name -> fanfold.fsm.v1.PurgeJob
-	8,  // 5: fanfold.fsm.v1.Command.open_session:type_name -> fanfold.fsm.v1.OpenSession
-	11, // 6: fanfold.fsm.v1.Command.close_session:type_name -> fanfold.fsm.v1.CloseSession
-	15, // 7: fanfold.fsm.v1.Command.complete_task:type_name -> fanfold.fsm.v1.CompleteTask
-	16, // 8: fanfold.fsm.v1.Command.fail_task:type_name -> fanfold.fsm.v1.FailTask
-	18, // 9: fanfold.fsm.v1.Command.release_task:type_name -> fanfold.fsm.v1.ReleaseTask
-	19, // 10: fanfold.fsm.v1.Command.put_chunk:type_name -> fanfold.fsm.v1.PutChunk
-	20, // 11: fanfold.fsm.v1.Command.hash_state:type_name -> fanfold.fsm.v1.HashState
-	12, // 12: fanfold.fsm.v1.Command.drain_session:type_name -> fanfold.fsm.v1.DrainSession
-	21, // 13: fanfold.fsm.v1.Command.init_cluster:type_name -> fanfold.fsm.v1.InitCluster
+	6,  // 2: fanfold.fsm.v1.Command.cancel_job:type_name -> fanfold.fsm.v1.CancelJob
+	7,  // 3: fanfold.fsm.v1.Command.retry_job:type_name -> fanfold.fsm.v1.RetryJob
+	8,  // 4: fanfold.fsm.v1.Command.purge_job:type_name -> fanfold.fsm.v1.PurgeJob
+	9,  // 5: fanfold.fsm.v1.Command.open_session:type_name -> fanfold.fsm.v1.OpenSession
+	12, // 6: fanfold.fsm.v1.Command.close_session:type_name -> fanfold.fsm.v1.CloseSession
+	16, // 7: fanfold.fsm.v1.Command.complete_task:type_name -> fanfold.fsm.v1.CompleteTask
+	17, // 8: fanfold.fsm.v1.Command.fail_task:type_name -> fanfold.fsm.v1.FailTask
+	19, // 9: fanfold.fsm.v1.Command.release_task:type_name -> fanfold.fsm.v1.ReleaseTask
+	20, // 10: fanfold.fsm.v1.Command.put_chunk:type_name -> fanfold.fsm.v1.PutChunk
+	21, // 11: fanfold.fsm.v1.Command.hash_state:type_name -> fanfold.fsm.v1.HashState
+	13, // 12: fanfold.fsm.v1.Command.drain_session:type_name -> fanfold.fsm.v1.DrainSession
+	22, // 13: fanfold.fsm.v1.Command.init_cluster:type_name -> fanfold.fsm.v1.InitCluster
 	3,  // 14: fanfold.fsm.v1.Value.blob:type_name -> fanfold.fsm.v1.Blob
 	2,  // 15: fanfold.fsm.v1.SubmitJob.input:type_name -> fanfold.fsm.v1.Value
-	9,  // 16: fanfold.fsm.v1.OpenSession.queues:type_name -> fanfold.fsm.v1.QueueSlots
-	10, // 17: fanfold.fsm.v1.OpenSession.kinds:type_name -> fanfold.fsm.v1.TaskKind
-	22, // 18: fanfold.fsm.v1.OpenSession.labels:type_name -> fanfold.fsm.v1.OpenSession.LabelsEntry
-	13, // 19: fanfold.fsm.v1.CompleteTask.fence:type_name -> fanfold.fsm.v1.Fence
-	14, // 20: fanfold.fsm.v1.CompleteTask.task:type_name -> fanfold.fsm.v1.TaskRef
+	10, // 16: fanfold.fsm.v1.OpenSession.queues:type_name -> fanfold.fsm.v1.QueueSlots
+	11, // 17: fanfold.fsm.v1.OpenSession.kinds:type_name -> fanfold.fsm.v1.TaskKind
+	23, // 18: fanfold.fsm.v1.OpenSession.labels:type_name -> fanfold.fsm.v1.OpenSession.LabelsEntry
+	14, // 19: fanfold.fsm.v1.CompleteTask.fence:type_name -> fanfold.fsm.v1.Fence
+	15, // 20: fanfold.fsm.v1.CompleteTask.task:type_name -> fanfold.fsm.v1.TaskRef
 	2,  // 21: fanfold.fsm.v1.CompleteTask.result:type_name -> fanfold.fsm.v1.Value
-	13, // 22: fanfold.fsm.v1.FailTask.fence:type_name -> fanfold.fsm.v1.Fence
-	14, // 23: fanfold.fsm.v1.FailTask.task:type_name -> fanfold.fsm.v1.TaskRef
-	17, // 24: fanfold.fsm.v1.FailTask.error:type_name -> fanfold.fsm.v1.Error
-	13, // 25: fanfold.fsm.v1.ReleaseTask.fence:type_name -> fanfold.fsm.v1.Fence
-	14, // 26: fanfold.fsm.v1.ReleaseTask.task:type_name -> fanfold.fsm.v1.TaskRef
+	14, // 22: fanfold.fsm.v1.FailTask.fence:type_name -> fanfold.fsm.v1.Fence
+	15, // 23: fanfold.fsm.v1.FailTask.task:type_name -> fanfold.fsm.v1.TaskRef
+	18, // 24: fanfold.fsm.v1.FailTask.error:type_name -> fanfold.fsm.v1.Error
+	14, // 25: fanfold.fsm.v1.ReleaseTask.fence:type_name -> fanfold.fsm.v1.Fence
+	15, // 26: fanfold.fsm.v1.ReleaseTask.task:type_name -> fanfold.fsm.v1.TaskRef
 	27, // [27:27] is the sub-list for method output_type
 	27, // [27:27] is the sub-list for method input_type
 	27, // [27:27] is the sub-list for extension type_name
@@ -1718,7 +1767,7 @@ func file_fsmpb_command_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_fsmpb_command_proto_rawDesc), len(file_fsmpb_command_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   23,
+			NumMessages:   24,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -270,6 +270,7 @@ type Job struct {
 	NotBeforeMs   int64                  `protobuf:"varint,5,opt,name=not_before_ms,json=notBeforeMs,proto3" json:"not_before_ms,omitempty"`
 	RetainMs      int64                  `protobuf:"varint,6,opt,name=retain_ms,json=retainMs,proto3" json:"retain_ms,omitempty"`
 	Key           string                 `protobuf:"bytes,7,opt,name=key,proto3" json:"key,omitempty"` // the user's idempotency key
+	Options       *JobOptions            `protobuf:"bytes,8,opt,name=options,proto3" json:"options,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -353,6 +354,50 @@ func (x *Job) GetKey() string {
 	return ""
 }
 
+func (x *Job) GetOptions() *JobOptions {
+	if x != nil {
+		return x.Options
+	}
+	return nil
+}
+
+// JobOptions say how a job is asked for, beyond what every job has.
+type JobOptions struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *JobOptions) Reset() {
+	*x = JobOptions{}
+	mi := &file_v1_fanfold_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *JobOptions) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*JobOptions) ProtoMessage() {}
+
+func (x *JobOptions) ProtoReflect() protoreflect.Message {
+	mi := &file_v1_fanfold_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use JobOptions.ProtoReflect.Descriptor instead.
+func (*JobOptions) Descriptor() ([]byte, []int) {
+	return file_v1_fanfold_proto_rawDescGZIP(), []int{4}
+}
+
 type SubmitJobsRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Jobs          []*Job                 `protobuf:"bytes,1,rep,name=jobs,proto3" json:"jobs,omitempty"`
@@ -362,7 +407,7 @@ type SubmitJobsRequest struct {
 
 func (x *SubmitJobsRequest) Reset() {
 	*x = SubmitJobsRequest{}
-	mi := &file_v1_fanfold_proto_msgTypes[4]
+	mi := &file_v1_fanfold_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -374,7 +419,7 @@ func (x *SubmitJobsRequest) String() string {
 func (*SubmitJobsRequest) ProtoMessage() {}
 
 func (x *SubmitJobsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_v1_fanfold_proto_msgTypes[4]
+	mi := &file_v1_fanfold_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -387,7 +432,7 @@ func (x *SubmitJobsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SubmitJobsRequest.ProtoReflect.Descriptor instead.
 func (*SubmitJobsRequest) Descriptor() ([]byte, []int) {
-	return file_v1_fanfold_proto_rawDescGZIP(), []int{4}
+	return file_v1_fanfold_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *SubmitJobsRequest) GetJobs() []*Job {
@@ -407,7 +452,7 @@ type SubmitJobsResponse struct {
 
 func (x *SubmitJobsResponse) Reset() {
 	*x = SubmitJobsResponse{}
-	mi := &file_v1_fanfold_proto_msgTypes[5]
+	mi := &file_v1_fanfold_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -419,7 +464,7 @@ func (x *SubmitJobsResponse) String() string {
 func (*SubmitJobsResponse) ProtoMessage() {}
 
 func (x *SubmitJobsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_v1_fanfold_proto_msgTypes[5]
+	mi := &file_v1_fanfold_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -432,7 +477,7 @@ func (x *SubmitJobsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SubmitJobsResponse.ProtoReflect.Descriptor instead.
 func (*SubmitJobsResponse) Descriptor() ([]byte, []int) {
-	return file_v1_fanfold_proto_rawDescGZIP(), []int{5}
+	return file_v1_fanfold_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *SubmitJobsResponse) GetResults() []*SubmitResult {
@@ -460,7 +505,7 @@ type SubmitResult struct {
 
 func (x *SubmitResult) Reset() {
 	*x = SubmitResult{}
-	mi := &file_v1_fanfold_proto_msgTypes[6]
+	mi := &file_v1_fanfold_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -472,7 +517,7 @@ func (x *SubmitResult) String() string {
 func (*SubmitResult) ProtoMessage() {}
 
 func (x *SubmitResult) ProtoReflect() protoreflect.Message {
-	mi := &file_v1_fanfold_proto_msgTypes[6]
+	mi := &file_v1_fanfold_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -485,7 +530,7 @@ func (x *SubmitResult) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SubmitResult.ProtoReflect.Descriptor instead.
 func (*SubmitResult) Descriptor() ([]byte, []int) {
-	return file_v1_fanfold_proto_rawDescGZIP(), []int{6}
+	return file_v1_fanfold_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *SubmitResult) GetId() string {
@@ -519,7 +564,7 @@ type AwaitJobsRequest struct {
 
 func (x *AwaitJobsRequest) Reset() {
 	*x = AwaitJobsRequest{}
-	mi := &file_v1_fanfold_proto_msgTypes[7]
+	mi := &file_v1_fanfold_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -531,7 +576,7 @@ func (x *AwaitJobsRequest) String() string {
 func (*AwaitJobsRequest) ProtoMessage() {}
 
 func (x *AwaitJobsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_v1_fanfold_proto_msgTypes[7]
+	mi := &file_v1_fanfold_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -544,7 +589,7 @@ func (x *AwaitJobsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AwaitJobsRequest.ProtoReflect.Descriptor instead.
 func (*AwaitJobsRequest) Descriptor() ([]byte, []int) {
-	return file_v1_fanfold_proto_rawDescGZIP(), []int{7}
+	return file_v1_fanfold_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *AwaitJobsRequest) GetIds() []string {
@@ -570,7 +615,7 @@ type AwaitJobsResponse struct {
 
 func (x *AwaitJobsResponse) Reset() {
 	*x = AwaitJobsResponse{}
-	mi := &file_v1_fanfold_proto_msgTypes[8]
+	mi := &file_v1_fanfold_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -582,7 +627,7 @@ func (x *AwaitJobsResponse) String() string {
 func (*AwaitJobsResponse) ProtoMessage() {}
 
 func (x *AwaitJobsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_v1_fanfold_proto_msgTypes[8]
+	mi := &file_v1_fanfold_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -595,7 +640,7 @@ func (x *AwaitJobsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AwaitJobsResponse.ProtoReflect.Descriptor instead.
 func (*AwaitJobsResponse) Descriptor() ([]byte, []int) {
-	return file_v1_fanfold_proto_rawDescGZIP(), []int{8}
+	return file_v1_fanfold_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *AwaitJobsResponse) GetResults() []*JobResult {
@@ -619,7 +664,7 @@ type JobResult struct {
 
 func (x *JobResult) Reset() {
 	*x = JobResult{}
-	mi := &file_v1_fanfold_proto_msgTypes[9]
+	mi := &file_v1_fanfold_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -631,7 +676,7 @@ func (x *JobResult) String() string {
 func (*JobResult) ProtoMessage() {}
 
 func (x *JobResult) ProtoReflect() protoreflect.Message {
-	mi := &file_v1_fanfold_proto_msgTypes[9]
+	mi := &file_v1_fanfold_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -644,7 +689,7 @@ func (x *JobResult) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use JobResult.ProtoReflect.Descriptor instead.
 func (*JobResult) Descriptor() ([]byte, []int) {
-	return file_v1_fanfold_proto_rawDescGZIP(), []int{9}
+	return file_v1_fanfold_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *JobResult) GetId() string {
@@ -702,7 +747,7 @@ type TaskError struct {
 
 func (x *TaskError) Reset() {
 	*x = TaskError{}
-	mi := &file_v1_fanfold_proto_msgTypes[10]
+	mi := &file_v1_fanfold_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -714,7 +759,7 @@ func (x *TaskError) String() string {
 func (*TaskError) ProtoMessage() {}
 
 func (x *TaskError) ProtoReflect() protoreflect.Message {
-	mi := &file_v1_fanfold_proto_msgTypes[10]
+	mi := &file_v1_fanfold_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -727,7 +772,7 @@ func (x *TaskError) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TaskError.ProtoReflect.Descriptor instead.
 func (*TaskError) Descriptor() ([]byte, []int) {
-	return file_v1_fanfold_proto_rawDescGZIP(), []int{10}
+	return file_v1_fanfold_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *TaskError) GetType() string {
@@ -778,7 +823,7 @@ type GetJobRequest struct {
 
 func (x *GetJobRequest) Reset() {
 	*x = GetJobRequest{}
-	mi := &file_v1_fanfold_proto_msgTypes[11]
+	mi := &file_v1_fanfold_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -790,7 +835,7 @@ func (x *GetJobRequest) String() string {
 func (*GetJobRequest) ProtoMessage() {}
 
 func (x *GetJobRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_v1_fanfold_proto_msgTypes[11]
+	mi := &file_v1_fanfold_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -803,7 +848,7 @@ func (x *GetJobRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetJobRequest.ProtoReflect.Descriptor instead.
 func (*GetJobRequest) Descriptor() ([]byte, []int) {
-	return file_v1_fanfold_proto_rawDescGZIP(), []int{11}
+	return file_v1_fanfold_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *GetJobRequest) GetId() string {
@@ -852,7 +897,7 @@ type GetJobResponse struct {
 
 func (x *GetJobResponse) Reset() {
 	*x = GetJobResponse{}
-	mi := &file_v1_fanfold_proto_msgTypes[12]
+	mi := &file_v1_fanfold_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -864,7 +909,7 @@ func (x *GetJobResponse) String() string {
 func (*GetJobResponse) ProtoMessage() {}
 
 func (x *GetJobResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_v1_fanfold_proto_msgTypes[12]
+	mi := &file_v1_fanfold_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -877,7 +922,7 @@ func (x *GetJobResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetJobResponse.ProtoReflect.Descriptor instead.
 func (*GetJobResponse) Descriptor() ([]byte, []int) {
-	return file_v1_fanfold_proto_rawDescGZIP(), []int{12}
+	return file_v1_fanfold_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *GetJobResponse) GetJob() *JobStatus {
@@ -919,7 +964,7 @@ type JobStatus struct {
 
 func (x *JobStatus) Reset() {
 	*x = JobStatus{}
-	mi := &file_v1_fanfold_proto_msgTypes[13]
+	mi := &file_v1_fanfold_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -931,7 +976,7 @@ func (x *JobStatus) String() string {
 func (*JobStatus) ProtoMessage() {}
 
 func (x *JobStatus) ProtoReflect() protoreflect.Message {
-	mi := &file_v1_fanfold_proto_msgTypes[13]
+	mi := &file_v1_fanfold_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -944,7 +989,7 @@ func (x *JobStatus) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use JobStatus.ProtoReflect.Descriptor instead.
 func (*JobStatus) Descriptor() ([]byte, []int) {
-	return file_v1_fanfold_proto_rawDescGZIP(), []int{13}
+	return file_v1_fanfold_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *JobStatus) GetId() string {
@@ -1041,7 +1086,7 @@ type StepStatus struct {
 
 func (x *StepStatus) Reset() {
 	*x = StepStatus{}
-	mi := &file_v1_fanfold_proto_msgTypes[14]
+	mi := &file_v1_fanfold_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1053,7 +1098,7 @@ func (x *StepStatus) String() string {
 func (*StepStatus) ProtoMessage() {}
 
 func (x *StepStatus) ProtoReflect() protoreflect.Message {
-	mi := &file_v1_fanfold_proto_msgTypes[14]
+	mi := &file_v1_fanfold_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1066,7 +1111,7 @@ func (x *StepStatus) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StepStatus.ProtoReflect.Descriptor instead.
 func (*StepStatus) Descriptor() ([]byte, []int) {
-	return file_v1_fanfold_proto_rawDescGZIP(), []int{14}
+	return file_v1_fanfold_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *StepStatus) GetName() string {
@@ -1195,7 +1240,7 @@ type ListJobsRequest struct {
 
 func (x *ListJobsRequest) Reset() {
 	*x = ListJobsRequest{}
-	mi := &file_v1_fanfold_proto_msgTypes[15]
+	mi := &file_v1_fanfold_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1207,7 +1252,7 @@ func (x *ListJobsRequest) String() string {
 func (*ListJobsRequest) ProtoMessage() {}
 
 func (x *ListJobsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_v1_fanfold_proto_msgTypes[15]
+	mi := &file_v1_fanfold_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1220,7 +1265,7 @@ func (x *ListJobsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListJobsRequest.ProtoReflect.Descriptor instead.
 func (*ListJobsRequest) Descriptor() ([]byte, []int) {
-	return file_v1_fanfold_proto_rawDescGZIP(), []int{15}
+	return file_v1_fanfold_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *ListJobsRequest) GetNamespace() string {
@@ -1276,7 +1321,7 @@ type ListJobsResponse struct {
 
 func (x *ListJobsResponse) Reset() {
 	*x = ListJobsResponse{}
-	mi := &file_v1_fanfold_proto_msgTypes[16]
+	mi := &file_v1_fanfold_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1288,7 +1333,7 @@ func (x *ListJobsResponse) String() string {
 func (*ListJobsResponse) ProtoMessage() {}
 
 func (x *ListJobsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_v1_fanfold_proto_msgTypes[16]
+	mi := &file_v1_fanfold_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1301,7 +1346,7 @@ func (x *ListJobsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListJobsResponse.ProtoReflect.Descriptor instead.
 func (*ListJobsResponse) Descriptor() ([]byte, []int) {
-	return file_v1_fanfold_proto_rawDescGZIP(), []int{16}
+	return file_v1_fanfold_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *ListJobsResponse) GetJobs() []*JobStatus {
@@ -1340,7 +1385,7 @@ type ListTasksRequest struct {
 
 func (x *ListTasksRequest) Reset() {
 	*x = ListTasksRequest{}
-	mi := &file_v1_fanfold_proto_msgTypes[17]
+	mi := &file_v1_fanfold_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1352,7 +1397,7 @@ func (x *ListTasksRequest) String() string {
 func (*ListTasksRequest) ProtoMessage() {}
 
 func (x *ListTasksRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_v1_fanfold_proto_msgTypes[17]
+	mi := &file_v1_fanfold_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1365,7 +1410,7 @@ func (x *ListTasksRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListTasksRequest.ProtoReflect.Descriptor instead.
 func (*ListTasksRequest) Descriptor() ([]byte, []int) {
-	return file_v1_fanfold_proto_rawDescGZIP(), []int{17}
+	return file_v1_fanfold_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *ListTasksRequest) GetId() string {
@@ -1428,7 +1473,7 @@ type ListTasksResponse struct {
 
 func (x *ListTasksResponse) Reset() {
 	*x = ListTasksResponse{}
-	mi := &file_v1_fanfold_proto_msgTypes[18]
+	mi := &file_v1_fanfold_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1440,7 +1485,7 @@ func (x *ListTasksResponse) String() string {
 func (*ListTasksResponse) ProtoMessage() {}
 
 func (x *ListTasksResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_v1_fanfold_proto_msgTypes[18]
+	mi := &file_v1_fanfold_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1453,7 +1498,7 @@ func (x *ListTasksResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListTasksResponse.ProtoReflect.Descriptor instead.
 func (*ListTasksResponse) Descriptor() ([]byte, []int) {
-	return file_v1_fanfold_proto_rawDescGZIP(), []int{18}
+	return file_v1_fanfold_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *ListTasksResponse) GetTasks() []*TaskStatus {
@@ -1495,7 +1540,7 @@ type TaskStatus struct {
 
 func (x *TaskStatus) Reset() {
 	*x = TaskStatus{}
-	mi := &file_v1_fanfold_proto_msgTypes[19]
+	mi := &file_v1_fanfold_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1507,7 +1552,7 @@ func (x *TaskStatus) String() string {
 func (*TaskStatus) ProtoMessage() {}
 
 func (x *TaskStatus) ProtoReflect() protoreflect.Message {
-	mi := &file_v1_fanfold_proto_msgTypes[19]
+	mi := &file_v1_fanfold_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1520,7 +1565,7 @@ func (x *TaskStatus) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TaskStatus.ProtoReflect.Descriptor instead.
 func (*TaskStatus) Descriptor() ([]byte, []int) {
-	return file_v1_fanfold_proto_rawDescGZIP(), []int{19}
+	return file_v1_fanfold_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *TaskStatus) GetStep() string {
@@ -1604,7 +1649,7 @@ type WatchJobRequest struct {
 
 func (x *WatchJobRequest) Reset() {
 	*x = WatchJobRequest{}
-	mi := &file_v1_fanfold_proto_msgTypes[20]
+	mi := &file_v1_fanfold_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1616,7 +1661,7 @@ func (x *WatchJobRequest) String() string {
 func (*WatchJobRequest) ProtoMessage() {}
 
 func (x *WatchJobRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_v1_fanfold_proto_msgTypes[20]
+	mi := &file_v1_fanfold_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1629,7 +1674,7 @@ func (x *WatchJobRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchJobRequest.ProtoReflect.Descriptor instead.
 func (*WatchJobRequest) Descriptor() ([]byte, []int) {
-	return file_v1_fanfold_proto_rawDescGZIP(), []int{20}
+	return file_v1_fanfold_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *WatchJobRequest) GetId() string {
@@ -1663,7 +1708,7 @@ type WatchJobResponse struct {
 
 func (x *WatchJobResponse) Reset() {
 	*x = WatchJobResponse{}
-	mi := &file_v1_fanfold_proto_msgTypes[21]
+	mi := &file_v1_fanfold_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1675,7 +1720,7 @@ func (x *WatchJobResponse) String() string {
 func (*WatchJobResponse) ProtoMessage() {}
 
 func (x *WatchJobResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_v1_fanfold_proto_msgTypes[21]
+	mi := &file_v1_fanfold_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1688,7 +1733,7 @@ func (x *WatchJobResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchJobResponse.ProtoReflect.Descriptor instead.
 func (*WatchJobResponse) Descriptor() ([]byte, []int) {
-	return file_v1_fanfold_proto_rawDescGZIP(), []int{21}
+	return file_v1_fanfold_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *WatchJobResponse) GetJob() *JobStatus {
@@ -1716,7 +1761,7 @@ type CancelJobRequest struct {
 
 func (x *CancelJobRequest) Reset() {
 	*x = CancelJobRequest{}
-	mi := &file_v1_fanfold_proto_msgTypes[22]
+	mi := &file_v1_fanfold_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1728,7 +1773,7 @@ func (x *CancelJobRequest) String() string {
 func (*CancelJobRequest) ProtoMessage() {}
 
 func (x *CancelJobRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_v1_fanfold_proto_msgTypes[22]
+	mi := &file_v1_fanfold_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1741,7 +1786,7 @@ func (x *CancelJobRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CancelJobRequest.ProtoReflect.Descriptor instead.
 func (*CancelJobRequest) Descriptor() ([]byte, []int) {
-	return file_v1_fanfold_proto_rawDescGZIP(), []int{22}
+	return file_v1_fanfold_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *CancelJobRequest) GetId() string {
@@ -1775,7 +1820,7 @@ type CancelJobResponse struct {
 
 func (x *CancelJobResponse) Reset() {
 	*x = CancelJobResponse{}
-	mi := &file_v1_fanfold_proto_msgTypes[23]
+	mi := &file_v1_fanfold_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1787,7 +1832,7 @@ func (x *CancelJobResponse) String() string {
 func (*CancelJobResponse) ProtoMessage() {}
 
 func (x *CancelJobResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_v1_fanfold_proto_msgTypes[23]
+	mi := &file_v1_fanfold_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1800,7 +1845,7 @@ func (x *CancelJobResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CancelJobResponse.ProtoReflect.Descriptor instead.
 func (*CancelJobResponse) Descriptor() ([]byte, []int) {
-	return file_v1_fanfold_proto_rawDescGZIP(), []int{23}
+	return file_v1_fanfold_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *CancelJobResponse) GetState() string {
@@ -1827,7 +1872,7 @@ type RetryJobRequest struct {
 
 func (x *RetryJobRequest) Reset() {
 	*x = RetryJobRequest{}
-	mi := &file_v1_fanfold_proto_msgTypes[24]
+	mi := &file_v1_fanfold_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1839,7 +1884,7 @@ func (x *RetryJobRequest) String() string {
 func (*RetryJobRequest) ProtoMessage() {}
 
 func (x *RetryJobRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_v1_fanfold_proto_msgTypes[24]
+	mi := &file_v1_fanfold_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1852,7 +1897,7 @@ func (x *RetryJobRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RetryJobRequest.ProtoReflect.Descriptor instead.
 func (*RetryJobRequest) Descriptor() ([]byte, []int) {
-	return file_v1_fanfold_proto_rawDescGZIP(), []int{24}
+	return file_v1_fanfold_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *RetryJobRequest) GetId() string {
@@ -1879,7 +1924,7 @@ type RetryJobResponse struct {
 
 func (x *RetryJobResponse) Reset() {
 	*x = RetryJobResponse{}
-	mi := &file_v1_fanfold_proto_msgTypes[25]
+	mi := &file_v1_fanfold_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1891,7 +1936,7 @@ func (x *RetryJobResponse) String() string {
 func (*RetryJobResponse) ProtoMessage() {}
 
 func (x *RetryJobResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_v1_fanfold_proto_msgTypes[25]
+	mi := &file_v1_fanfold_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1904,7 +1949,7 @@ func (x *RetryJobResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RetryJobResponse.ProtoReflect.Descriptor instead.
 func (*RetryJobResponse) Descriptor() ([]byte, []int) {
-	return file_v1_fanfold_proto_rawDescGZIP(), []int{25}
+	return file_v1_fanfold_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *RetryJobResponse) GetState() string {
@@ -1931,7 +1976,7 @@ type PurgeJobRequest struct {
 
 func (x *PurgeJobRequest) Reset() {
 	*x = PurgeJobRequest{}
-	mi := &file_v1_fanfold_proto_msgTypes[26]
+	mi := &file_v1_fanfold_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1943,7 +1988,7 @@ func (x *PurgeJobRequest) String() string {
 func (*PurgeJobRequest) ProtoMessage() {}
 
 func (x *PurgeJobRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_v1_fanfold_proto_msgTypes[26]
+	mi := &file_v1_fanfold_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1956,7 +2001,7 @@ func (x *PurgeJobRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PurgeJobRequest.ProtoReflect.Descriptor instead.
 func (*PurgeJobRequest) Descriptor() ([]byte, []int) {
-	return file_v1_fanfold_proto_rawDescGZIP(), []int{26}
+	return file_v1_fanfold_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *PurgeJobRequest) GetId() string {
@@ -1982,7 +2027,7 @@ type PurgeJobResponse struct {
 
 func (x *PurgeJobResponse) Reset() {
 	*x = PurgeJobResponse{}
-	mi := &file_v1_fanfold_proto_msgTypes[27]
+	mi := &file_v1_fanfold_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1994,7 +2039,7 @@ func (x *PurgeJobResponse) String() string {
 func (*PurgeJobResponse) ProtoMessage() {}
 
 func (x *PurgeJobResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_v1_fanfold_proto_msgTypes[27]
+	mi := &file_v1_fanfold_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2007,7 +2052,7 @@ func (x *PurgeJobResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PurgeJobResponse.ProtoReflect.Descriptor instead.
 func (*PurgeJobResponse) Descriptor() ([]byte, []int) {
-	return file_v1_fanfold_proto_rawDescGZIP(), []int{27}
+	return file_v1_fanfold_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *PurgeJobResponse) GetIndex() uint64 {
@@ -2028,7 +2073,7 @@ type PutChunkRequest struct {
 
 func (x *PutChunkRequest) Reset() {
 	*x = PutChunkRequest{}
-	mi := &file_v1_fanfold_proto_msgTypes[28]
+	mi := &file_v1_fanfold_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2040,7 +2085,7 @@ func (x *PutChunkRequest) String() string {
 func (*PutChunkRequest) ProtoMessage() {}
 
 func (x *PutChunkRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_v1_fanfold_proto_msgTypes[28]
+	mi := &file_v1_fanfold_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2053,7 +2098,7 @@ func (x *PutChunkRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PutChunkRequest.ProtoReflect.Descriptor instead.
 func (*PutChunkRequest) Descriptor() ([]byte, []int) {
-	return file_v1_fanfold_proto_rawDescGZIP(), []int{28}
+	return file_v1_fanfold_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *PutChunkRequest) GetBlob() []byte {
@@ -2086,7 +2131,7 @@ type PutChunkResponse struct {
 
 func (x *PutChunkResponse) Reset() {
 	*x = PutChunkResponse{}
-	mi := &file_v1_fanfold_proto_msgTypes[29]
+	mi := &file_v1_fanfold_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2098,7 +2143,7 @@ func (x *PutChunkResponse) String() string {
 func (*PutChunkResponse) ProtoMessage() {}
 
 func (x *PutChunkResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_v1_fanfold_proto_msgTypes[29]
+	mi := &file_v1_fanfold_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2111,7 +2156,7 @@ func (x *PutChunkResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PutChunkResponse.ProtoReflect.Descriptor instead.
 func (*PutChunkResponse) Descriptor() ([]byte, []int) {
-	return file_v1_fanfold_proto_rawDescGZIP(), []int{29}
+	return file_v1_fanfold_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *PutChunkResponse) GetIndex() uint64 {
@@ -2139,7 +2184,7 @@ type ReadValueRequest struct {
 
 func (x *ReadValueRequest) Reset() {
 	*x = ReadValueRequest{}
-	mi := &file_v1_fanfold_proto_msgTypes[30]
+	mi := &file_v1_fanfold_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2151,7 +2196,7 @@ func (x *ReadValueRequest) String() string {
 func (*ReadValueRequest) ProtoMessage() {}
 
 func (x *ReadValueRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_v1_fanfold_proto_msgTypes[30]
+	mi := &file_v1_fanfold_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2164,7 +2209,7 @@ func (x *ReadValueRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReadValueRequest.ProtoReflect.Descriptor instead.
 func (*ReadValueRequest) Descriptor() ([]byte, []int) {
-	return file_v1_fanfold_proto_rawDescGZIP(), []int{30}
+	return file_v1_fanfold_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *ReadValueRequest) GetId() string {
@@ -2268,7 +2313,7 @@ type ReadValueResponse struct {
 
 func (x *ReadValueResponse) Reset() {
 	*x = ReadValueResponse{}
-	mi := &file_v1_fanfold_proto_msgTypes[31]
+	mi := &file_v1_fanfold_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2280,7 +2325,7 @@ func (x *ReadValueResponse) String() string {
 func (*ReadValueResponse) ProtoMessage() {}
 
 func (x *ReadValueResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_v1_fanfold_proto_msgTypes[31]
+	mi := &file_v1_fanfold_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2293,7 +2338,7 @@ func (x *ReadValueResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReadValueResponse.ProtoReflect.Descriptor instead.
 func (*ReadValueResponse) Descriptor() ([]byte, []int) {
-	return file_v1_fanfold_proto_rawDescGZIP(), []int{31}
+	return file_v1_fanfold_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *ReadValueResponse) GetData() []byte {
@@ -2313,7 +2358,7 @@ type Fence struct {
 
 func (x *Fence) Reset() {
 	*x = Fence{}
-	mi := &file_v1_fanfold_proto_msgTypes[32]
+	mi := &file_v1_fanfold_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2325,7 +2370,7 @@ func (x *Fence) String() string {
 func (*Fence) ProtoMessage() {}
 
 func (x *Fence) ProtoReflect() protoreflect.Message {
-	mi := &file_v1_fanfold_proto_msgTypes[32]
+	mi := &file_v1_fanfold_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2338,7 +2383,7 @@ func (x *Fence) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Fence.ProtoReflect.Descriptor instead.
 func (*Fence) Descriptor() ([]byte, []int) {
-	return file_v1_fanfold_proto_rawDescGZIP(), []int{32}
+	return file_v1_fanfold_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *Fence) GetIndex() uint64 {
@@ -2366,7 +2411,7 @@ type Task struct {
 
 func (x *Task) Reset() {
 	*x = Task{}
-	mi := &file_v1_fanfold_proto_msgTypes[33]
+	mi := &file_v1_fanfold_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2378,7 +2423,7 @@ func (x *Task) String() string {
 func (*Task) ProtoMessage() {}
 
 func (x *Task) ProtoReflect() protoreflect.Message {
-	mi := &file_v1_fanfold_proto_msgTypes[33]
+	mi := &file_v1_fanfold_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2391,7 +2436,7 @@ func (x *Task) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Task.ProtoReflect.Descriptor instead.
 func (*Task) Descriptor() ([]byte, []int) {
-	return file_v1_fanfold_proto_rawDescGZIP(), []int{33}
+	return file_v1_fanfold_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *Task) GetJob() []byte {
@@ -2429,7 +2474,7 @@ type WorkRequest struct {
 
 func (x *WorkRequest) Reset() {
 	*x = WorkRequest{}
-	mi := &file_v1_fanfold_proto_msgTypes[34]
+	mi := &file_v1_fanfold_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2441,7 +2486,7 @@ func (x *WorkRequest) String() string {
 func (*WorkRequest) ProtoMessage() {}
 
 func (x *WorkRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_v1_fanfold_proto_msgTypes[34]
+	mi := &file_v1_fanfold_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2454,7 +2499,7 @@ func (x *WorkRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WorkRequest.ProtoReflect.Descriptor instead.
 func (*WorkRequest) Descriptor() ([]byte, []int) {
-	return file_v1_fanfold_proto_rawDescGZIP(), []int{34}
+	return file_v1_fanfold_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *WorkRequest) GetHello() *Hello {
@@ -2516,7 +2561,7 @@ type Hello struct {
 
 func (x *Hello) Reset() {
 	*x = Hello{}
-	mi := &file_v1_fanfold_proto_msgTypes[35]
+	mi := &file_v1_fanfold_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2528,7 +2573,7 @@ func (x *Hello) String() string {
 func (*Hello) ProtoMessage() {}
 
 func (x *Hello) ProtoReflect() protoreflect.Message {
-	mi := &file_v1_fanfold_proto_msgTypes[35]
+	mi := &file_v1_fanfold_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2541,7 +2586,7 @@ func (x *Hello) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Hello.ProtoReflect.Descriptor instead.
 func (*Hello) Descriptor() ([]byte, []int) {
-	return file_v1_fanfold_proto_rawDescGZIP(), []int{35}
+	return file_v1_fanfold_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *Hello) GetSession() uint64 {
@@ -2617,7 +2662,7 @@ type QueueSlots struct {
 
 func (x *QueueSlots) Reset() {
 	*x = QueueSlots{}
-	mi := &file_v1_fanfold_proto_msgTypes[36]
+	mi := &file_v1_fanfold_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2629,7 +2674,7 @@ func (x *QueueSlots) String() string {
 func (*QueueSlots) ProtoMessage() {}
 
 func (x *QueueSlots) ProtoReflect() protoreflect.Message {
-	mi := &file_v1_fanfold_proto_msgTypes[36]
+	mi := &file_v1_fanfold_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2642,7 +2687,7 @@ func (x *QueueSlots) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use QueueSlots.ProtoReflect.Descriptor instead.
 func (*QueueSlots) Descriptor() ([]byte, []int) {
-	return file_v1_fanfold_proto_rawDescGZIP(), []int{36}
+	return file_v1_fanfold_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *QueueSlots) GetQueue() string {
@@ -2669,7 +2714,7 @@ type TaskKind struct {
 
 func (x *TaskKind) Reset() {
 	*x = TaskKind{}
-	mi := &file_v1_fanfold_proto_msgTypes[37]
+	mi := &file_v1_fanfold_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2681,7 +2726,7 @@ func (x *TaskKind) String() string {
 func (*TaskKind) ProtoMessage() {}
 
 func (x *TaskKind) ProtoReflect() protoreflect.Message {
-	mi := &file_v1_fanfold_proto_msgTypes[37]
+	mi := &file_v1_fanfold_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2694,7 +2739,7 @@ func (x *TaskKind) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TaskKind.ProtoReflect.Descriptor instead.
 func (*TaskKind) Descriptor() ([]byte, []int) {
-	return file_v1_fanfold_proto_rawDescGZIP(), []int{37}
+	return file_v1_fanfold_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *TaskKind) GetName() string {
@@ -2727,7 +2772,7 @@ type Report struct {
 
 func (x *Report) Reset() {
 	*x = Report{}
-	mi := &file_v1_fanfold_proto_msgTypes[38]
+	mi := &file_v1_fanfold_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2739,7 +2784,7 @@ func (x *Report) String() string {
 func (*Report) ProtoMessage() {}
 
 func (x *Report) ProtoReflect() protoreflect.Message {
-	mi := &file_v1_fanfold_proto_msgTypes[38]
+	mi := &file_v1_fanfold_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2752,7 +2797,7 @@ func (x *Report) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Report.ProtoReflect.Descriptor instead.
 func (*Report) Descriptor() ([]byte, []int) {
-	return file_v1_fanfold_proto_rawDescGZIP(), []int{38}
+	return file_v1_fanfold_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *Report) GetFence() *Fence {
@@ -2837,7 +2882,7 @@ type Failure struct {
 
 func (x *Failure) Reset() {
 	*x = Failure{}
-	mi := &file_v1_fanfold_proto_msgTypes[39]
+	mi := &file_v1_fanfold_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2849,7 +2894,7 @@ func (x *Failure) String() string {
 func (*Failure) ProtoMessage() {}
 
 func (x *Failure) ProtoReflect() protoreflect.Message {
-	mi := &file_v1_fanfold_proto_msgTypes[39]
+	mi := &file_v1_fanfold_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2862,7 +2907,7 @@ func (x *Failure) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Failure.ProtoReflect.Descriptor instead.
 func (*Failure) Descriptor() ([]byte, []int) {
-	return file_v1_fanfold_proto_rawDescGZIP(), []int{39}
+	return file_v1_fanfold_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *Failure) GetError() *TaskError {
@@ -2905,7 +2950,7 @@ type Progress struct {
 
 func (x *Progress) Reset() {
 	*x = Progress{}
-	mi := &file_v1_fanfold_proto_msgTypes[40]
+	mi := &file_v1_fanfold_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2917,7 +2962,7 @@ func (x *Progress) String() string {
 func (*Progress) ProtoMessage() {}
 
 func (x *Progress) ProtoReflect() protoreflect.Message {
-	mi := &file_v1_fanfold_proto_msgTypes[40]
+	mi := &file_v1_fanfold_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2930,7 +2975,7 @@ func (x *Progress) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Progress.ProtoReflect.Descriptor instead.
 func (*Progress) Descriptor() ([]byte, []int) {
-	return file_v1_fanfold_proto_rawDescGZIP(), []int{40}
+	return file_v1_fanfold_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *Progress) GetFence() *Fence {
@@ -2974,7 +3019,7 @@ type WorkResponse struct {
 
 func (x *WorkResponse) Reset() {
 	*x = WorkResponse{}
-	mi := &file_v1_fanfold_proto_msgTypes[41]
+	mi := &file_v1_fanfold_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2986,7 +3031,7 @@ func (x *WorkResponse) String() string {
 func (*WorkResponse) ProtoMessage() {}
 
 func (x *WorkResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_v1_fanfold_proto_msgTypes[41]
+	mi := &file_v1_fanfold_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2999,7 +3044,7 @@ func (x *WorkResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WorkResponse.ProtoReflect.Descriptor instead.
 func (*WorkResponse) Descriptor() ([]byte, []int) {
-	return file_v1_fanfold_proto_rawDescGZIP(), []int{41}
+	return file_v1_fanfold_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *WorkResponse) GetWelcome() *Welcome {
@@ -3050,7 +3095,7 @@ type Welcome struct {
 
 func (x *Welcome) Reset() {
 	*x = Welcome{}
-	mi := &file_v1_fanfold_proto_msgTypes[42]
+	mi := &file_v1_fanfold_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3062,7 +3107,7 @@ func (x *Welcome) String() string {
 func (*Welcome) ProtoMessage() {}
 
 func (x *Welcome) ProtoReflect() protoreflect.Message {
-	mi := &file_v1_fanfold_proto_msgTypes[42]
+	mi := &file_v1_fanfold_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3075,7 +3120,7 @@ func (x *Welcome) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Welcome.ProtoReflect.Descriptor instead.
 func (*Welcome) Descriptor() ([]byte, []int) {
-	return file_v1_fanfold_proto_rawDescGZIP(), []int{42}
+	return file_v1_fanfold_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *Welcome) GetSession() uint64 {
@@ -3133,7 +3178,7 @@ type Assignment struct {
 
 func (x *Assignment) Reset() {
 	*x = Assignment{}
-	mi := &file_v1_fanfold_proto_msgTypes[43]
+	mi := &file_v1_fanfold_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3145,7 +3190,7 @@ func (x *Assignment) String() string {
 func (*Assignment) ProtoMessage() {}
 
 func (x *Assignment) ProtoReflect() protoreflect.Message {
-	mi := &file_v1_fanfold_proto_msgTypes[43]
+	mi := &file_v1_fanfold_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3158,7 +3203,7 @@ func (x *Assignment) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Assignment.ProtoReflect.Descriptor instead.
 func (*Assignment) Descriptor() ([]byte, []int) {
-	return file_v1_fanfold_proto_rawDescGZIP(), []int{43}
+	return file_v1_fanfold_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *Assignment) GetFence() *Fence {
@@ -3257,7 +3302,7 @@ type Ack struct {
 
 func (x *Ack) Reset() {
 	*x = Ack{}
-	mi := &file_v1_fanfold_proto_msgTypes[44]
+	mi := &file_v1_fanfold_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3269,7 +3314,7 @@ func (x *Ack) String() string {
 func (*Ack) ProtoMessage() {}
 
 func (x *Ack) ProtoReflect() protoreflect.Message {
-	mi := &file_v1_fanfold_proto_msgTypes[44]
+	mi := &file_v1_fanfold_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3282,7 +3327,7 @@ func (x *Ack) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Ack.ProtoReflect.Descriptor instead.
 func (*Ack) Descriptor() ([]byte, []int) {
-	return file_v1_fanfold_proto_rawDescGZIP(), []int{44}
+	return file_v1_fanfold_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *Ack) GetFence() *Fence {
@@ -3323,7 +3368,7 @@ type Revoke struct {
 
 func (x *Revoke) Reset() {
 	*x = Revoke{}
-	mi := &file_v1_fanfold_proto_msgTypes[45]
+	mi := &file_v1_fanfold_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3335,7 +3380,7 @@ func (x *Revoke) String() string {
 func (*Revoke) ProtoMessage() {}
 
 func (x *Revoke) ProtoReflect() protoreflect.Message {
-	mi := &file_v1_fanfold_proto_msgTypes[45]
+	mi := &file_v1_fanfold_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3348,7 +3393,7 @@ func (x *Revoke) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Revoke.ProtoReflect.Descriptor instead.
 func (*Revoke) Descriptor() ([]byte, []int) {
-	return file_v1_fanfold_proto_rawDescGZIP(), []int{45}
+	return file_v1_fanfold_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *Revoke) GetFence() *Fence {
@@ -3375,7 +3420,7 @@ type ListWorkersRequest struct {
 
 func (x *ListWorkersRequest) Reset() {
 	*x = ListWorkersRequest{}
-	mi := &file_v1_fanfold_proto_msgTypes[46]
+	mi := &file_v1_fanfold_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3387,7 +3432,7 @@ func (x *ListWorkersRequest) String() string {
 func (*ListWorkersRequest) ProtoMessage() {}
 
 func (x *ListWorkersRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_v1_fanfold_proto_msgTypes[46]
+	mi := &file_v1_fanfold_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3400,7 +3445,7 @@ func (x *ListWorkersRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListWorkersRequest.ProtoReflect.Descriptor instead.
 func (*ListWorkersRequest) Descriptor() ([]byte, []int) {
-	return file_v1_fanfold_proto_rawDescGZIP(), []int{46}
+	return file_v1_fanfold_proto_rawDescGZIP(), []int{47}
 }
 
 func (x *ListWorkersRequest) GetNamespace() string {
@@ -3427,7 +3472,7 @@ type ListWorkersResponse struct {
 
 func (x *ListWorkersResponse) Reset() {
 	*x = ListWorkersResponse{}
-	mi := &file_v1_fanfold_proto_msgTypes[47]
+	mi := &file_v1_fanfold_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3439,7 +3484,7 @@ func (x *ListWorkersResponse) String() string {
 func (*ListWorkersResponse) ProtoMessage() {}
 
 func (x *ListWorkersResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_v1_fanfold_proto_msgTypes[47]
+	mi := &file_v1_fanfold_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3452,7 +3497,7 @@ func (x *ListWorkersResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListWorkersResponse.ProtoReflect.Descriptor instead.
 func (*ListWorkersResponse) Descriptor() ([]byte, []int) {
-	return file_v1_fanfold_proto_rawDescGZIP(), []int{47}
+	return file_v1_fanfold_proto_rawDescGZIP(), []int{48}
 }
 
 func (x *ListWorkersResponse) GetWorkers() []*Worker {
@@ -3486,7 +3531,7 @@ type Worker struct {
 
 func (x *Worker) Reset() {
 	*x = Worker{}
-	mi := &file_v1_fanfold_proto_msgTypes[48]
+	mi := &file_v1_fanfold_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3498,7 +3543,7 @@ func (x *Worker) String() string {
 func (*Worker) ProtoMessage() {}
 
 func (x *Worker) ProtoReflect() protoreflect.Message {
-	mi := &file_v1_fanfold_proto_msgTypes[48]
+	mi := &file_v1_fanfold_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3511,7 +3556,7 @@ func (x *Worker) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Worker.ProtoReflect.Descriptor instead.
 func (*Worker) Descriptor() ([]byte, []int) {
-	return file_v1_fanfold_proto_rawDescGZIP(), []int{48}
+	return file_v1_fanfold_proto_rawDescGZIP(), []int{49}
 }
 
 func (x *Worker) GetSession() uint64 {
@@ -3587,7 +3632,7 @@ type ListQueuesRequest struct {
 
 func (x *ListQueuesRequest) Reset() {
 	*x = ListQueuesRequest{}
-	mi := &file_v1_fanfold_proto_msgTypes[49]
+	mi := &file_v1_fanfold_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3599,7 +3644,7 @@ func (x *ListQueuesRequest) String() string {
 func (*ListQueuesRequest) ProtoMessage() {}
 
 func (x *ListQueuesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_v1_fanfold_proto_msgTypes[49]
+	mi := &file_v1_fanfold_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3612,7 +3657,7 @@ func (x *ListQueuesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListQueuesRequest.ProtoReflect.Descriptor instead.
 func (*ListQueuesRequest) Descriptor() ([]byte, []int) {
-	return file_v1_fanfold_proto_rawDescGZIP(), []int{49}
+	return file_v1_fanfold_proto_rawDescGZIP(), []int{50}
 }
 
 func (x *ListQueuesRequest) GetNamespace() string {
@@ -3639,7 +3684,7 @@ type ListQueuesResponse struct {
 
 func (x *ListQueuesResponse) Reset() {
 	*x = ListQueuesResponse{}
-	mi := &file_v1_fanfold_proto_msgTypes[50]
+	mi := &file_v1_fanfold_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3651,7 +3696,7 @@ func (x *ListQueuesResponse) String() string {
 func (*ListQueuesResponse) ProtoMessage() {}
 
 func (x *ListQueuesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_v1_fanfold_proto_msgTypes[50]
+	mi := &file_v1_fanfold_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3664,7 +3709,7 @@ func (x *ListQueuesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListQueuesResponse.ProtoReflect.Descriptor instead.
 func (*ListQueuesResponse) Descriptor() ([]byte, []int) {
-	return file_v1_fanfold_proto_rawDescGZIP(), []int{50}
+	return file_v1_fanfold_proto_rawDescGZIP(), []int{51}
 }
 
 func (x *ListQueuesResponse) GetQueues() []*Queue {
@@ -3695,7 +3740,7 @@ type Queue struct {
 
 func (x *Queue) Reset() {
 	*x = Queue{}
-	mi := &file_v1_fanfold_proto_msgTypes[51]
+	mi := &file_v1_fanfold_proto_msgTypes[52]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3707,7 +3752,7 @@ func (x *Queue) String() string {
 func (*Queue) ProtoMessage() {}
 
 func (x *Queue) ProtoReflect() protoreflect.Message {
-	mi := &file_v1_fanfold_proto_msgTypes[51]
+	mi := &file_v1_fanfold_proto_msgTypes[52]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3720,7 +3765,7 @@ func (x *Queue) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Queue.ProtoReflect.Descriptor instead.
 func (*Queue) Descriptor() ([]byte, []int) {
-	return file_v1_fanfold_proto_rawDescGZIP(), []int{51}
+	return file_v1_fanfold_proto_rawDescGZIP(), []int{52}
 }
 
 func (x *Queue) GetName() string {
@@ -3773,7 +3818,7 @@ type ClusterStatusRequest struct {
 
 func (x *ClusterStatusRequest) Reset() {
 	*x = ClusterStatusRequest{}
-	mi := &file_v1_fanfold_proto_msgTypes[52]
+	mi := &file_v1_fanfold_proto_msgTypes[53]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3785,7 +3830,7 @@ func (x *ClusterStatusRequest) String() string {
 func (*ClusterStatusRequest) ProtoMessage() {}
 
 func (x *ClusterStatusRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_v1_fanfold_proto_msgTypes[52]
+	mi := &file_v1_fanfold_proto_msgTypes[53]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3798,7 +3843,7 @@ func (x *ClusterStatusRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ClusterStatusRequest.ProtoReflect.Descriptor instead.
 func (*ClusterStatusRequest) Descriptor() ([]byte, []int) {
-	return file_v1_fanfold_proto_rawDescGZIP(), []int{52}
+	return file_v1_fanfold_proto_rawDescGZIP(), []int{53}
 }
 
 type ClusterStatusResponse struct {
@@ -3822,7 +3867,7 @@ type ClusterStatusResponse struct {
 
 func (x *ClusterStatusResponse) Reset() {
 	*x = ClusterStatusResponse{}
-	mi := &file_v1_fanfold_proto_msgTypes[53]
+	mi := &file_v1_fanfold_proto_msgTypes[54]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3834,7 +3879,7 @@ func (x *ClusterStatusResponse) String() string {
 func (*ClusterStatusResponse) ProtoMessage() {}
 
 func (x *ClusterStatusResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_v1_fanfold_proto_msgTypes[53]
+	mi := &file_v1_fanfold_proto_msgTypes[54]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3847,7 +3892,7 @@ func (x *ClusterStatusResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ClusterStatusResponse.ProtoReflect.Descriptor instead.
 func (*ClusterStatusResponse) Descriptor() ([]byte, []int) {
-	return file_v1_fanfold_proto_rawDescGZIP(), []int{53}
+	return file_v1_fanfold_proto_rawDescGZIP(), []int{54}
 }
 
 func (x *ClusterStatusResponse) GetClusterId() string {
@@ -3956,7 +4001,7 @@ type Node struct {
 
 func (x *Node) Reset() {
 	*x = Node{}
-	mi := &file_v1_fanfold_proto_msgTypes[54]
+	mi := &file_v1_fanfold_proto_msgTypes[55]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3968,7 +4013,7 @@ func (x *Node) String() string {
 func (*Node) ProtoMessage() {}
 
 func (x *Node) ProtoReflect() protoreflect.Message {
-	mi := &file_v1_fanfold_proto_msgTypes[54]
+	mi := &file_v1_fanfold_proto_msgTypes[55]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3981,7 +4026,7 @@ func (x *Node) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Node.ProtoReflect.Descriptor instead.
 func (*Node) Descriptor() ([]byte, []int) {
-	return file_v1_fanfold_proto_rawDescGZIP(), []int{54}
+	return file_v1_fanfold_proto_rawDescGZIP(), []int{55}
 }
 
 func (x *Node) GetId() string {
@@ -4059,7 +4104,7 @@ type Counters struct {
 
 func (x *Counters) Reset() {
 	*x = Counters{}
-	mi := &file_v1_fanfold_proto_msgTypes[55]
+	mi := &file_v1_fanfold_proto_msgTypes[56]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4071,7 +4116,7 @@ func (x *Counters) String() string {
 func (*Counters) ProtoMessage() {}
 
 func (x *Counters) ProtoReflect() protoreflect.Message {
-	mi := &file_v1_fanfold_proto_msgTypes[55]
+	mi := &file_v1_fanfold_proto_msgTypes[56]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4084,7 +4129,7 @@ func (x *Counters) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Counters.ProtoReflect.Descriptor instead.
 func (*Counters) Descriptor() ([]byte, []int) {
-	return file_v1_fanfold_proto_rawDescGZIP(), []int{55}
+	return file_v1_fanfold_proto_rawDescGZIP(), []int{56}
 }
 
 func (x *Counters) GetJobsSubmitted() uint64 {
@@ -4218,7 +4263,7 @@ type AddNodeRequest struct {
 
 func (x *AddNodeRequest) Reset() {
 	*x = AddNodeRequest{}
-	mi := &file_v1_fanfold_proto_msgTypes[56]
+	mi := &file_v1_fanfold_proto_msgTypes[57]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4230,7 +4275,7 @@ func (x *AddNodeRequest) String() string {
 func (*AddNodeRequest) ProtoMessage() {}
 
 func (x *AddNodeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_v1_fanfold_proto_msgTypes[56]
+	mi := &file_v1_fanfold_proto_msgTypes[57]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4243,7 +4288,7 @@ func (x *AddNodeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AddNodeRequest.ProtoReflect.Descriptor instead.
 func (*AddNodeRequest) Descriptor() ([]byte, []int) {
-	return file_v1_fanfold_proto_rawDescGZIP(), []int{56}
+	return file_v1_fanfold_proto_rawDescGZIP(), []int{57}
 }
 
 func (x *AddNodeRequest) GetId() string {
@@ -4283,7 +4328,7 @@ type AddNodeResponse struct {
 
 func (x *AddNodeResponse) Reset() {
 	*x = AddNodeResponse{}
-	mi := &file_v1_fanfold_proto_msgTypes[57]
+	mi := &file_v1_fanfold_proto_msgTypes[58]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4295,7 +4340,7 @@ func (x *AddNodeResponse) String() string {
 func (*AddNodeResponse) ProtoMessage() {}
 
 func (x *AddNodeResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_v1_fanfold_proto_msgTypes[57]
+	mi := &file_v1_fanfold_proto_msgTypes[58]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4308,7 +4353,7 @@ func (x *AddNodeResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AddNodeResponse.ProtoReflect.Descriptor instead.
 func (*AddNodeResponse) Descriptor() ([]byte, []int) {
-	return file_v1_fanfold_proto_rawDescGZIP(), []int{57}
+	return file_v1_fanfold_proto_rawDescGZIP(), []int{58}
 }
 
 func (x *AddNodeResponse) GetClusterId() string {
@@ -4327,7 +4372,7 @@ type RemoveNodeRequest struct {
 
 func (x *RemoveNodeRequest) Reset() {
 	*x = RemoveNodeRequest{}
-	mi := &file_v1_fanfold_proto_msgTypes[58]
+	mi := &file_v1_fanfold_proto_msgTypes[59]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4339,7 +4384,7 @@ func (x *RemoveNodeRequest) String() string {
 func (*RemoveNodeRequest) ProtoMessage() {}
 
 func (x *RemoveNodeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_v1_fanfold_proto_msgTypes[58]
+	mi := &file_v1_fanfold_proto_msgTypes[59]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4352,7 +4397,7 @@ func (x *RemoveNodeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RemoveNodeRequest.ProtoReflect.Descriptor instead.
 func (*RemoveNodeRequest) Descriptor() ([]byte, []int) {
-	return file_v1_fanfold_proto_rawDescGZIP(), []int{58}
+	return file_v1_fanfold_proto_rawDescGZIP(), []int{59}
 }
 
 func (x *RemoveNodeRequest) GetId() string {
@@ -4370,7 +4415,7 @@ type RemoveNodeResponse struct {
 
 func (x *RemoveNodeResponse) Reset() {
 	*x = RemoveNodeResponse{}
-	mi := &file_v1_fanfold_proto_msgTypes[59]
+	mi := &file_v1_fanfold_proto_msgTypes[60]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4382,7 +4427,7 @@ func (x *RemoveNodeResponse) String() string {
 func (*RemoveNodeResponse) ProtoMessage() {}
 
 func (x *RemoveNodeResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_v1_fanfold_proto_msgTypes[59]
+	mi := &file_v1_fanfold_proto_msgTypes[60]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4395,7 +4440,7 @@ func (x *RemoveNodeResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RemoveNodeResponse.ProtoReflect.Descriptor instead.
 func (*RemoveNodeResponse) Descriptor() ([]byte, []int) {
-	return file_v1_fanfold_proto_rawDescGZIP(), []int{59}
+	return file_v1_fanfold_proto_rawDescGZIP(), []int{60}
 }
 
 type TransferLeadershipRequest struct {
@@ -4407,7 +4452,7 @@ type TransferLeadershipRequest struct {
 
 func (x *TransferLeadershipRequest) Reset() {
 	*x = TransferLeadershipRequest{}
-	mi := &file_v1_fanfold_proto_msgTypes[60]
+	mi := &file_v1_fanfold_proto_msgTypes[61]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4419,7 +4464,7 @@ func (x *TransferLeadershipRequest) String() string {
 func (*TransferLeadershipRequest) ProtoMessage() {}
 
 func (x *TransferLeadershipRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_v1_fanfold_proto_msgTypes[60]
+	mi := &file_v1_fanfold_proto_msgTypes[61]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4432,7 +4477,7 @@ func (x *TransferLeadershipRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TransferLeadershipRequest.ProtoReflect.Descriptor instead.
 func (*TransferLeadershipRequest) Descriptor() ([]byte, []int) {
-	return file_v1_fanfold_proto_rawDescGZIP(), []int{60}
+	return file_v1_fanfold_proto_rawDescGZIP(), []int{61}
 }
 
 func (x *TransferLeadershipRequest) GetTo() string {
@@ -4450,7 +4495,7 @@ type TransferLeadershipResponse struct {
 
 func (x *TransferLeadershipResponse) Reset() {
 	*x = TransferLeadershipResponse{}
-	mi := &file_v1_fanfold_proto_msgTypes[61]
+	mi := &file_v1_fanfold_proto_msgTypes[62]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4462,7 +4507,7 @@ func (x *TransferLeadershipResponse) String() string {
 func (*TransferLeadershipResponse) ProtoMessage() {}
 
 func (x *TransferLeadershipResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_v1_fanfold_proto_msgTypes[61]
+	mi := &file_v1_fanfold_proto_msgTypes[62]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4475,7 +4520,7 @@ func (x *TransferLeadershipResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TransferLeadershipResponse.ProtoReflect.Descriptor instead.
 func (*TransferLeadershipResponse) Descriptor() ([]byte, []int) {
-	return file_v1_fanfold_proto_rawDescGZIP(), []int{61}
+	return file_v1_fanfold_proto_rawDescGZIP(), []int{62}
 }
 
 type HashStateRequest struct {
@@ -4486,7 +4531,7 @@ type HashStateRequest struct {
 
 func (x *HashStateRequest) Reset() {
 	*x = HashStateRequest{}
-	mi := &file_v1_fanfold_proto_msgTypes[62]
+	mi := &file_v1_fanfold_proto_msgTypes[63]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4498,7 +4543,7 @@ func (x *HashStateRequest) String() string {
 func (*HashStateRequest) ProtoMessage() {}
 
 func (x *HashStateRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_v1_fanfold_proto_msgTypes[62]
+	mi := &file_v1_fanfold_proto_msgTypes[63]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4511,7 +4556,7 @@ func (x *HashStateRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HashStateRequest.ProtoReflect.Descriptor instead.
 func (*HashStateRequest) Descriptor() ([]byte, []int) {
-	return file_v1_fanfold_proto_rawDescGZIP(), []int{62}
+	return file_v1_fanfold_proto_rawDescGZIP(), []int{63}
 }
 
 type HashStateResponse struct {
@@ -4524,7 +4569,7 @@ type HashStateResponse struct {
 
 func (x *HashStateResponse) Reset() {
 	*x = HashStateResponse{}
-	mi := &file_v1_fanfold_proto_msgTypes[63]
+	mi := &file_v1_fanfold_proto_msgTypes[64]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4536,7 +4581,7 @@ func (x *HashStateResponse) String() string {
 func (*HashStateResponse) ProtoMessage() {}
 
 func (x *HashStateResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_v1_fanfold_proto_msgTypes[63]
+	mi := &file_v1_fanfold_proto_msgTypes[64]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4549,7 +4594,7 @@ func (x *HashStateResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HashStateResponse.ProtoReflect.Descriptor instead.
 func (*HashStateResponse) Descriptor() ([]byte, []int) {
-	return file_v1_fanfold_proto_rawDescGZIP(), []int{63}
+	return file_v1_fanfold_proto_rawDescGZIP(), []int{64}
 }
 
 func (x *HashStateResponse) GetIndex() uint64 {
@@ -4576,7 +4621,7 @@ type NodeHashRequest struct {
 
 func (x *NodeHashRequest) Reset() {
 	*x = NodeHashRequest{}
-	mi := &file_v1_fanfold_proto_msgTypes[64]
+	mi := &file_v1_fanfold_proto_msgTypes[65]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4588,7 +4633,7 @@ func (x *NodeHashRequest) String() string {
 func (*NodeHashRequest) ProtoMessage() {}
 
 func (x *NodeHashRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_v1_fanfold_proto_msgTypes[64]
+	mi := &file_v1_fanfold_proto_msgTypes[65]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4601,7 +4646,7 @@ func (x *NodeHashRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NodeHashRequest.ProtoReflect.Descriptor instead.
 func (*NodeHashRequest) Descriptor() ([]byte, []int) {
-	return file_v1_fanfold_proto_rawDescGZIP(), []int{64}
+	return file_v1_fanfold_proto_rawDescGZIP(), []int{65}
 }
 
 func (x *NodeHashRequest) GetIndex() uint64 {
@@ -4630,7 +4675,7 @@ type NodeHashResponse struct {
 
 func (x *NodeHashResponse) Reset() {
 	*x = NodeHashResponse{}
-	mi := &file_v1_fanfold_proto_msgTypes[65]
+	mi := &file_v1_fanfold_proto_msgTypes[66]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4642,7 +4687,7 @@ func (x *NodeHashResponse) String() string {
 func (*NodeHashResponse) ProtoMessage() {}
 
 func (x *NodeHashResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_v1_fanfold_proto_msgTypes[65]
+	mi := &file_v1_fanfold_proto_msgTypes[66]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4655,7 +4700,7 @@ func (x *NodeHashResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NodeHashResponse.ProtoReflect.Descriptor instead.
 func (*NodeHashResponse) Descriptor() ([]byte, []int) {
-	return file_v1_fanfold_proto_rawDescGZIP(), []int{65}
+	return file_v1_fanfold_proto_rawDescGZIP(), []int{66}
 }
 
 func (x *NodeHashResponse) GetIndex() uint64 {
@@ -4703,7 +4748,7 @@ const file_v1_fanfold_proto_rawDesc = "" +
 	"\x04Blob\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\fR\x02id\x12\x12\n" +
 	"\x04size\x18\x02 \x01(\x04R\x04size\x12\x16\n" +
-	"\x06sha256\x18\x03 \x01(\fR\x06sha256\"\xc5\x01\n" +
+	"\x06sha256\x18\x03 \x01(\fR\x06sha256\"\xf7\x01\n" +
 	"\x03Job\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x1c\n" +
 	"\tnamespace\x18\x02 \x01(\tR\tnamespace\x12\x14\n" +
@@ -4711,7 +4756,10 @@ const file_v1_fanfold_proto_rawDesc = "" +
 	"\x05input\x18\x04 \x01(\v2\x11.fanfold.v1.ValueR\x05input\x12\"\n" +
 	"\rnot_before_ms\x18\x05 \x01(\x03R\vnotBeforeMs\x12\x1b\n" +
 	"\tretain_ms\x18\x06 \x01(\x03R\bretainMs\x12\x10\n" +
-	"\x03key\x18\a \x01(\tR\x03key\"8\n" +
+	"\x03key\x18\a \x01(\tR\x03key\x120\n" +
+	"\aoptions\x18\b \x01(\v2\x16.fanfold.v1.JobOptionsR\aoptions\"\f\n" +
+	"\n" +
+	"JobOptions\"8\n" +
 	"\x11SubmitJobsRequest\x12#\n" +
 	"\x04jobs\x18\x01 \x03(\v2\x0f.fanfold.v1.JobR\x04jobs\"^\n" +
 	"\x12SubmitJobsResponse\x122\n" +
@@ -5102,179 +5150,181 @@ func file_v1_fanfold_proto_rawDescGZIP() []byte {
 }
 
 var file_v1_fanfold_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_v1_fanfold_proto_msgTypes = make([]protoimpl.MessageInfo, 68)
+var file_v1_fanfold_proto_msgTypes = make([]protoimpl.MessageInfo, 69)
 var file_v1_fanfold_proto_goTypes = []any{
 	(Consistency)(0),                   // 0: fanfold.v1.Consistency
 	(*ErrorInfo)(nil),                  // 1: fanfold.v1.ErrorInfo
 	(*Value)(nil),                      // 2: fanfold.v1.Value
 	(*Blob)(nil),                       // 3: fanfold.v1.Blob
 	(*Job)(nil),                        // 4: fanfold.v1.Job
-	(*SubmitJobsRequest)(nil),          // 5: fanfold.v1.SubmitJobsRequest
-	(*SubmitJobsResponse)(nil),         // 6: fanfold.v1.SubmitJobsResponse
-	(*SubmitResult)(nil),               // 7: fanfold.v1.SubmitResult
-	(*AwaitJobsRequest)(nil),           // 8: fanfold.v1.AwaitJobsRequest
-	(*AwaitJobsResponse)(nil),          // 9: fanfold.v1.AwaitJobsResponse
-	(*JobResult)(nil),                  // 10: fanfold.v1.JobResult
-	(*TaskError)(nil),                  // 11: fanfold.v1.TaskError
-	(*GetJobRequest)(nil),              // 12: fanfold.v1.GetJobRequest
-	(*GetJobResponse)(nil),             // 13: fanfold.v1.GetJobResponse
-	(*JobStatus)(nil),                  // 14: fanfold.v1.JobStatus
-	(*StepStatus)(nil),                 // 15: fanfold.v1.StepStatus
-	(*ListJobsRequest)(nil),            // 16: fanfold.v1.ListJobsRequest
-	(*ListJobsResponse)(nil),           // 17: fanfold.v1.ListJobsResponse
-	(*ListTasksRequest)(nil),           // 18: fanfold.v1.ListTasksRequest
-	(*ListTasksResponse)(nil),          // 19: fanfold.v1.ListTasksResponse
-	(*TaskStatus)(nil),                 // 20: fanfold.v1.TaskStatus
-	(*WatchJobRequest)(nil),            // 21: fanfold.v1.WatchJobRequest
-	(*WatchJobResponse)(nil),           // 22: fanfold.v1.WatchJobResponse
-	(*CancelJobRequest)(nil),           // 23: fanfold.v1.CancelJobRequest
-	(*CancelJobResponse)(nil),          // 24: fanfold.v1.CancelJobResponse
-	(*RetryJobRequest)(nil),            // 25: fanfold.v1.RetryJobRequest
-	(*RetryJobResponse)(nil),           // 26: fanfold.v1.RetryJobResponse
-	(*PurgeJobRequest)(nil),            // 27: fanfold.v1.PurgeJobRequest
-	(*PurgeJobResponse)(nil),           // 28: fanfold.v1.PurgeJobResponse
-	(*PutChunkRequest)(nil),            // 29: fanfold.v1.PutChunkRequest
-	(*PutChunkResponse)(nil),           // 30: fanfold.v1.PutChunkResponse
-	(*ReadValueRequest)(nil),           // 31: fanfold.v1.ReadValueRequest
-	(*ReadValueResponse)(nil),          // 32: fanfold.v1.ReadValueResponse
-	(*Fence)(nil),                      // 33: fanfold.v1.Fence
-	(*Task)(nil),                       // 34: fanfold.v1.Task
-	(*WorkRequest)(nil),                // 35: fanfold.v1.WorkRequest
-	(*Hello)(nil),                      // 36: fanfold.v1.Hello
-	(*QueueSlots)(nil),                 // 37: fanfold.v1.QueueSlots
-	(*TaskKind)(nil),                   // 38: fanfold.v1.TaskKind
-	(*Report)(nil),                     // 39: fanfold.v1.Report
-	(*Failure)(nil),                    // 40: fanfold.v1.Failure
-	(*Progress)(nil),                   // 41: fanfold.v1.Progress
-	(*WorkResponse)(nil),               // 42: fanfold.v1.WorkResponse
-	(*Welcome)(nil),                    // 43: fanfold.v1.Welcome
-	(*Assignment)(nil),                 // 44: fanfold.v1.Assignment
-	(*Ack)(nil),                        // 45: fanfold.v1.Ack
-	(*Revoke)(nil),                     // 46: fanfold.v1.Revoke
-	(*ListWorkersRequest)(nil),         // 47: fanfold.v1.ListWorkersRequest
-	(*ListWorkersResponse)(nil),        // 48: fanfold.v1.ListWorkersResponse
-	(*Worker)(nil),                     // 49: fanfold.v1.Worker
-	(*ListQueuesRequest)(nil),          // 50: fanfold.v1.ListQueuesRequest
-	(*ListQueuesResponse)(nil),         // 51: fanfold.v1.ListQueuesResponse
-	(*Queue)(nil),                      // 52: fanfold.v1.Queue
-	(*ClusterStatusRequest)(nil),       // 53: fanfold.v1.ClusterStatusRequest
-	(*ClusterStatusResponse)(nil),      // 54: fanfold.v1.ClusterStatusResponse
-	(*Node)(nil),                       // 55: fanfold.v1.Node
-	(*Counters)(nil),                   // 56: fanfold.v1.Counters
-	(*AddNodeRequest)(nil),             // 57: fanfold.v1.AddNodeRequest
-	(*AddNodeResponse)(nil),            // 58: fanfold.v1.AddNodeResponse
-	(*RemoveNodeRequest)(nil),          // 59: fanfold.v1.RemoveNodeRequest
-	(*RemoveNodeResponse)(nil),         // 60: fanfold.v1.RemoveNodeResponse
-	(*TransferLeadershipRequest)(nil),  // 61: fanfold.v1.TransferLeadershipRequest
-	(*TransferLeadershipResponse)(nil), // 62: fanfold.v1.TransferLeadershipResponse
-	(*HashStateRequest)(nil),           // 63: fanfold.v1.HashStateRequest
-	(*HashStateResponse)(nil),          // 64: fanfold.v1.HashStateResponse
-	(*NodeHashRequest)(nil),            // 65: fanfold.v1.NodeHashRequest
-	(*NodeHashResponse)(nil),           // 66: fanfold.v1.NodeHashResponse
-	nil,                                // 67: fanfold.v1.Hello.LabelsEntry
-	nil,                                // 68: fanfold.v1.Worker.LabelsEntry
+	(*JobOptions)(nil),                 // 5: fanfold.v1.JobOptions
+	(*SubmitJobsRequest)(nil),          // 6: fanfold.v1.SubmitJobsRequest
+	(*SubmitJobsResponse)(nil),         // 7: fanfold.v1.SubmitJobsResponse
+	(*SubmitResult)(nil),               // 8: fanfold.v1.SubmitResult
+	(*AwaitJobsRequest)(nil),           // 9: fanfold.v1.AwaitJobsRequest
+	(*AwaitJobsResponse)(nil),          // 10: fanfold.v1.AwaitJobsResponse
+	(*JobResult)(nil),                  // 11: fanfold.v1.JobResult
+	(*TaskError)(nil),                  // 12: fanfold.v1.TaskError
+	(*GetJobRequest)(nil),              // 13: fanfold.v1.GetJobRequest
+	(*GetJobResponse)(nil),             // 14: fanfold.v1.GetJobResponse
+	(*JobStatus)(nil),                  // 15: fanfold.v1.JobStatus
+	(*StepStatus)(nil),                 // 16: fanfold.v1.StepStatus
+	(*ListJobsRequest)(nil),            // 17: fanfold.v1.ListJobsRequest
+	(*ListJobsResponse)(nil),           // 18: fanfold.v1.ListJobsResponse
+	(*ListTasksRequest)(nil),           // 19: fanfold.v1.ListTasksRequest
+	(*ListTasksResponse)(nil),          // 20: fanfold.v1.ListTasksResponse
+	(*TaskStatus)(nil),                 // 21: fanfold.v1.TaskStatus
+	(*WatchJobRequest)(nil),            // 22: fanfold.v1.WatchJobRequest
+	(*WatchJobResponse)(nil),           // 23: fanfold.v1.WatchJobResponse
+	(*CancelJobRequest)(nil),           // 24: fanfold.v1.CancelJobRequest
+	(*CancelJobResponse)(nil),          // 25: fanfold.v1.CancelJobResponse
+	(*RetryJobRequest)(nil),            // 26: fanfold.v1.RetryJobRequest
+	(*RetryJobResponse)(nil),           // 27: fanfold.v1.RetryJobResponse
+	(*PurgeJobRequest)(nil),            // 28: fanfold.v1.PurgeJobRequest
+	(*PurgeJobResponse)(nil),           // 29: fanfold.v1.PurgeJobResponse
+	(*PutChunkRequest)(nil),            // 30: fanfold.v1.PutChunkRequest
+	(*PutChunkResponse)(nil),           // 31: fanfold.v1.PutChunkResponse
+	(*ReadValueRequest)(nil),           // 32: fanfold.v1.ReadValueRequest
+	(*ReadValueResponse)(nil),          // 33: fanfold.v1.ReadValueResponse
+	(*Fence)(nil),                      // 34: fanfold.v1.Fence
+	(*Task)(nil),                       // 35: fanfold.v1.Task
+	(*WorkRequest)(nil),                // 36: fanfold.v1.WorkRequest
+	(*Hello)(nil),                      // 37: fanfold.v1.Hello
+	(*QueueSlots)(nil),                 // 38: fanfold.v1.QueueSlots
+	(*TaskKind)(nil),                   // 39: fanfold.v1.TaskKind
+	(*Report)(nil),                     // 40: fanfold.v1.Report
+	(*Failure)(nil),                    // 41: fanfold.v1.Failure
+	(*Progress)(nil),                   // 42: fanfold.v1.Progress
+	(*WorkResponse)(nil),               // 43: fanfold.v1.WorkResponse
+	(*Welcome)(nil),                    // 44: fanfold.v1.Welcome
+	(*Assignment)(nil),                 // 45: fanfold.v1.Assignment
+	(*Ack)(nil),                        // 46: fanfold.v1.Ack
+	(*Revoke)(nil),                     // 47: fanfold.v1.Revoke
+	(*ListWorkersRequest)(nil),         // 48: fanfold.v1.ListWorkersRequest
+	(*ListWorkersResponse)(nil),        // 49: fanfold.v1.ListWorkersResponse
+	(*Worker)(nil),                     // 50: fanfold.v1.Worker
+	(*ListQueuesRequest)(nil),          // 51: fanfold.v1.ListQueuesRequest
+	(*ListQueuesResponse)(nil),         // 52: fanfold.v1.ListQueuesResponse
+	(*Queue)(nil),                      // 53: fanfold.v1.Queue
+	(*ClusterStatusRequest)(nil),       // 54: fanfold.v1.ClusterStatusRequest
+	(*ClusterStatusResponse)(nil),      // 55: fanfold.v1.ClusterStatusResponse
+	(*Node)(nil),                       // 56: fanfold.v1.Node
+	(*Counters)(nil),                   // 57: fanfold.v1.Counters
+	(*AddNodeRequest)(nil),             // 58: fanfold.v1.AddNodeRequest
+	(*AddNodeResponse)(nil),            // 59: fanfold.v1.AddNodeResponse
+	(*RemoveNodeRequest)(nil),          // 60: fanfold.v1.RemoveNodeRequest
+	(*RemoveNodeResponse)(nil),         // 61: fanfold.v1.RemoveNodeResponse
+	(*TransferLeadershipRequest)(nil),  // 62: fanfold.v1.TransferLeadershipRequest
+	(*TransferLeadershipResponse)(nil), // 63: fanfold.v1.TransferLeadershipResponse
+	(*HashStateRequest)(nil),           // 64: fanfold.v1.HashStateRequest
+	(*HashStateResponse)(nil),          // 65: fanfold.v1.HashStateResponse
+	(*NodeHashRequest)(nil),            // 66: fanfold.v1.NodeHashRequest
+	(*NodeHashResponse)(nil),           // 67: fanfold.v1.NodeHashResponse
+	nil,                                // 68: fanfold.v1.Hello.LabelsEntry
+	nil,                                // 69: fanfold.v1.Worker.LabelsEntry
 }
 var file_v1_fanfold_proto_depIdxs = []int32{
 	3,  // 0: fanfold.v1.Value.blob:type_name -> fanfold.v1.Blob
 	2,  // 1: fanfold.v1.Job.input:type_name -> fanfold.v1.Value
-	4,  // 2: fanfold.v1.SubmitJobsRequest.jobs:type_name -> fanfold.v1.Job
-	7,  // 3: fanfold.v1.SubmitJobsResponse.results:type_name -> fanfold.v1.SubmitResult
-	1,  // 4: fanfold.v1.SubmitResult.error:type_name -> fanfold.v1.ErrorInfo
-	10, // 5: fanfold.v1.AwaitJobsResponse.results:type_name -> fanfold.v1.JobResult
-	11, // 6: fanfold.v1.JobResult.error:type_name -> fanfold.v1.TaskError
-	1,  // 7: fanfold.v1.JobResult.refused:type_name -> fanfold.v1.ErrorInfo
-	0,  // 8: fanfold.v1.GetJobRequest.consistency:type_name -> fanfold.v1.Consistency
-	14, // 9: fanfold.v1.GetJobResponse.job:type_name -> fanfold.v1.JobStatus
-	10, // 10: fanfold.v1.GetJobResponse.result:type_name -> fanfold.v1.JobResult
-	11, // 11: fanfold.v1.JobStatus.error:type_name -> fanfold.v1.TaskError
-	15, // 12: fanfold.v1.JobStatus.steps:type_name -> fanfold.v1.StepStatus
-	11, // 13: fanfold.v1.StepStatus.error:type_name -> fanfold.v1.TaskError
-	0,  // 14: fanfold.v1.ListJobsRequest.consistency:type_name -> fanfold.v1.Consistency
-	14, // 15: fanfold.v1.ListJobsResponse.jobs:type_name -> fanfold.v1.JobStatus
-	0,  // 16: fanfold.v1.ListTasksRequest.consistency:type_name -> fanfold.v1.Consistency
-	20, // 17: fanfold.v1.ListTasksResponse.tasks:type_name -> fanfold.v1.TaskStatus
-	11, // 18: fanfold.v1.TaskStatus.error:type_name -> fanfold.v1.TaskError
-	41, // 19: fanfold.v1.TaskStatus.progress:type_name -> fanfold.v1.Progress
-	14, // 20: fanfold.v1.WatchJobResponse.job:type_name -> fanfold.v1.JobStatus
-	34, // 21: fanfold.v1.ReadValueRequest.task:type_name -> fanfold.v1.Task
-	0,  // 22: fanfold.v1.ReadValueRequest.consistency:type_name -> fanfold.v1.Consistency
-	36, // 23: fanfold.v1.WorkRequest.hello:type_name -> fanfold.v1.Hello
-	39, // 24: fanfold.v1.WorkRequest.reports:type_name -> fanfold.v1.Report
-	41, // 25: fanfold.v1.WorkRequest.progress:type_name -> fanfold.v1.Progress
-	33, // 26: fanfold.v1.Hello.held:type_name -> fanfold.v1.Fence
-	37, // 27: fanfold.v1.Hello.queues:type_name -> fanfold.v1.QueueSlots
-	38, // 28: fanfold.v1.Hello.kinds:type_name -> fanfold.v1.TaskKind
-	67, // 29: fanfold.v1.Hello.labels:type_name -> fanfold.v1.Hello.LabelsEntry
-	33, // 30: fanfold.v1.Report.fence:type_name -> fanfold.v1.Fence
-	34, // 31: fanfold.v1.Report.task:type_name -> fanfold.v1.Task
-	2,  // 32: fanfold.v1.Report.result:type_name -> fanfold.v1.Value
-	40, // 33: fanfold.v1.Report.failure:type_name -> fanfold.v1.Failure
-	11, // 34: fanfold.v1.Failure.error:type_name -> fanfold.v1.TaskError
-	33, // 35: fanfold.v1.Progress.fence:type_name -> fanfold.v1.Fence
-	43, // 36: fanfold.v1.WorkResponse.welcome:type_name -> fanfold.v1.Welcome
-	44, // 37: fanfold.v1.WorkResponse.assignments:type_name -> fanfold.v1.Assignment
-	45, // 38: fanfold.v1.WorkResponse.acks:type_name -> fanfold.v1.Ack
-	46, // 39: fanfold.v1.WorkResponse.revokes:type_name -> fanfold.v1.Revoke
-	33, // 40: fanfold.v1.Welcome.drop:type_name -> fanfold.v1.Fence
-	33, // 41: fanfold.v1.Assignment.fence:type_name -> fanfold.v1.Fence
-	34, // 42: fanfold.v1.Assignment.task:type_name -> fanfold.v1.Task
-	33, // 43: fanfold.v1.Ack.fence:type_name -> fanfold.v1.Fence
-	33, // 44: fanfold.v1.Revoke.fence:type_name -> fanfold.v1.Fence
-	0,  // 45: fanfold.v1.ListWorkersRequest.consistency:type_name -> fanfold.v1.Consistency
-	49, // 46: fanfold.v1.ListWorkersResponse.workers:type_name -> fanfold.v1.Worker
-	37, // 47: fanfold.v1.Worker.queues:type_name -> fanfold.v1.QueueSlots
-	37, // 48: fanfold.v1.Worker.used:type_name -> fanfold.v1.QueueSlots
-	38, // 49: fanfold.v1.Worker.kinds:type_name -> fanfold.v1.TaskKind
-	68, // 50: fanfold.v1.Worker.labels:type_name -> fanfold.v1.Worker.LabelsEntry
-	0,  // 51: fanfold.v1.ListQueuesRequest.consistency:type_name -> fanfold.v1.Consistency
-	52, // 52: fanfold.v1.ListQueuesResponse.queues:type_name -> fanfold.v1.Queue
-	55, // 53: fanfold.v1.ClusterStatusResponse.nodes:type_name -> fanfold.v1.Node
-	56, // 54: fanfold.v1.ClusterStatusResponse.counters:type_name -> fanfold.v1.Counters
-	5,  // 55: fanfold.v1.Fanfold.SubmitJobs:input_type -> fanfold.v1.SubmitJobsRequest
-	8,  // 56: fanfold.v1.Fanfold.AwaitJobs:input_type -> fanfold.v1.AwaitJobsRequest
-	12, // 57: fanfold.v1.Fanfold.GetJob:input_type -> fanfold.v1.GetJobRequest
-	16, // 58: fanfold.v1.Fanfold.ListJobs:input_type -> fanfold.v1.ListJobsRequest
-	18, // 59: fanfold.v1.Fanfold.ListTasks:input_type -> fanfold.v1.ListTasksRequest
-	21, // 60: fanfold.v1.Fanfold.WatchJob:input_type -> fanfold.v1.WatchJobRequest
-	23, // 61: fanfold.v1.Fanfold.CancelJob:input_type -> fanfold.v1.CancelJobRequest
-	25, // 62: fanfold.v1.Fanfold.RetryJob:input_type -> fanfold.v1.RetryJobRequest
-	27, // 63: fanfold.v1.Fanfold.PurgeJob:input_type -> fanfold.v1.PurgeJobRequest
-	29, // 64: fanfold.v1.Fanfold.PutChunk:input_type -> fanfold.v1.PutChunkRequest
-	31, // 65: fanfold.v1.Fanfold.ReadValue:input_type -> fanfold.v1.ReadValueRequest
-	35, // 66: fanfold.v1.Fanfold.Work:input_type -> fanfold.v1.WorkRequest
-	47, // 67: fanfold.v1.Fanfold.ListWorkers:input_type -> fanfold.v1.ListWorkersRequest
-	50, // 68: fanfold.v1.Fanfold.ListQueues:input_type -> fanfold.v1.ListQueuesRequest
-	53, // 69: fanfold.v1.Fanfold.ClusterStatus:input_type -> fanfold.v1.ClusterStatusRequest
-	57, // 70: fanfold.v1.Fanfold.AddNode:input_type -> fanfold.v1.AddNodeRequest
-	59, // 71: fanfold.v1.Fanfold.RemoveNode:input_type -> fanfold.v1.RemoveNodeRequest
-	61, // 72: fanfold.v1.Fanfold.TransferLeadership:input_type -> fanfold.v1.TransferLeadershipRequest
-	63, // 73: fanfold.v1.Fanfold.HashState:input_type -> fanfold.v1.HashStateRequest
-	65, // 74: fanfold.v1.Fanfold.NodeHash:input_type -> fanfold.v1.NodeHashRequest
-	6,  // 75: fanfold.v1.Fanfold.SubmitJobs:output_type -> fanfold.v1.SubmitJobsResponse
-	9,  // 76: fanfold.v1.Fanfold.AwaitJobs:output_type -> fanfold.v1.AwaitJobsResponse
-	13, // 77: fanfold.v1.Fanfold.GetJob:output_type -> fanfold.v1.GetJobResponse
-	17, // 78: fanfold.v1.Fanfold.ListJobs:output_type -> fanfold.v1.ListJobsResponse
-	19, // 79: fanfold.v1.Fanfold.ListTasks:output_type -> fanfold.v1.ListTasksResponse
-	22, // 80: fanfold.v1.Fanfold.WatchJob:output_type -> fanfold.v1.WatchJobResponse
-	24, // 81: fanfold.v1.Fanfold.CancelJob:output_type -> fanfold.v1.CancelJobResponse
-	26, // 82: fanfold.v1.Fanfold.RetryJob:output_type -> fanfold.v1.RetryJobResponse
-	28, // 83: fanfold.v1.Fanfold.PurgeJob:output_type -> fanfold.v1.PurgeJobResponse
-	30, // 84: fanfold.v1.Fanfold.PutChunk:output_type -> fanfold.v1.PutChunkResponse
-	32, // 85: fanfold.v1.Fanfold.ReadValue:output_type -> fanfold.v1.ReadValueResponse
-	42, // 86: fanfold.v1.Fanfold.Work:output_type -> fanfold.v1.WorkResponse
-	48, // 87: fanfold.v1.Fanfold.ListWorkers:output_type -> fanfold.v1.ListWorkersResponse
-	51, // 88: fanfold.v1.Fanfold.ListQueues:output_type -> fanfold.v1.ListQueuesResponse
-	54, // 89: fanfold.v1.Fanfold.ClusterStatus:output_type -> fanfold.v1.ClusterStatusResponse
-	58, // 90: fanfold.v1.Fanfold.AddNode:output_type -> fanfold.v1.AddNodeResponse
-	60, // 91: fanfold.v1.Fanfold.RemoveNode:output_type -> fanfold.v1.RemoveNodeResponse
-	62, // 92: fanfold.v1.Fanfold.TransferLeadership:output_type -> fanfold.v1.TransferLeadershipResponse
-	64, // 93: fanfold.v1.Fanfold.HashState:output_type -> fanfold.v1.HashStateResponse
-	66, // 94: fanfold.v1.Fanfold.NodeHash:output_type -> fanfold.v1.NodeHashResponse
-	75, // [75:95] is the sub-list for method output_type
-	55, // [55:75] is the sub-list for method input_type
-	55, // [55:55] is the sub-list for extension type_name
-	55, // [55:55] is the sub-list for extension extendee
-	0,  // [0:55] is the sub-list for field type_name
+	5,  // 2: fanfold.v1.Job.options:type_name -> fanfold.v1.JobOptions
+	4,  // 3: fanfold.v1.SubmitJobsRequest.jobs:type_name -> fanfold.v1.Job
+	8,  // 4: fanfold.v1.SubmitJobsResponse.results:type_name -> fanfold.v1.SubmitResult
+	1,  // 5: fanfold.v1.SubmitResult.error:type_name -> fanfold.v1.ErrorInfo
+	11, // 6: fanfold.v1.AwaitJobsResponse.results:type_name -> fanfold.v1.JobResult
+	12, // 7: fanfold.v1.JobResult.error:type_name -> fanfold.v1.TaskError
+	1,  // 8: fanfold.v1.JobResult.refused:type_name -> fanfold.v1.ErrorInfo
+	0,  // 9: fanfold.v1.GetJobRequest.consistency:type_name -> fanfold.v1.Consistency
+	15, // 10: fanfold.v1.GetJobResponse.job:type_name -> fanfold.v1.JobStatus
+	11, // 11: fanfold.v1.GetJobResponse.result:type_name -> fanfold.v1.JobResult
+	12, // 12: fanfold.v1.JobStatus.error:type_name -> fanfold.v1.TaskError
+	16, // 13: fanfold.v1.JobStatus.steps:type_name -> fanfold.v1.StepStatus
+	12, // 14: fanfold.v1.StepStatus.error:type_name -> fanfold.v1.TaskError
+	0,  // 15: fanfold.v1.ListJobsRequest.consistency:type_name -> fanfold.v1.Consistency
+	15, // 16: fanfold.v1.ListJobsResponse.jobs:type_name -> fanfold.v1.JobStatus
+	0,  // 17: fanfold.v1.ListTasksRequest.consistency:type_name -> fanfold.v1.Consistency
+	21, // 18: fanfold.v1.ListTasksResponse.tasks:type_name -> fanfold.v1.TaskStatus
+	12, // 19: fanfold.v1.TaskStatus.error:type_name -> fanfold.v1.TaskError
+	42, // 20: fanfold.v1.TaskStatus.progress:type_name -> fanfold.v1.Progress
+	15, // 21: fanfold.v1.WatchJobResponse.job:type_name -> fanfold.v1.JobStatus
+	35, // 22: fanfold.v1.ReadValueRequest.task:type_name -> fanfold.v1.Task
+	0,  // 23: fanfold.v1.ReadValueRequest.consistency:type_name -> fanfold.v1.Consistency
+	37, // 24: fanfold.v1.WorkRequest.hello:type_name -> fanfold.v1.Hello
+	40, // 25: fanfold.v1.WorkRequest.reports:type_name -> fanfold.v1.Report
+	42, // 26: fanfold.v1.WorkRequest.progress:type_name -> fanfold.v1.Progress
+	34, // 27: fanfold.v1.Hello.held:type_name -> fanfold.v1.Fence
+	38, // 28: fanfold.v1.Hello.queues:type_name -> fanfold.v1.QueueSlots
+	39, // 29: fanfold.v1.Hello.kinds:type_name -> fanfold.v1.TaskKind
+	68, // 30: fanfold.v1.Hello.labels:type_name -> fanfold.v1.Hello.LabelsEntry
+	34, // 31: fanfold.v1.Report.fence:type_name -> fanfold.v1.Fence
+	35, // 32: fanfold.v1.Report.task:type_name -> fanfold.v1.Task
+	2,  // 33: fanfold.v1.Report.result:type_name -> fanfold.v1.Value
+	41, // 34: fanfold.v1.Report.failure:type_name -> fanfold.v1.Failure
+	12, // 35: fanfold.v1.Failure.error:type_name -> fanfold.v1.TaskError
+	34, // 36: fanfold.v1.Progress.fence:type_name -> fanfold.v1.Fence
+	44, // 37: fanfold.v1.WorkResponse.welcome:type_name -> fanfold.v1.Welcome
+	45, // 38: fanfold.v1.WorkResponse.assignments:type_name -> fanfold.v1.Assignment
+	46, // 39: fanfold.v1.WorkResponse.acks:type_name -> fanfold.v1.Ack
+	47, // 40: fanfold.v1.WorkResponse.revokes:type_name -> fanfold.v1.Revoke
+	34, // 41: fanfold.v1.Welcome.drop:type_name -> fanfold.v1.Fence
+	34, // 42: fanfold.v1.Assignment.fence:type_name -> fanfold.v1.Fence
+	35, // 43: fanfold.v1.Assignment.task:type_name -> fanfold.v1.Task
+	34, // 44: fanfold.v1.Ack.fence:type_name -> fanfold.v1.Fence
+	34, // 45: fanfold.v1.Revoke.fence:type_name -> fanfold.v1.Fence
+	0,  // 46: fanfold.v1.ListWorkersRequest.consistency:type_name -> fanfold.v1.Consistency
+	50, // 47: fanfold.v1.ListWorkersResponse.workers:type_name -> fanfold.v1.Worker
+	38, // 48: fanfold.v1.Worker.queues:type_name -> fanfold.v1.QueueSlots
+	38, // 49: fanfold.v1.Worker.used:type_name -> fanfold.v1.QueueSlots
+	39, // 50: fanfold.v1.Worker.kinds:type_name -> fanfold.v1.TaskKind
+	69, // 51: fanfold.v1.Worker.labels:type_name -> fanfold.v1.Worker.LabelsEntry
+	0,  // 52: fanfold.v1.ListQueuesRequest.consistency:type_name -> fanfold.v1.Consistency
+	53, // 53: fanfold.v1.ListQueuesResponse.queues:type_name -> fanfold.v1.Queue
+	56, // 54: fanfold.v1.ClusterStatusResponse.nodes:type_name -> fanfold.v1.Node
+	57, // 55: fanfold.v1.ClusterStatusResponse.counters:type_name -> fanfold.v1.Counters
+	6,  // 56: fanfold.v1.Fanfold.SubmitJobs:input_type -> fanfold.v1.SubmitJobsRequest
+	9,  // 57: fanfold.v1.Fanfold.AwaitJobs:input_type -> fanfold.v1.AwaitJobsRequest
+	13, // 58: fanfold.v1.Fanfold.GetJob:input_type -> fanfold.v1.GetJobRequest
+	17, // 59: fanfold.v1.Fanfold.ListJobs:input_type -> fanfold.v1.ListJobsRequest
+	19, // 60: fanfold.v1.Fanfold.ListTasks:input_type -> fanfold.v1.ListTasksRequest
+	22, // 61: fanfold.v1.Fanfold.WatchJob:input_type -> fanfold.v1.WatchJobRequest
+	24, // 62: fanfold.v1.Fanfold.CancelJob:input_type -> fanfold.v1.CancelJobRequest
+	26, // 63: fanfold.v1.Fanfold.RetryJob:input_type -> fanfold.v1.RetryJobRequest
+	28, // 64: fanfold.v1.Fanfold.PurgeJob:input_type -> fanfold.v1.PurgeJobRequest
+	30, // 65: fanfold.v1.Fanfold.PutChunk:input_type -> fanfold.v1.PutChunkRequest
+	32, // 66: fanfold.v1.Fanfold.ReadValue:input_type -> fanfold.v1.ReadValueRequest
+	36, // 67: fanfold.v1.Fanfold.Work:input_type -> fanfold.v1.WorkRequest
+	48, // 68: fanfold.v1.Fanfold.ListWorkers:input_type -> fanfold.v1.ListWorkersRequest
+	51, // 69: fanfold.v1.Fanfold.ListQueues:input_type -> fanfold.v1.ListQueuesRequest
+	54, // 70: fanfold.v1.Fanfold.ClusterStatus:input_type -> fanfold.v1.ClusterStatusRequest
+	58, // 71: fanfold.v1.Fanfold.AddNode:input_type -> fanfold.v1.AddNodeRequest
+	60, // 72: fanfold.v1.Fanfold.RemoveNode:input_type -> fanfold.v1.RemoveNodeRequest
+	62, // 73: fanfold.v1.Fanfold.TransferLeadership:input_type -> fanfold.v1.TransferLeadershipRequest
+	64, // 74: fanfold.v1.Fanfold.HashState:input_type -> fanfold.v1.HashStateRequest
+	66, // 75: fanfold.v1.Fanfold.NodeHash:input_type -> fanfold.v1.NodeHashRequest
+	7,  // 76: fanfold.v1.Fanfold.SubmitJobs:output_type -> fanfold.v1.SubmitJobsResponse
+	10, // 77: fanfold.v1.Fanfold.AwaitJobs:output_type -> fanfold.v1.AwaitJobsResponse
+	14, // 78: fanfold.v1.Fanfold.GetJob:output_type -> fanfold.v1.GetJobResponse
+	18, // 79: fanfold.v1.Fanfold.ListJobs:output_type -> fanfold.v1.ListJobsResponse
+	20, // 80: fanfold.v1.Fanfold.ListTasks:output_type -> fanfold.v1.ListTasksResponse
+	23, // 81: fanfold.v1.Fanfold.WatchJob:output_type -> fanfold.v1.WatchJobResponse
+	25, // 82: fanfold.v1.Fanfold.CancelJob:output_type -> fanfold.v1.CancelJobResponse
+	27, // 83: fanfold.v1.Fanfold.RetryJob:output_type -> fanfold.v1.RetryJobResponse
+	29, // 84: fanfold.v1.Fanfold.PurgeJob:output_type -> fanfold.v1.PurgeJobResponse
+	31, // 85: fanfold.v1.Fanfold.PutChunk:output_type -> fanfold.v1.PutChunkResponse
+	33, // 86: fanfold.v1.Fanfold.ReadValue:output_type -> fanfold.v1.ReadValueResponse
+	43, // 87: fanfold.v1.Fanfold.Work:output_type -> fanfold.v1.WorkResponse
+	49, // 88: fanfold.v1.Fanfold.ListWorkers:output_type -> fanfold.v1.ListWorkersResponse
+	52, // 89: fanfold.v1.Fanfold.ListQueues:output_type -> fanfold.v1.ListQueuesResponse
+	55, // 90: fanfold.v1.Fanfold.ClusterStatus:output_type -> fanfold.v1.ClusterStatusResponse
+	59, // 91: fanfold.v1.Fanfold.AddNode:output_type -> fanfold.v1.AddNodeResponse
+	61, // 92: fanfold.v1.Fanfold.RemoveNode:output_type -> fanfold.v1.RemoveNodeResponse
+	63, // 93: fanfold.v1.Fanfold.TransferLeadership:output_type -> fanfold.v1.TransferLeadershipResponse
+	65, // 94: fanfold.v1.Fanfold.HashState:output_type -> fanfold.v1.HashStateResponse
+	67, // 95: fanfold.v1.Fanfold.NodeHash:output_type -> fanfold.v1.NodeHashResponse
+	76, // [76:96] is the sub-list for method output_type
+	56, // [56:76] is the sub-list for method input_type
+	56, // [56:56] is the sub-list for extension type_name
+	56, // [56:56] is the sub-list for extension extendee
+	0,  // [0:56] is the sub-list for field type_name
 }
 
 func init() { file_v1_fanfold_proto_init() }
@@ -5282,13 +5332,13 @@ func file_v1_fanfold_proto_init() {
 	if File_v1_fanfold_proto != nil {
 		return
 	}
-	file_v1_fanfold_proto_msgTypes[30].OneofWrappers = []any{
+	file_v1_fanfold_proto_msgTypes[31].OneofWrappers = []any{
 		(*ReadValueRequest_Input)(nil),
 		(*ReadValueRequest_Result)(nil),
 		(*ReadValueRequest_Step)(nil),
 		(*ReadValueRequest_Task)(nil),
 	}
-	file_v1_fanfold_proto_msgTypes[38].OneofWrappers = []any{
+	file_v1_fanfold_proto_msgTypes[39].OneofWrappers = []any{
 		(*Report_Result)(nil),
 		(*Report_Failure)(nil),
 		(*Report_Release)(nil),
@@ -5299,7 +5349,7 @@ func file_v1_fanfold_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_v1_fanfold_proto_rawDesc), len(file_v1_fanfold_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   68,
+			NumMessages:   69,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -1,0 +1,18 @@
+package cluster
+
+import (
+	"google.golang.org/protobuf/proto"
+
+	"github.com/fanfold/fanfold/fsm/fsmpb"
+	apiv1 "github.com/fanfold/fanfold/sdk/api/v1"
+)
+
+// optionsOf translates and checks the options of a job, and encodes them as the log carries them. A job
+// without options has none at all.
+func optionsOf(o *apiv1.JobOptions) ([]byte, error) {
+	if o == nil {
+		return nil, nil
+	}
+	out := new(fsmpb.JobOptions)
+	return proto.MarshalOptions{Deterministic: true}.Marshal(out)
+}

@@ -1,0 +1,28 @@
+package fsm
+
+import "github.com/fanfold/fanfold/fsm/fsmpb"
+
+// The turns of a job's life, and who else has a stake in each. Whatever hangs on jobs (unique keys,
+// batches, schedules, webhooks, the dead set) is told here and nowhere else, in this order.
+
+// admit decides on a submission that is valid by itself, before anything of it is stored. done: the
+// answer is final, and no job is made.
+func (t *tx) admit(id JobID, c *fsmpb.SubmitJob, o *fsmpb.JobOptions) (a Answer, done bool) {
+	return Answer{}, false
+}
+
+// jobCreated is called when a job has its record and has not started yet.
+func (t *tx) jobCreated(j *job) {
+}
+
+// jobEnded is called when a job has reached a terminal state.
+func (t *tx) jobEnded(j *job) {
+}
+
+// jobReopened is called when RetryJob makes an ended job run again, before it starts.
+func (t *tx) jobReopened(j *job) {
+}
+
+// jobPurged is called when an ended job is removed.
+func (t *tx) jobPurged(j *job) {
+}
