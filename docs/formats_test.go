@@ -64,7 +64,7 @@ func TestFormats_EntryBeginsWithTheVersion(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := fmt.Sprintf("% x", entry[:4]); got != "01 08 01 12" {
-		t.Errorf("an entry begins with %s; the page says 01, 08 and the time, 12 and a command", got)
+	if got := fmt.Sprintf("% x", entry[:4]); got != "02 08 01 12" {
+		t.Errorf("an entry begins with %s; the page says 02, 08 and the time, 12 and a command", got)
 	}
 }
