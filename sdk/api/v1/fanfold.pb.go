@@ -28,376 +28,6 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
-type Consistency int32
-
-const (
-	Consistency_CONSISTENCY_UNSPECIFIED  Consistency = 0 // linearizable
-	Consistency_CONSISTENCY_LINEARIZABLE Consistency = 1
-	Consistency_CONSISTENCY_STALE        Consistency = 2 // the answering node's own state, whatever its age
-)
-
-// Enum value maps for Consistency.
-var (
-	Consistency_name = map[int32]string{
-		0: "CONSISTENCY_UNSPECIFIED",
-		1: "CONSISTENCY_LINEARIZABLE",
-		2: "CONSISTENCY_STALE",
-	}
-	Consistency_value = map[string]int32{
-		"CONSISTENCY_UNSPECIFIED":  0,
-		"CONSISTENCY_LINEARIZABLE": 1,
-		"CONSISTENCY_STALE":        2,
-	}
-)
-
-func (x Consistency) Enum() *Consistency {
-	p := new(Consistency)
-	*p = x
-	return p
-}
-
-func (x Consistency) String() string {
-	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
-}
-
-func (Consistency) Descriptor() protoreflect.EnumDescriptor {
-	return file_v1_fanfold_proto_enumTypes[0].Descriptor()
-}
-
-func (Consistency) Type() protoreflect.EnumType {
-	return &file_v1_fanfold_proto_enumTypes[0]
-}
-
-func (x Consistency) Number() protoreflect.EnumNumber {
-	return protoreflect.EnumNumber(x)
-}
-
-// Deprecated: Use Consistency.Descriptor instead.
-func (Consistency) EnumDescriptor() ([]byte, []int) {
-	return file_v1_fanfold_proto_rawDescGZIP(), []int{0}
-}
-
-// ErrorInfo is the detail of every error.
-type ErrorInfo struct {
-	state protoimpl.MessageState `protogen:"open.v1"`
-	// code is stable: NOT_LEADER, NO_LEADER, OUTCOME_UNKNOWN, OVERLOADED, NOT_FOUND, INVALID, CONFLICT,
-	// TOO_LARGE, TYPE_MISMATCH, STALE, NOT_ENDED, INTERNAL.
-	Code          string `protobuf:"bytes,1,opt,name=code,proto3" json:"code,omitempty"`
-	Message       string `protobuf:"bytes,2,opt,name=message,proto3" json:"message,omitempty"`                                  // what is wrong and what to do next
-	Leader        string `protobuf:"bytes,3,opt,name=leader,proto3" json:"leader,omitempty"`                                    // NOT_LEADER: the leader's API address
-	RetryAfterMs  int64  `protobuf:"varint,4,opt,name=retry_after_ms,json=retryAfterMs,proto3" json:"retry_after_ms,omitempty"` // OVERLOADED, NO_LEADER
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *ErrorInfo) Reset() {
-	*x = ErrorInfo{}
-	mi := &file_v1_fanfold_proto_msgTypes[0]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *ErrorInfo) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*ErrorInfo) ProtoMessage() {}
-
-func (x *ErrorInfo) ProtoReflect() protoreflect.Message {
-	mi := &file_v1_fanfold_proto_msgTypes[0]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use ErrorInfo.ProtoReflect.Descriptor instead.
-func (*ErrorInfo) Descriptor() ([]byte, []int) {
-	return file_v1_fanfold_proto_rawDescGZIP(), []int{0}
-}
-
-func (x *ErrorInfo) GetCode() string {
-	if x != nil {
-		return x.Code
-	}
-	return ""
-}
-
-func (x *ErrorInfo) GetMessage() string {
-	if x != nil {
-		return x.Message
-	}
-	return ""
-}
-
-func (x *ErrorInfo) GetLeader() string {
-	if x != nil {
-		return x.Leader
-	}
-	return ""
-}
-
-func (x *ErrorInfo) GetRetryAfterMs() int64 {
-	if x != nil {
-		return x.RetryAfterMs
-	}
-	return 0
-}
-
-// Value is a JSON document: inline up to 256 KiB, otherwise a blob.
-type Value struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Inline        []byte                 `protobuf:"bytes,1,opt,name=inline,proto3" json:"inline,omitempty"`
-	Blob          *Blob                  `protobuf:"bytes,2,opt,name=blob,proto3" json:"blob,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *Value) Reset() {
-	*x = Value{}
-	mi := &file_v1_fanfold_proto_msgTypes[1]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *Value) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*Value) ProtoMessage() {}
-
-func (x *Value) ProtoReflect() protoreflect.Message {
-	mi := &file_v1_fanfold_proto_msgTypes[1]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use Value.ProtoReflect.Descriptor instead.
-func (*Value) Descriptor() ([]byte, []int) {
-	return file_v1_fanfold_proto_rawDescGZIP(), []int{1}
-}
-
-func (x *Value) GetInline() []byte {
-	if x != nil {
-		return x.Inline
-	}
-	return nil
-}
-
-func (x *Value) GetBlob() *Blob {
-	if x != nil {
-		return x.Blob
-	}
-	return nil
-}
-
-type Blob struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Id            []byte                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
-	Size          uint64                 `protobuf:"varint,2,opt,name=size,proto3" json:"size,omitempty"`
-	Sha256        []byte                 `protobuf:"bytes,3,opt,name=sha256,proto3" json:"sha256,omitempty"` // of the chunks' SHA-256 sums, one after another
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *Blob) Reset() {
-	*x = Blob{}
-	mi := &file_v1_fanfold_proto_msgTypes[2]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *Blob) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*Blob) ProtoMessage() {}
-
-func (x *Blob) ProtoReflect() protoreflect.Message {
-	mi := &file_v1_fanfold_proto_msgTypes[2]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use Blob.ProtoReflect.Descriptor instead.
-func (*Blob) Descriptor() ([]byte, []int) {
-	return file_v1_fanfold_proto_rawDescGZIP(), []int{2}
-}
-
-func (x *Blob) GetId() []byte {
-	if x != nil {
-		return x.Id
-	}
-	return nil
-}
-
-func (x *Blob) GetSize() uint64 {
-	if x != nil {
-		return x.Size
-	}
-	return 0
-}
-
-func (x *Blob) GetSha256() []byte {
-	if x != nil {
-		return x.Sha256
-	}
-	return nil
-}
-
-type Job struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Id            string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`               // ULID, 26 characters; "" lets the server choose (then a retry is not safe)
-	Namespace     string                 `protobuf:"bytes,2,opt,name=namespace,proto3" json:"namespace,omitempty"` // "" = "default"
-	Graph         []byte                 `protobuf:"bytes,3,opt,name=graph,proto3" json:"graph,omitempty"`         // JSON of dag.Graph
-	Input         *Value                 `protobuf:"bytes,4,opt,name=input,proto3" json:"input,omitempty"`
-	NotBeforeMs   int64                  `protobuf:"varint,5,opt,name=not_before_ms,json=notBeforeMs,proto3" json:"not_before_ms,omitempty"`
-	RetainMs      int64                  `protobuf:"varint,6,opt,name=retain_ms,json=retainMs,proto3" json:"retain_ms,omitempty"`
-	Key           string                 `protobuf:"bytes,7,opt,name=key,proto3" json:"key,omitempty"` // the user's idempotency key
-	Options       *JobOptions            `protobuf:"bytes,8,opt,name=options,proto3" json:"options,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *Job) Reset() {
-	*x = Job{}
-	mi := &file_v1_fanfold_proto_msgTypes[3]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *Job) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*Job) ProtoMessage() {}
-
-func (x *Job) ProtoReflect() protoreflect.Message {
-	mi := &file_v1_fanfold_proto_msgTypes[3]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use Job.ProtoReflect.Descriptor instead.
-func (*Job) Descriptor() ([]byte, []int) {
-	return file_v1_fanfold_proto_rawDescGZIP(), []int{3}
-}
-
-func (x *Job) GetId() string {
-	if x != nil {
-		return x.Id
-	}
-	return ""
-}
-
-func (x *Job) GetNamespace() string {
-	if x != nil {
-		return x.Namespace
-	}
-	return ""
-}
-
-func (x *Job) GetGraph() []byte {
-	if x != nil {
-		return x.Graph
-	}
-	return nil
-}
-
-func (x *Job) GetInput() *Value {
-	if x != nil {
-		return x.Input
-	}
-	return nil
-}
-
-func (x *Job) GetNotBeforeMs() int64 {
-	if x != nil {
-		return x.NotBeforeMs
-	}
-	return 0
-}
-
-func (x *Job) GetRetainMs() int64 {
-	if x != nil {
-		return x.RetainMs
-	}
-	return 0
-}
-
-func (x *Job) GetKey() string {
-	if x != nil {
-		return x.Key
-	}
-	return ""
-}
-
-func (x *Job) GetOptions() *JobOptions {
-	if x != nil {
-		return x.Options
-	}
-	return nil
-}
-
-// JobOptions say how a job is asked for, beyond what every job has.
-type JobOptions struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *JobOptions) Reset() {
-	*x = JobOptions{}
-	mi := &file_v1_fanfold_proto_msgTypes[4]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *JobOptions) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*JobOptions) ProtoMessage() {}
-
-func (x *JobOptions) ProtoReflect() protoreflect.Message {
-	mi := &file_v1_fanfold_proto_msgTypes[4]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use JobOptions.ProtoReflect.Descriptor instead.
-func (*JobOptions) Descriptor() ([]byte, []int) {
-	return file_v1_fanfold_proto_rawDescGZIP(), []int{4}
-}
-
 type SubmitJobsRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Jobs          []*Job                 `protobuf:"bytes,1,rep,name=jobs,proto3" json:"jobs,omitempty"`
@@ -407,7 +37,7 @@ type SubmitJobsRequest struct {
 
 func (x *SubmitJobsRequest) Reset() {
 	*x = SubmitJobsRequest{}
-	mi := &file_v1_fanfold_proto_msgTypes[5]
+	mi := &file_v1_fanfold_proto_msgTypes[0]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -419,7 +49,7 @@ func (x *SubmitJobsRequest) String() string {
 func (*SubmitJobsRequest) ProtoMessage() {}
 
 func (x *SubmitJobsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_v1_fanfold_proto_msgTypes[5]
+	mi := &file_v1_fanfold_proto_msgTypes[0]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -432,7 +62,7 @@ func (x *SubmitJobsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SubmitJobsRequest.ProtoReflect.Descriptor instead.
 func (*SubmitJobsRequest) Descriptor() ([]byte, []int) {
-	return file_v1_fanfold_proto_rawDescGZIP(), []int{5}
+	return file_v1_fanfold_proto_rawDescGZIP(), []int{0}
 }
 
 func (x *SubmitJobsRequest) GetJobs() []*Job {
@@ -452,7 +82,7 @@ type SubmitJobsResponse struct {
 
 func (x *SubmitJobsResponse) Reset() {
 	*x = SubmitJobsResponse{}
-	mi := &file_v1_fanfold_proto_msgTypes[6]
+	mi := &file_v1_fanfold_proto_msgTypes[1]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -464,7 +94,7 @@ func (x *SubmitJobsResponse) String() string {
 func (*SubmitJobsResponse) ProtoMessage() {}
 
 func (x *SubmitJobsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_v1_fanfold_proto_msgTypes[6]
+	mi := &file_v1_fanfold_proto_msgTypes[1]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -477,7 +107,7 @@ func (x *SubmitJobsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SubmitJobsResponse.ProtoReflect.Descriptor instead.
 func (*SubmitJobsResponse) Descriptor() ([]byte, []int) {
-	return file_v1_fanfold_proto_rawDescGZIP(), []int{6}
+	return file_v1_fanfold_proto_rawDescGZIP(), []int{1}
 }
 
 func (x *SubmitJobsResponse) GetResults() []*SubmitResult {
@@ -505,7 +135,7 @@ type SubmitResult struct {
 
 func (x *SubmitResult) Reset() {
 	*x = SubmitResult{}
-	mi := &file_v1_fanfold_proto_msgTypes[7]
+	mi := &file_v1_fanfold_proto_msgTypes[2]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -517,7 +147,7 @@ func (x *SubmitResult) String() string {
 func (*SubmitResult) ProtoMessage() {}
 
 func (x *SubmitResult) ProtoReflect() protoreflect.Message {
-	mi := &file_v1_fanfold_proto_msgTypes[7]
+	mi := &file_v1_fanfold_proto_msgTypes[2]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -530,7 +160,7 @@ func (x *SubmitResult) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SubmitResult.ProtoReflect.Descriptor instead.
 func (*SubmitResult) Descriptor() ([]byte, []int) {
-	return file_v1_fanfold_proto_rawDescGZIP(), []int{7}
+	return file_v1_fanfold_proto_rawDescGZIP(), []int{2}
 }
 
 func (x *SubmitResult) GetId() string {
@@ -564,7 +194,7 @@ type AwaitJobsRequest struct {
 
 func (x *AwaitJobsRequest) Reset() {
 	*x = AwaitJobsRequest{}
-	mi := &file_v1_fanfold_proto_msgTypes[8]
+	mi := &file_v1_fanfold_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -576,7 +206,7 @@ func (x *AwaitJobsRequest) String() string {
 func (*AwaitJobsRequest) ProtoMessage() {}
 
 func (x *AwaitJobsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_v1_fanfold_proto_msgTypes[8]
+	mi := &file_v1_fanfold_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -589,7 +219,7 @@ func (x *AwaitJobsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AwaitJobsRequest.ProtoReflect.Descriptor instead.
 func (*AwaitJobsRequest) Descriptor() ([]byte, []int) {
-	return file_v1_fanfold_proto_rawDescGZIP(), []int{8}
+	return file_v1_fanfold_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *AwaitJobsRequest) GetIds() []string {
@@ -615,7 +245,7 @@ type AwaitJobsResponse struct {
 
 func (x *AwaitJobsResponse) Reset() {
 	*x = AwaitJobsResponse{}
-	mi := &file_v1_fanfold_proto_msgTypes[9]
+	mi := &file_v1_fanfold_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -627,7 +257,7 @@ func (x *AwaitJobsResponse) String() string {
 func (*AwaitJobsResponse) ProtoMessage() {}
 
 func (x *AwaitJobsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_v1_fanfold_proto_msgTypes[9]
+	mi := &file_v1_fanfold_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -640,7 +270,7 @@ func (x *AwaitJobsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AwaitJobsResponse.ProtoReflect.Descriptor instead.
 func (*AwaitJobsResponse) Descriptor() ([]byte, []int) {
-	return file_v1_fanfold_proto_rawDescGZIP(), []int{9}
+	return file_v1_fanfold_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *AwaitJobsResponse) GetResults() []*JobResult {
@@ -664,7 +294,7 @@ type JobResult struct {
 
 func (x *JobResult) Reset() {
 	*x = JobResult{}
-	mi := &file_v1_fanfold_proto_msgTypes[10]
+	mi := &file_v1_fanfold_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -676,7 +306,7 @@ func (x *JobResult) String() string {
 func (*JobResult) ProtoMessage() {}
 
 func (x *JobResult) ProtoReflect() protoreflect.Message {
-	mi := &file_v1_fanfold_proto_msgTypes[10]
+	mi := &file_v1_fanfold_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -689,7 +319,7 @@ func (x *JobResult) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use JobResult.ProtoReflect.Descriptor instead.
 func (*JobResult) Descriptor() ([]byte, []int) {
-	return file_v1_fanfold_proto_rawDescGZIP(), []int{10}
+	return file_v1_fanfold_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *JobResult) GetId() string {
@@ -747,7 +377,7 @@ type TaskError struct {
 
 func (x *TaskError) Reset() {
 	*x = TaskError{}
-	mi := &file_v1_fanfold_proto_msgTypes[11]
+	mi := &file_v1_fanfold_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -759,7 +389,7 @@ func (x *TaskError) String() string {
 func (*TaskError) ProtoMessage() {}
 
 func (x *TaskError) ProtoReflect() protoreflect.Message {
-	mi := &file_v1_fanfold_proto_msgTypes[11]
+	mi := &file_v1_fanfold_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -772,7 +402,7 @@ func (x *TaskError) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TaskError.ProtoReflect.Descriptor instead.
 func (*TaskError) Descriptor() ([]byte, []int) {
-	return file_v1_fanfold_proto_rawDescGZIP(), []int{11}
+	return file_v1_fanfold_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *TaskError) GetType() string {
@@ -823,7 +453,7 @@ type GetJobRequest struct {
 
 func (x *GetJobRequest) Reset() {
 	*x = GetJobRequest{}
-	mi := &file_v1_fanfold_proto_msgTypes[12]
+	mi := &file_v1_fanfold_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -835,7 +465,7 @@ func (x *GetJobRequest) String() string {
 func (*GetJobRequest) ProtoMessage() {}
 
 func (x *GetJobRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_v1_fanfold_proto_msgTypes[12]
+	mi := &file_v1_fanfold_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -848,7 +478,7 @@ func (x *GetJobRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetJobRequest.ProtoReflect.Descriptor instead.
 func (*GetJobRequest) Descriptor() ([]byte, []int) {
-	return file_v1_fanfold_proto_rawDescGZIP(), []int{12}
+	return file_v1_fanfold_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *GetJobRequest) GetId() string {
@@ -897,7 +527,7 @@ type GetJobResponse struct {
 
 func (x *GetJobResponse) Reset() {
 	*x = GetJobResponse{}
-	mi := &file_v1_fanfold_proto_msgTypes[13]
+	mi := &file_v1_fanfold_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -909,7 +539,7 @@ func (x *GetJobResponse) String() string {
 func (*GetJobResponse) ProtoMessage() {}
 
 func (x *GetJobResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_v1_fanfold_proto_msgTypes[13]
+	mi := &file_v1_fanfold_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -922,7 +552,7 @@ func (x *GetJobResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetJobResponse.ProtoReflect.Descriptor instead.
 func (*GetJobResponse) Descriptor() ([]byte, []int) {
-	return file_v1_fanfold_proto_rawDescGZIP(), []int{13}
+	return file_v1_fanfold_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *GetJobResponse) GetJob() *JobStatus {
@@ -964,7 +594,7 @@ type JobStatus struct {
 
 func (x *JobStatus) Reset() {
 	*x = JobStatus{}
-	mi := &file_v1_fanfold_proto_msgTypes[14]
+	mi := &file_v1_fanfold_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -976,7 +606,7 @@ func (x *JobStatus) String() string {
 func (*JobStatus) ProtoMessage() {}
 
 func (x *JobStatus) ProtoReflect() protoreflect.Message {
-	mi := &file_v1_fanfold_proto_msgTypes[14]
+	mi := &file_v1_fanfold_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -989,7 +619,7 @@ func (x *JobStatus) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use JobStatus.ProtoReflect.Descriptor instead.
 func (*JobStatus) Descriptor() ([]byte, []int) {
-	return file_v1_fanfold_proto_rawDescGZIP(), []int{14}
+	return file_v1_fanfold_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *JobStatus) GetId() string {
@@ -1086,7 +716,7 @@ type StepStatus struct {
 
 func (x *StepStatus) Reset() {
 	*x = StepStatus{}
-	mi := &file_v1_fanfold_proto_msgTypes[15]
+	mi := &file_v1_fanfold_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1098,7 +728,7 @@ func (x *StepStatus) String() string {
 func (*StepStatus) ProtoMessage() {}
 
 func (x *StepStatus) ProtoReflect() protoreflect.Message {
-	mi := &file_v1_fanfold_proto_msgTypes[15]
+	mi := &file_v1_fanfold_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1111,7 +741,7 @@ func (x *StepStatus) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StepStatus.ProtoReflect.Descriptor instead.
 func (*StepStatus) Descriptor() ([]byte, []int) {
-	return file_v1_fanfold_proto_rawDescGZIP(), []int{15}
+	return file_v1_fanfold_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *StepStatus) GetName() string {
@@ -1240,7 +870,7 @@ type ListJobsRequest struct {
 
 func (x *ListJobsRequest) Reset() {
 	*x = ListJobsRequest{}
-	mi := &file_v1_fanfold_proto_msgTypes[16]
+	mi := &file_v1_fanfold_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1252,7 +882,7 @@ func (x *ListJobsRequest) String() string {
 func (*ListJobsRequest) ProtoMessage() {}
 
 func (x *ListJobsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_v1_fanfold_proto_msgTypes[16]
+	mi := &file_v1_fanfold_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1265,7 +895,7 @@ func (x *ListJobsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListJobsRequest.ProtoReflect.Descriptor instead.
 func (*ListJobsRequest) Descriptor() ([]byte, []int) {
-	return file_v1_fanfold_proto_rawDescGZIP(), []int{16}
+	return file_v1_fanfold_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *ListJobsRequest) GetNamespace() string {
@@ -1321,7 +951,7 @@ type ListJobsResponse struct {
 
 func (x *ListJobsResponse) Reset() {
 	*x = ListJobsResponse{}
-	mi := &file_v1_fanfold_proto_msgTypes[17]
+	mi := &file_v1_fanfold_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1333,7 +963,7 @@ func (x *ListJobsResponse) String() string {
 func (*ListJobsResponse) ProtoMessage() {}
 
 func (x *ListJobsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_v1_fanfold_proto_msgTypes[17]
+	mi := &file_v1_fanfold_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1346,7 +976,7 @@ func (x *ListJobsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListJobsResponse.ProtoReflect.Descriptor instead.
 func (*ListJobsResponse) Descriptor() ([]byte, []int) {
-	return file_v1_fanfold_proto_rawDescGZIP(), []int{17}
+	return file_v1_fanfold_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *ListJobsResponse) GetJobs() []*JobStatus {
@@ -1385,7 +1015,7 @@ type ListTasksRequest struct {
 
 func (x *ListTasksRequest) Reset() {
 	*x = ListTasksRequest{}
-	mi := &file_v1_fanfold_proto_msgTypes[18]
+	mi := &file_v1_fanfold_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1397,7 +1027,7 @@ func (x *ListTasksRequest) String() string {
 func (*ListTasksRequest) ProtoMessage() {}
 
 func (x *ListTasksRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_v1_fanfold_proto_msgTypes[18]
+	mi := &file_v1_fanfold_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1410,7 +1040,7 @@ func (x *ListTasksRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListTasksRequest.ProtoReflect.Descriptor instead.
 func (*ListTasksRequest) Descriptor() ([]byte, []int) {
-	return file_v1_fanfold_proto_rawDescGZIP(), []int{18}
+	return file_v1_fanfold_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *ListTasksRequest) GetId() string {
@@ -1473,7 +1103,7 @@ type ListTasksResponse struct {
 
 func (x *ListTasksResponse) Reset() {
 	*x = ListTasksResponse{}
-	mi := &file_v1_fanfold_proto_msgTypes[19]
+	mi := &file_v1_fanfold_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1485,7 +1115,7 @@ func (x *ListTasksResponse) String() string {
 func (*ListTasksResponse) ProtoMessage() {}
 
 func (x *ListTasksResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_v1_fanfold_proto_msgTypes[19]
+	mi := &file_v1_fanfold_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1498,7 +1128,7 @@ func (x *ListTasksResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListTasksResponse.ProtoReflect.Descriptor instead.
 func (*ListTasksResponse) Descriptor() ([]byte, []int) {
-	return file_v1_fanfold_proto_rawDescGZIP(), []int{19}
+	return file_v1_fanfold_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *ListTasksResponse) GetTasks() []*TaskStatus {
@@ -1540,7 +1170,7 @@ type TaskStatus struct {
 
 func (x *TaskStatus) Reset() {
 	*x = TaskStatus{}
-	mi := &file_v1_fanfold_proto_msgTypes[20]
+	mi := &file_v1_fanfold_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1552,7 +1182,7 @@ func (x *TaskStatus) String() string {
 func (*TaskStatus) ProtoMessage() {}
 
 func (x *TaskStatus) ProtoReflect() protoreflect.Message {
-	mi := &file_v1_fanfold_proto_msgTypes[20]
+	mi := &file_v1_fanfold_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1565,7 +1195,7 @@ func (x *TaskStatus) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TaskStatus.ProtoReflect.Descriptor instead.
 func (*TaskStatus) Descriptor() ([]byte, []int) {
-	return file_v1_fanfold_proto_rawDescGZIP(), []int{20}
+	return file_v1_fanfold_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *TaskStatus) GetStep() string {
@@ -1649,7 +1279,7 @@ type WatchJobRequest struct {
 
 func (x *WatchJobRequest) Reset() {
 	*x = WatchJobRequest{}
-	mi := &file_v1_fanfold_proto_msgTypes[21]
+	mi := &file_v1_fanfold_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1661,7 +1291,7 @@ func (x *WatchJobRequest) String() string {
 func (*WatchJobRequest) ProtoMessage() {}
 
 func (x *WatchJobRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_v1_fanfold_proto_msgTypes[21]
+	mi := &file_v1_fanfold_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1674,7 +1304,7 @@ func (x *WatchJobRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchJobRequest.ProtoReflect.Descriptor instead.
 func (*WatchJobRequest) Descriptor() ([]byte, []int) {
-	return file_v1_fanfold_proto_rawDescGZIP(), []int{21}
+	return file_v1_fanfold_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *WatchJobRequest) GetId() string {
@@ -1708,7 +1338,7 @@ type WatchJobResponse struct {
 
 func (x *WatchJobResponse) Reset() {
 	*x = WatchJobResponse{}
-	mi := &file_v1_fanfold_proto_msgTypes[22]
+	mi := &file_v1_fanfold_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1720,7 +1350,7 @@ func (x *WatchJobResponse) String() string {
 func (*WatchJobResponse) ProtoMessage() {}
 
 func (x *WatchJobResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_v1_fanfold_proto_msgTypes[22]
+	mi := &file_v1_fanfold_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1733,7 +1363,7 @@ func (x *WatchJobResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchJobResponse.ProtoReflect.Descriptor instead.
 func (*WatchJobResponse) Descriptor() ([]byte, []int) {
-	return file_v1_fanfold_proto_rawDescGZIP(), []int{22}
+	return file_v1_fanfold_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *WatchJobResponse) GetJob() *JobStatus {
@@ -1761,7 +1391,7 @@ type CancelJobRequest struct {
 
 func (x *CancelJobRequest) Reset() {
 	*x = CancelJobRequest{}
-	mi := &file_v1_fanfold_proto_msgTypes[23]
+	mi := &file_v1_fanfold_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1773,7 +1403,7 @@ func (x *CancelJobRequest) String() string {
 func (*CancelJobRequest) ProtoMessage() {}
 
 func (x *CancelJobRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_v1_fanfold_proto_msgTypes[23]
+	mi := &file_v1_fanfold_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1786,7 +1416,7 @@ func (x *CancelJobRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CancelJobRequest.ProtoReflect.Descriptor instead.
 func (*CancelJobRequest) Descriptor() ([]byte, []int) {
-	return file_v1_fanfold_proto_rawDescGZIP(), []int{23}
+	return file_v1_fanfold_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *CancelJobRequest) GetId() string {
@@ -1820,7 +1450,7 @@ type CancelJobResponse struct {
 
 func (x *CancelJobResponse) Reset() {
 	*x = CancelJobResponse{}
-	mi := &file_v1_fanfold_proto_msgTypes[24]
+	mi := &file_v1_fanfold_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1832,7 +1462,7 @@ func (x *CancelJobResponse) String() string {
 func (*CancelJobResponse) ProtoMessage() {}
 
 func (x *CancelJobResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_v1_fanfold_proto_msgTypes[24]
+	mi := &file_v1_fanfold_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1845,7 +1475,7 @@ func (x *CancelJobResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CancelJobResponse.ProtoReflect.Descriptor instead.
 func (*CancelJobResponse) Descriptor() ([]byte, []int) {
-	return file_v1_fanfold_proto_rawDescGZIP(), []int{24}
+	return file_v1_fanfold_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *CancelJobResponse) GetState() string {
@@ -1872,7 +1502,7 @@ type RetryJobRequest struct {
 
 func (x *RetryJobRequest) Reset() {
 	*x = RetryJobRequest{}
-	mi := &file_v1_fanfold_proto_msgTypes[25]
+	mi := &file_v1_fanfold_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1884,7 +1514,7 @@ func (x *RetryJobRequest) String() string {
 func (*RetryJobRequest) ProtoMessage() {}
 
 func (x *RetryJobRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_v1_fanfold_proto_msgTypes[25]
+	mi := &file_v1_fanfold_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1897,7 +1527,7 @@ func (x *RetryJobRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RetryJobRequest.ProtoReflect.Descriptor instead.
 func (*RetryJobRequest) Descriptor() ([]byte, []int) {
-	return file_v1_fanfold_proto_rawDescGZIP(), []int{25}
+	return file_v1_fanfold_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *RetryJobRequest) GetId() string {
@@ -1924,7 +1554,7 @@ type RetryJobResponse struct {
 
 func (x *RetryJobResponse) Reset() {
 	*x = RetryJobResponse{}
-	mi := &file_v1_fanfold_proto_msgTypes[26]
+	mi := &file_v1_fanfold_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1936,7 +1566,7 @@ func (x *RetryJobResponse) String() string {
 func (*RetryJobResponse) ProtoMessage() {}
 
 func (x *RetryJobResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_v1_fanfold_proto_msgTypes[26]
+	mi := &file_v1_fanfold_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1949,7 +1579,7 @@ func (x *RetryJobResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RetryJobResponse.ProtoReflect.Descriptor instead.
 func (*RetryJobResponse) Descriptor() ([]byte, []int) {
-	return file_v1_fanfold_proto_rawDescGZIP(), []int{26}
+	return file_v1_fanfold_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *RetryJobResponse) GetState() string {
@@ -1976,7 +1606,7 @@ type PurgeJobRequest struct {
 
 func (x *PurgeJobRequest) Reset() {
 	*x = PurgeJobRequest{}
-	mi := &file_v1_fanfold_proto_msgTypes[27]
+	mi := &file_v1_fanfold_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1988,7 +1618,7 @@ func (x *PurgeJobRequest) String() string {
 func (*PurgeJobRequest) ProtoMessage() {}
 
 func (x *PurgeJobRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_v1_fanfold_proto_msgTypes[27]
+	mi := &file_v1_fanfold_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2001,7 +1631,7 @@ func (x *PurgeJobRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PurgeJobRequest.ProtoReflect.Descriptor instead.
 func (*PurgeJobRequest) Descriptor() ([]byte, []int) {
-	return file_v1_fanfold_proto_rawDescGZIP(), []int{27}
+	return file_v1_fanfold_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *PurgeJobRequest) GetId() string {
@@ -2027,7 +1657,7 @@ type PurgeJobResponse struct {
 
 func (x *PurgeJobResponse) Reset() {
 	*x = PurgeJobResponse{}
-	mi := &file_v1_fanfold_proto_msgTypes[28]
+	mi := &file_v1_fanfold_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2039,7 +1669,7 @@ func (x *PurgeJobResponse) String() string {
 func (*PurgeJobResponse) ProtoMessage() {}
 
 func (x *PurgeJobResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_v1_fanfold_proto_msgTypes[28]
+	mi := &file_v1_fanfold_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2052,7 +1682,7 @@ func (x *PurgeJobResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PurgeJobResponse.ProtoReflect.Descriptor instead.
 func (*PurgeJobResponse) Descriptor() ([]byte, []int) {
-	return file_v1_fanfold_proto_rawDescGZIP(), []int{28}
+	return file_v1_fanfold_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *PurgeJobResponse) GetIndex() uint64 {
@@ -2073,7 +1703,7 @@ type PutChunkRequest struct {
 
 func (x *PutChunkRequest) Reset() {
 	*x = PutChunkRequest{}
-	mi := &file_v1_fanfold_proto_msgTypes[29]
+	mi := &file_v1_fanfold_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2085,7 +1715,7 @@ func (x *PutChunkRequest) String() string {
 func (*PutChunkRequest) ProtoMessage() {}
 
 func (x *PutChunkRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_v1_fanfold_proto_msgTypes[29]
+	mi := &file_v1_fanfold_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2098,7 +1728,7 @@ func (x *PutChunkRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PutChunkRequest.ProtoReflect.Descriptor instead.
 func (*PutChunkRequest) Descriptor() ([]byte, []int) {
-	return file_v1_fanfold_proto_rawDescGZIP(), []int{29}
+	return file_v1_fanfold_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *PutChunkRequest) GetBlob() []byte {
@@ -2131,7 +1761,7 @@ type PutChunkResponse struct {
 
 func (x *PutChunkResponse) Reset() {
 	*x = PutChunkResponse{}
-	mi := &file_v1_fanfold_proto_msgTypes[30]
+	mi := &file_v1_fanfold_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2143,7 +1773,7 @@ func (x *PutChunkResponse) String() string {
 func (*PutChunkResponse) ProtoMessage() {}
 
 func (x *PutChunkResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_v1_fanfold_proto_msgTypes[30]
+	mi := &file_v1_fanfold_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2156,7 +1786,7 @@ func (x *PutChunkResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PutChunkResponse.ProtoReflect.Descriptor instead.
 func (*PutChunkResponse) Descriptor() ([]byte, []int) {
-	return file_v1_fanfold_proto_rawDescGZIP(), []int{30}
+	return file_v1_fanfold_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *PutChunkResponse) GetIndex() uint64 {
@@ -2184,7 +1814,7 @@ type ReadValueRequest struct {
 
 func (x *ReadValueRequest) Reset() {
 	*x = ReadValueRequest{}
-	mi := &file_v1_fanfold_proto_msgTypes[31]
+	mi := &file_v1_fanfold_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2196,7 +1826,7 @@ func (x *ReadValueRequest) String() string {
 func (*ReadValueRequest) ProtoMessage() {}
 
 func (x *ReadValueRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_v1_fanfold_proto_msgTypes[31]
+	mi := &file_v1_fanfold_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2209,7 +1839,7 @@ func (x *ReadValueRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReadValueRequest.ProtoReflect.Descriptor instead.
 func (*ReadValueRequest) Descriptor() ([]byte, []int) {
-	return file_v1_fanfold_proto_rawDescGZIP(), []int{31}
+	return file_v1_fanfold_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *ReadValueRequest) GetId() string {
@@ -2313,7 +1943,7 @@ type ReadValueResponse struct {
 
 func (x *ReadValueResponse) Reset() {
 	*x = ReadValueResponse{}
-	mi := &file_v1_fanfold_proto_msgTypes[32]
+	mi := &file_v1_fanfold_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2325,7 +1955,7 @@ func (x *ReadValueResponse) String() string {
 func (*ReadValueResponse) ProtoMessage() {}
 
 func (x *ReadValueResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_v1_fanfold_proto_msgTypes[32]
+	mi := &file_v1_fanfold_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2338,7 +1968,7 @@ func (x *ReadValueResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReadValueResponse.ProtoReflect.Descriptor instead.
 func (*ReadValueResponse) Descriptor() ([]byte, []int) {
-	return file_v1_fanfold_proto_rawDescGZIP(), []int{32}
+	return file_v1_fanfold_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *ReadValueResponse) GetData() []byte {
@@ -2358,7 +1988,7 @@ type Fence struct {
 
 func (x *Fence) Reset() {
 	*x = Fence{}
-	mi := &file_v1_fanfold_proto_msgTypes[33]
+	mi := &file_v1_fanfold_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2370,7 +2000,7 @@ func (x *Fence) String() string {
 func (*Fence) ProtoMessage() {}
 
 func (x *Fence) ProtoReflect() protoreflect.Message {
-	mi := &file_v1_fanfold_proto_msgTypes[33]
+	mi := &file_v1_fanfold_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2383,7 +2013,7 @@ func (x *Fence) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Fence.ProtoReflect.Descriptor instead.
 func (*Fence) Descriptor() ([]byte, []int) {
-	return file_v1_fanfold_proto_rawDescGZIP(), []int{33}
+	return file_v1_fanfold_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *Fence) GetIndex() uint64 {
@@ -2411,7 +2041,7 @@ type Task struct {
 
 func (x *Task) Reset() {
 	*x = Task{}
-	mi := &file_v1_fanfold_proto_msgTypes[34]
+	mi := &file_v1_fanfold_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2423,7 +2053,7 @@ func (x *Task) String() string {
 func (*Task) ProtoMessage() {}
 
 func (x *Task) ProtoReflect() protoreflect.Message {
-	mi := &file_v1_fanfold_proto_msgTypes[34]
+	mi := &file_v1_fanfold_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2436,7 +2066,7 @@ func (x *Task) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Task.ProtoReflect.Descriptor instead.
 func (*Task) Descriptor() ([]byte, []int) {
-	return file_v1_fanfold_proto_rawDescGZIP(), []int{34}
+	return file_v1_fanfold_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *Task) GetJob() []byte {
@@ -2474,7 +2104,7 @@ type WorkRequest struct {
 
 func (x *WorkRequest) Reset() {
 	*x = WorkRequest{}
-	mi := &file_v1_fanfold_proto_msgTypes[35]
+	mi := &file_v1_fanfold_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2486,7 +2116,7 @@ func (x *WorkRequest) String() string {
 func (*WorkRequest) ProtoMessage() {}
 
 func (x *WorkRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_v1_fanfold_proto_msgTypes[35]
+	mi := &file_v1_fanfold_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2499,7 +2129,7 @@ func (x *WorkRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WorkRequest.ProtoReflect.Descriptor instead.
 func (*WorkRequest) Descriptor() ([]byte, []int) {
-	return file_v1_fanfold_proto_rawDescGZIP(), []int{35}
+	return file_v1_fanfold_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *WorkRequest) GetHello() *Hello {
@@ -2561,7 +2191,7 @@ type Hello struct {
 
 func (x *Hello) Reset() {
 	*x = Hello{}
-	mi := &file_v1_fanfold_proto_msgTypes[36]
+	mi := &file_v1_fanfold_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2573,7 +2203,7 @@ func (x *Hello) String() string {
 func (*Hello) ProtoMessage() {}
 
 func (x *Hello) ProtoReflect() protoreflect.Message {
-	mi := &file_v1_fanfold_proto_msgTypes[36]
+	mi := &file_v1_fanfold_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2586,7 +2216,7 @@ func (x *Hello) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Hello.ProtoReflect.Descriptor instead.
 func (*Hello) Descriptor() ([]byte, []int) {
-	return file_v1_fanfold_proto_rawDescGZIP(), []int{36}
+	return file_v1_fanfold_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *Hello) GetSession() uint64 {
@@ -2662,7 +2292,7 @@ type QueueSlots struct {
 
 func (x *QueueSlots) Reset() {
 	*x = QueueSlots{}
-	mi := &file_v1_fanfold_proto_msgTypes[37]
+	mi := &file_v1_fanfold_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2674,7 +2304,7 @@ func (x *QueueSlots) String() string {
 func (*QueueSlots) ProtoMessage() {}
 
 func (x *QueueSlots) ProtoReflect() protoreflect.Message {
-	mi := &file_v1_fanfold_proto_msgTypes[37]
+	mi := &file_v1_fanfold_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2687,7 +2317,7 @@ func (x *QueueSlots) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use QueueSlots.ProtoReflect.Descriptor instead.
 func (*QueueSlots) Descriptor() ([]byte, []int) {
-	return file_v1_fanfold_proto_rawDescGZIP(), []int{37}
+	return file_v1_fanfold_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *QueueSlots) GetQueue() string {
@@ -2714,7 +2344,7 @@ type TaskKind struct {
 
 func (x *TaskKind) Reset() {
 	*x = TaskKind{}
-	mi := &file_v1_fanfold_proto_msgTypes[38]
+	mi := &file_v1_fanfold_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2726,7 +2356,7 @@ func (x *TaskKind) String() string {
 func (*TaskKind) ProtoMessage() {}
 
 func (x *TaskKind) ProtoReflect() protoreflect.Message {
-	mi := &file_v1_fanfold_proto_msgTypes[38]
+	mi := &file_v1_fanfold_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2739,7 +2369,7 @@ func (x *TaskKind) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TaskKind.ProtoReflect.Descriptor instead.
 func (*TaskKind) Descriptor() ([]byte, []int) {
-	return file_v1_fanfold_proto_rawDescGZIP(), []int{38}
+	return file_v1_fanfold_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *TaskKind) GetName() string {
@@ -2772,7 +2402,7 @@ type Report struct {
 
 func (x *Report) Reset() {
 	*x = Report{}
-	mi := &file_v1_fanfold_proto_msgTypes[39]
+	mi := &file_v1_fanfold_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2784,7 +2414,7 @@ func (x *Report) String() string {
 func (*Report) ProtoMessage() {}
 
 func (x *Report) ProtoReflect() protoreflect.Message {
-	mi := &file_v1_fanfold_proto_msgTypes[39]
+	mi := &file_v1_fanfold_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2797,7 +2427,7 @@ func (x *Report) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Report.ProtoReflect.Descriptor instead.
 func (*Report) Descriptor() ([]byte, []int) {
-	return file_v1_fanfold_proto_rawDescGZIP(), []int{39}
+	return file_v1_fanfold_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *Report) GetFence() *Fence {
@@ -2882,7 +2512,7 @@ type Failure struct {
 
 func (x *Failure) Reset() {
 	*x = Failure{}
-	mi := &file_v1_fanfold_proto_msgTypes[40]
+	mi := &file_v1_fanfold_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2894,7 +2524,7 @@ func (x *Failure) String() string {
 func (*Failure) ProtoMessage() {}
 
 func (x *Failure) ProtoReflect() protoreflect.Message {
-	mi := &file_v1_fanfold_proto_msgTypes[40]
+	mi := &file_v1_fanfold_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2907,7 +2537,7 @@ func (x *Failure) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Failure.ProtoReflect.Descriptor instead.
 func (*Failure) Descriptor() ([]byte, []int) {
-	return file_v1_fanfold_proto_rawDescGZIP(), []int{40}
+	return file_v1_fanfold_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *Failure) GetError() *TaskError {
@@ -2950,7 +2580,7 @@ type Progress struct {
 
 func (x *Progress) Reset() {
 	*x = Progress{}
-	mi := &file_v1_fanfold_proto_msgTypes[41]
+	mi := &file_v1_fanfold_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2962,7 +2592,7 @@ func (x *Progress) String() string {
 func (*Progress) ProtoMessage() {}
 
 func (x *Progress) ProtoReflect() protoreflect.Message {
-	mi := &file_v1_fanfold_proto_msgTypes[41]
+	mi := &file_v1_fanfold_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2975,7 +2605,7 @@ func (x *Progress) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Progress.ProtoReflect.Descriptor instead.
 func (*Progress) Descriptor() ([]byte, []int) {
-	return file_v1_fanfold_proto_rawDescGZIP(), []int{41}
+	return file_v1_fanfold_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *Progress) GetFence() *Fence {
@@ -3019,7 +2649,7 @@ type WorkResponse struct {
 
 func (x *WorkResponse) Reset() {
 	*x = WorkResponse{}
-	mi := &file_v1_fanfold_proto_msgTypes[42]
+	mi := &file_v1_fanfold_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3031,7 +2661,7 @@ func (x *WorkResponse) String() string {
 func (*WorkResponse) ProtoMessage() {}
 
 func (x *WorkResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_v1_fanfold_proto_msgTypes[42]
+	mi := &file_v1_fanfold_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3044,7 +2674,7 @@ func (x *WorkResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WorkResponse.ProtoReflect.Descriptor instead.
 func (*WorkResponse) Descriptor() ([]byte, []int) {
-	return file_v1_fanfold_proto_rawDescGZIP(), []int{42}
+	return file_v1_fanfold_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *WorkResponse) GetWelcome() *Welcome {
@@ -3095,7 +2725,7 @@ type Welcome struct {
 
 func (x *Welcome) Reset() {
 	*x = Welcome{}
-	mi := &file_v1_fanfold_proto_msgTypes[43]
+	mi := &file_v1_fanfold_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3107,7 +2737,7 @@ func (x *Welcome) String() string {
 func (*Welcome) ProtoMessage() {}
 
 func (x *Welcome) ProtoReflect() protoreflect.Message {
-	mi := &file_v1_fanfold_proto_msgTypes[43]
+	mi := &file_v1_fanfold_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3120,7 +2750,7 @@ func (x *Welcome) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Welcome.ProtoReflect.Descriptor instead.
 func (*Welcome) Descriptor() ([]byte, []int) {
-	return file_v1_fanfold_proto_rawDescGZIP(), []int{43}
+	return file_v1_fanfold_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *Welcome) GetSession() uint64 {
@@ -3178,7 +2808,7 @@ type Assignment struct {
 
 func (x *Assignment) Reset() {
 	*x = Assignment{}
-	mi := &file_v1_fanfold_proto_msgTypes[44]
+	mi := &file_v1_fanfold_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3190,7 +2820,7 @@ func (x *Assignment) String() string {
 func (*Assignment) ProtoMessage() {}
 
 func (x *Assignment) ProtoReflect() protoreflect.Message {
-	mi := &file_v1_fanfold_proto_msgTypes[44]
+	mi := &file_v1_fanfold_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3203,7 +2833,7 @@ func (x *Assignment) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Assignment.ProtoReflect.Descriptor instead.
 func (*Assignment) Descriptor() ([]byte, []int) {
-	return file_v1_fanfold_proto_rawDescGZIP(), []int{44}
+	return file_v1_fanfold_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *Assignment) GetFence() *Fence {
@@ -3302,7 +2932,7 @@ type Ack struct {
 
 func (x *Ack) Reset() {
 	*x = Ack{}
-	mi := &file_v1_fanfold_proto_msgTypes[45]
+	mi := &file_v1_fanfold_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3314,7 +2944,7 @@ func (x *Ack) String() string {
 func (*Ack) ProtoMessage() {}
 
 func (x *Ack) ProtoReflect() protoreflect.Message {
-	mi := &file_v1_fanfold_proto_msgTypes[45]
+	mi := &file_v1_fanfold_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3327,7 +2957,7 @@ func (x *Ack) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Ack.ProtoReflect.Descriptor instead.
 func (*Ack) Descriptor() ([]byte, []int) {
-	return file_v1_fanfold_proto_rawDescGZIP(), []int{45}
+	return file_v1_fanfold_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *Ack) GetFence() *Fence {
@@ -3368,7 +2998,7 @@ type Revoke struct {
 
 func (x *Revoke) Reset() {
 	*x = Revoke{}
-	mi := &file_v1_fanfold_proto_msgTypes[46]
+	mi := &file_v1_fanfold_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3380,7 +3010,7 @@ func (x *Revoke) String() string {
 func (*Revoke) ProtoMessage() {}
 
 func (x *Revoke) ProtoReflect() protoreflect.Message {
-	mi := &file_v1_fanfold_proto_msgTypes[46]
+	mi := &file_v1_fanfold_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3393,7 +3023,7 @@ func (x *Revoke) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Revoke.ProtoReflect.Descriptor instead.
 func (*Revoke) Descriptor() ([]byte, []int) {
-	return file_v1_fanfold_proto_rawDescGZIP(), []int{46}
+	return file_v1_fanfold_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *Revoke) GetFence() *Fence {
@@ -3420,7 +3050,7 @@ type ListWorkersRequest struct {
 
 func (x *ListWorkersRequest) Reset() {
 	*x = ListWorkersRequest{}
-	mi := &file_v1_fanfold_proto_msgTypes[47]
+	mi := &file_v1_fanfold_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3432,7 +3062,7 @@ func (x *ListWorkersRequest) String() string {
 func (*ListWorkersRequest) ProtoMessage() {}
 
 func (x *ListWorkersRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_v1_fanfold_proto_msgTypes[47]
+	mi := &file_v1_fanfold_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3445,7 +3075,7 @@ func (x *ListWorkersRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListWorkersRequest.ProtoReflect.Descriptor instead.
 func (*ListWorkersRequest) Descriptor() ([]byte, []int) {
-	return file_v1_fanfold_proto_rawDescGZIP(), []int{47}
+	return file_v1_fanfold_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *ListWorkersRequest) GetNamespace() string {
@@ -3472,7 +3102,7 @@ type ListWorkersResponse struct {
 
 func (x *ListWorkersResponse) Reset() {
 	*x = ListWorkersResponse{}
-	mi := &file_v1_fanfold_proto_msgTypes[48]
+	mi := &file_v1_fanfold_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3484,7 +3114,7 @@ func (x *ListWorkersResponse) String() string {
 func (*ListWorkersResponse) ProtoMessage() {}
 
 func (x *ListWorkersResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_v1_fanfold_proto_msgTypes[48]
+	mi := &file_v1_fanfold_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3497,7 +3127,7 @@ func (x *ListWorkersResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListWorkersResponse.ProtoReflect.Descriptor instead.
 func (*ListWorkersResponse) Descriptor() ([]byte, []int) {
-	return file_v1_fanfold_proto_rawDescGZIP(), []int{48}
+	return file_v1_fanfold_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *ListWorkersResponse) GetWorkers() []*Worker {
@@ -3531,7 +3161,7 @@ type Worker struct {
 
 func (x *Worker) Reset() {
 	*x = Worker{}
-	mi := &file_v1_fanfold_proto_msgTypes[49]
+	mi := &file_v1_fanfold_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3543,7 +3173,7 @@ func (x *Worker) String() string {
 func (*Worker) ProtoMessage() {}
 
 func (x *Worker) ProtoReflect() protoreflect.Message {
-	mi := &file_v1_fanfold_proto_msgTypes[49]
+	mi := &file_v1_fanfold_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3556,7 +3186,7 @@ func (x *Worker) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Worker.ProtoReflect.Descriptor instead.
 func (*Worker) Descriptor() ([]byte, []int) {
-	return file_v1_fanfold_proto_rawDescGZIP(), []int{49}
+	return file_v1_fanfold_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *Worker) GetSession() uint64 {
@@ -3632,7 +3262,7 @@ type ListQueuesRequest struct {
 
 func (x *ListQueuesRequest) Reset() {
 	*x = ListQueuesRequest{}
-	mi := &file_v1_fanfold_proto_msgTypes[50]
+	mi := &file_v1_fanfold_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3644,7 +3274,7 @@ func (x *ListQueuesRequest) String() string {
 func (*ListQueuesRequest) ProtoMessage() {}
 
 func (x *ListQueuesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_v1_fanfold_proto_msgTypes[50]
+	mi := &file_v1_fanfold_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3657,7 +3287,7 @@ func (x *ListQueuesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListQueuesRequest.ProtoReflect.Descriptor instead.
 func (*ListQueuesRequest) Descriptor() ([]byte, []int) {
-	return file_v1_fanfold_proto_rawDescGZIP(), []int{50}
+	return file_v1_fanfold_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *ListQueuesRequest) GetNamespace() string {
@@ -3684,7 +3314,7 @@ type ListQueuesResponse struct {
 
 func (x *ListQueuesResponse) Reset() {
 	*x = ListQueuesResponse{}
-	mi := &file_v1_fanfold_proto_msgTypes[51]
+	mi := &file_v1_fanfold_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3696,7 +3326,7 @@ func (x *ListQueuesResponse) String() string {
 func (*ListQueuesResponse) ProtoMessage() {}
 
 func (x *ListQueuesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_v1_fanfold_proto_msgTypes[51]
+	mi := &file_v1_fanfold_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3709,7 +3339,7 @@ func (x *ListQueuesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListQueuesResponse.ProtoReflect.Descriptor instead.
 func (*ListQueuesResponse) Descriptor() ([]byte, []int) {
-	return file_v1_fanfold_proto_rawDescGZIP(), []int{51}
+	return file_v1_fanfold_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *ListQueuesResponse) GetQueues() []*Queue {
@@ -3740,7 +3370,7 @@ type Queue struct {
 
 func (x *Queue) Reset() {
 	*x = Queue{}
-	mi := &file_v1_fanfold_proto_msgTypes[52]
+	mi := &file_v1_fanfold_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3752,7 +3382,7 @@ func (x *Queue) String() string {
 func (*Queue) ProtoMessage() {}
 
 func (x *Queue) ProtoReflect() protoreflect.Message {
-	mi := &file_v1_fanfold_proto_msgTypes[52]
+	mi := &file_v1_fanfold_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3765,7 +3395,7 @@ func (x *Queue) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Queue.ProtoReflect.Descriptor instead.
 func (*Queue) Descriptor() ([]byte, []int) {
-	return file_v1_fanfold_proto_rawDescGZIP(), []int{52}
+	return file_v1_fanfold_proto_rawDescGZIP(), []int{47}
 }
 
 func (x *Queue) GetName() string {
@@ -3818,7 +3448,7 @@ type ClusterStatusRequest struct {
 
 func (x *ClusterStatusRequest) Reset() {
 	*x = ClusterStatusRequest{}
-	mi := &file_v1_fanfold_proto_msgTypes[53]
+	mi := &file_v1_fanfold_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3830,7 +3460,7 @@ func (x *ClusterStatusRequest) String() string {
 func (*ClusterStatusRequest) ProtoMessage() {}
 
 func (x *ClusterStatusRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_v1_fanfold_proto_msgTypes[53]
+	mi := &file_v1_fanfold_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3843,7 +3473,7 @@ func (x *ClusterStatusRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ClusterStatusRequest.ProtoReflect.Descriptor instead.
 func (*ClusterStatusRequest) Descriptor() ([]byte, []int) {
-	return file_v1_fanfold_proto_rawDescGZIP(), []int{53}
+	return file_v1_fanfold_proto_rawDescGZIP(), []int{48}
 }
 
 type ClusterStatusResponse struct {
@@ -3867,7 +3497,7 @@ type ClusterStatusResponse struct {
 
 func (x *ClusterStatusResponse) Reset() {
 	*x = ClusterStatusResponse{}
-	mi := &file_v1_fanfold_proto_msgTypes[54]
+	mi := &file_v1_fanfold_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3879,7 +3509,7 @@ func (x *ClusterStatusResponse) String() string {
 func (*ClusterStatusResponse) ProtoMessage() {}
 
 func (x *ClusterStatusResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_v1_fanfold_proto_msgTypes[54]
+	mi := &file_v1_fanfold_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3892,7 +3522,7 @@ func (x *ClusterStatusResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ClusterStatusResponse.ProtoReflect.Descriptor instead.
 func (*ClusterStatusResponse) Descriptor() ([]byte, []int) {
-	return file_v1_fanfold_proto_rawDescGZIP(), []int{54}
+	return file_v1_fanfold_proto_rawDescGZIP(), []int{49}
 }
 
 func (x *ClusterStatusResponse) GetClusterId() string {
@@ -4001,7 +3631,7 @@ type Node struct {
 
 func (x *Node) Reset() {
 	*x = Node{}
-	mi := &file_v1_fanfold_proto_msgTypes[55]
+	mi := &file_v1_fanfold_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4013,7 +3643,7 @@ func (x *Node) String() string {
 func (*Node) ProtoMessage() {}
 
 func (x *Node) ProtoReflect() protoreflect.Message {
-	mi := &file_v1_fanfold_proto_msgTypes[55]
+	mi := &file_v1_fanfold_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4026,7 +3656,7 @@ func (x *Node) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Node.ProtoReflect.Descriptor instead.
 func (*Node) Descriptor() ([]byte, []int) {
-	return file_v1_fanfold_proto_rawDescGZIP(), []int{55}
+	return file_v1_fanfold_proto_rawDescGZIP(), []int{50}
 }
 
 func (x *Node) GetId() string {
@@ -4104,7 +3734,7 @@ type Counters struct {
 
 func (x *Counters) Reset() {
 	*x = Counters{}
-	mi := &file_v1_fanfold_proto_msgTypes[56]
+	mi := &file_v1_fanfold_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4116,7 +3746,7 @@ func (x *Counters) String() string {
 func (*Counters) ProtoMessage() {}
 
 func (x *Counters) ProtoReflect() protoreflect.Message {
-	mi := &file_v1_fanfold_proto_msgTypes[56]
+	mi := &file_v1_fanfold_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4129,7 +3759,7 @@ func (x *Counters) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Counters.ProtoReflect.Descriptor instead.
 func (*Counters) Descriptor() ([]byte, []int) {
-	return file_v1_fanfold_proto_rawDescGZIP(), []int{56}
+	return file_v1_fanfold_proto_rawDescGZIP(), []int{51}
 }
 
 func (x *Counters) GetJobsSubmitted() uint64 {
@@ -4263,7 +3893,7 @@ type AddNodeRequest struct {
 
 func (x *AddNodeRequest) Reset() {
 	*x = AddNodeRequest{}
-	mi := &file_v1_fanfold_proto_msgTypes[57]
+	mi := &file_v1_fanfold_proto_msgTypes[52]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4275,7 +3905,7 @@ func (x *AddNodeRequest) String() string {
 func (*AddNodeRequest) ProtoMessage() {}
 
 func (x *AddNodeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_v1_fanfold_proto_msgTypes[57]
+	mi := &file_v1_fanfold_proto_msgTypes[52]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4288,7 +3918,7 @@ func (x *AddNodeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AddNodeRequest.ProtoReflect.Descriptor instead.
 func (*AddNodeRequest) Descriptor() ([]byte, []int) {
-	return file_v1_fanfold_proto_rawDescGZIP(), []int{57}
+	return file_v1_fanfold_proto_rawDescGZIP(), []int{52}
 }
 
 func (x *AddNodeRequest) GetId() string {
@@ -4328,7 +3958,7 @@ type AddNodeResponse struct {
 
 func (x *AddNodeResponse) Reset() {
 	*x = AddNodeResponse{}
-	mi := &file_v1_fanfold_proto_msgTypes[58]
+	mi := &file_v1_fanfold_proto_msgTypes[53]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4340,7 +3970,7 @@ func (x *AddNodeResponse) String() string {
 func (*AddNodeResponse) ProtoMessage() {}
 
 func (x *AddNodeResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_v1_fanfold_proto_msgTypes[58]
+	mi := &file_v1_fanfold_proto_msgTypes[53]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4353,7 +3983,7 @@ func (x *AddNodeResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AddNodeResponse.ProtoReflect.Descriptor instead.
 func (*AddNodeResponse) Descriptor() ([]byte, []int) {
-	return file_v1_fanfold_proto_rawDescGZIP(), []int{58}
+	return file_v1_fanfold_proto_rawDescGZIP(), []int{53}
 }
 
 func (x *AddNodeResponse) GetClusterId() string {
@@ -4372,7 +4002,7 @@ type RemoveNodeRequest struct {
 
 func (x *RemoveNodeRequest) Reset() {
 	*x = RemoveNodeRequest{}
-	mi := &file_v1_fanfold_proto_msgTypes[59]
+	mi := &file_v1_fanfold_proto_msgTypes[54]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4384,7 +4014,7 @@ func (x *RemoveNodeRequest) String() string {
 func (*RemoveNodeRequest) ProtoMessage() {}
 
 func (x *RemoveNodeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_v1_fanfold_proto_msgTypes[59]
+	mi := &file_v1_fanfold_proto_msgTypes[54]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4397,7 +4027,7 @@ func (x *RemoveNodeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RemoveNodeRequest.ProtoReflect.Descriptor instead.
 func (*RemoveNodeRequest) Descriptor() ([]byte, []int) {
-	return file_v1_fanfold_proto_rawDescGZIP(), []int{59}
+	return file_v1_fanfold_proto_rawDescGZIP(), []int{54}
 }
 
 func (x *RemoveNodeRequest) GetId() string {
@@ -4415,7 +4045,7 @@ type RemoveNodeResponse struct {
 
 func (x *RemoveNodeResponse) Reset() {
 	*x = RemoveNodeResponse{}
-	mi := &file_v1_fanfold_proto_msgTypes[60]
+	mi := &file_v1_fanfold_proto_msgTypes[55]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4427,7 +4057,7 @@ func (x *RemoveNodeResponse) String() string {
 func (*RemoveNodeResponse) ProtoMessage() {}
 
 func (x *RemoveNodeResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_v1_fanfold_proto_msgTypes[60]
+	mi := &file_v1_fanfold_proto_msgTypes[55]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4440,7 +4070,7 @@ func (x *RemoveNodeResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RemoveNodeResponse.ProtoReflect.Descriptor instead.
 func (*RemoveNodeResponse) Descriptor() ([]byte, []int) {
-	return file_v1_fanfold_proto_rawDescGZIP(), []int{60}
+	return file_v1_fanfold_proto_rawDescGZIP(), []int{55}
 }
 
 type TransferLeadershipRequest struct {
@@ -4452,7 +4082,7 @@ type TransferLeadershipRequest struct {
 
 func (x *TransferLeadershipRequest) Reset() {
 	*x = TransferLeadershipRequest{}
-	mi := &file_v1_fanfold_proto_msgTypes[61]
+	mi := &file_v1_fanfold_proto_msgTypes[56]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4464,7 +4094,7 @@ func (x *TransferLeadershipRequest) String() string {
 func (*TransferLeadershipRequest) ProtoMessage() {}
 
 func (x *TransferLeadershipRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_v1_fanfold_proto_msgTypes[61]
+	mi := &file_v1_fanfold_proto_msgTypes[56]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4477,7 +4107,7 @@ func (x *TransferLeadershipRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TransferLeadershipRequest.ProtoReflect.Descriptor instead.
 func (*TransferLeadershipRequest) Descriptor() ([]byte, []int) {
-	return file_v1_fanfold_proto_rawDescGZIP(), []int{61}
+	return file_v1_fanfold_proto_rawDescGZIP(), []int{56}
 }
 
 func (x *TransferLeadershipRequest) GetTo() string {
@@ -4495,7 +4125,7 @@ type TransferLeadershipResponse struct {
 
 func (x *TransferLeadershipResponse) Reset() {
 	*x = TransferLeadershipResponse{}
-	mi := &file_v1_fanfold_proto_msgTypes[62]
+	mi := &file_v1_fanfold_proto_msgTypes[57]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4507,7 +4137,7 @@ func (x *TransferLeadershipResponse) String() string {
 func (*TransferLeadershipResponse) ProtoMessage() {}
 
 func (x *TransferLeadershipResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_v1_fanfold_proto_msgTypes[62]
+	mi := &file_v1_fanfold_proto_msgTypes[57]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4520,7 +4150,7 @@ func (x *TransferLeadershipResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TransferLeadershipResponse.ProtoReflect.Descriptor instead.
 func (*TransferLeadershipResponse) Descriptor() ([]byte, []int) {
-	return file_v1_fanfold_proto_rawDescGZIP(), []int{62}
+	return file_v1_fanfold_proto_rawDescGZIP(), []int{57}
 }
 
 type HashStateRequest struct {
@@ -4531,7 +4161,7 @@ type HashStateRequest struct {
 
 func (x *HashStateRequest) Reset() {
 	*x = HashStateRequest{}
-	mi := &file_v1_fanfold_proto_msgTypes[63]
+	mi := &file_v1_fanfold_proto_msgTypes[58]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4543,7 +4173,7 @@ func (x *HashStateRequest) String() string {
 func (*HashStateRequest) ProtoMessage() {}
 
 func (x *HashStateRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_v1_fanfold_proto_msgTypes[63]
+	mi := &file_v1_fanfold_proto_msgTypes[58]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4556,7 +4186,7 @@ func (x *HashStateRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HashStateRequest.ProtoReflect.Descriptor instead.
 func (*HashStateRequest) Descriptor() ([]byte, []int) {
-	return file_v1_fanfold_proto_rawDescGZIP(), []int{63}
+	return file_v1_fanfold_proto_rawDescGZIP(), []int{58}
 }
 
 type HashStateResponse struct {
@@ -4569,7 +4199,7 @@ type HashStateResponse struct {
 
 func (x *HashStateResponse) Reset() {
 	*x = HashStateResponse{}
-	mi := &file_v1_fanfold_proto_msgTypes[64]
+	mi := &file_v1_fanfold_proto_msgTypes[59]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4581,7 +4211,7 @@ func (x *HashStateResponse) String() string {
 func (*HashStateResponse) ProtoMessage() {}
 
 func (x *HashStateResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_v1_fanfold_proto_msgTypes[64]
+	mi := &file_v1_fanfold_proto_msgTypes[59]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4594,7 +4224,7 @@ func (x *HashStateResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HashStateResponse.ProtoReflect.Descriptor instead.
 func (*HashStateResponse) Descriptor() ([]byte, []int) {
-	return file_v1_fanfold_proto_rawDescGZIP(), []int{64}
+	return file_v1_fanfold_proto_rawDescGZIP(), []int{59}
 }
 
 func (x *HashStateResponse) GetIndex() uint64 {
@@ -4621,7 +4251,7 @@ type NodeHashRequest struct {
 
 func (x *NodeHashRequest) Reset() {
 	*x = NodeHashRequest{}
-	mi := &file_v1_fanfold_proto_msgTypes[65]
+	mi := &file_v1_fanfold_proto_msgTypes[60]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4633,7 +4263,7 @@ func (x *NodeHashRequest) String() string {
 func (*NodeHashRequest) ProtoMessage() {}
 
 func (x *NodeHashRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_v1_fanfold_proto_msgTypes[65]
+	mi := &file_v1_fanfold_proto_msgTypes[60]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4646,7 +4276,7 @@ func (x *NodeHashRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NodeHashRequest.ProtoReflect.Descriptor instead.
 func (*NodeHashRequest) Descriptor() ([]byte, []int) {
-	return file_v1_fanfold_proto_rawDescGZIP(), []int{65}
+	return file_v1_fanfold_proto_rawDescGZIP(), []int{60}
 }
 
 func (x *NodeHashRequest) GetIndex() uint64 {
@@ -4675,7 +4305,7 @@ type NodeHashResponse struct {
 
 func (x *NodeHashResponse) Reset() {
 	*x = NodeHashResponse{}
-	mi := &file_v1_fanfold_proto_msgTypes[66]
+	mi := &file_v1_fanfold_proto_msgTypes[61]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4687,7 +4317,7 @@ func (x *NodeHashResponse) String() string {
 func (*NodeHashResponse) ProtoMessage() {}
 
 func (x *NodeHashResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_v1_fanfold_proto_msgTypes[66]
+	mi := &file_v1_fanfold_proto_msgTypes[61]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4700,7 +4330,7 @@ func (x *NodeHashResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NodeHashResponse.ProtoReflect.Descriptor instead.
 func (*NodeHashResponse) Descriptor() ([]byte, []int) {
-	return file_v1_fanfold_proto_rawDescGZIP(), []int{66}
+	return file_v1_fanfold_proto_rawDescGZIP(), []int{61}
 }
 
 func (x *NodeHashResponse) GetIndex() uint64 {
@@ -4736,30 +4366,7 @@ var File_v1_fanfold_proto protoreflect.FileDescriptor
 const file_v1_fanfold_proto_rawDesc = "" +
 	"\n" +
 	"\x10v1/fanfold.proto\x12\n" +
-	"fanfold.v1\"w\n" +
-	"\tErrorInfo\x12\x12\n" +
-	"\x04code\x18\x01 \x01(\tR\x04code\x12\x18\n" +
-	"\amessage\x18\x02 \x01(\tR\amessage\x12\x16\n" +
-	"\x06leader\x18\x03 \x01(\tR\x06leader\x12$\n" +
-	"\x0eretry_after_ms\x18\x04 \x01(\x03R\fretryAfterMs\"E\n" +
-	"\x05Value\x12\x16\n" +
-	"\x06inline\x18\x01 \x01(\fR\x06inline\x12$\n" +
-	"\x04blob\x18\x02 \x01(\v2\x10.fanfold.v1.BlobR\x04blob\"B\n" +
-	"\x04Blob\x12\x0e\n" +
-	"\x02id\x18\x01 \x01(\fR\x02id\x12\x12\n" +
-	"\x04size\x18\x02 \x01(\x04R\x04size\x12\x16\n" +
-	"\x06sha256\x18\x03 \x01(\fR\x06sha256\"\xf7\x01\n" +
-	"\x03Job\x12\x0e\n" +
-	"\x02id\x18\x01 \x01(\tR\x02id\x12\x1c\n" +
-	"\tnamespace\x18\x02 \x01(\tR\tnamespace\x12\x14\n" +
-	"\x05graph\x18\x03 \x01(\fR\x05graph\x12'\n" +
-	"\x05input\x18\x04 \x01(\v2\x11.fanfold.v1.ValueR\x05input\x12\"\n" +
-	"\rnot_before_ms\x18\x05 \x01(\x03R\vnotBeforeMs\x12\x1b\n" +
-	"\tretain_ms\x18\x06 \x01(\x03R\bretainMs\x12\x10\n" +
-	"\x03key\x18\a \x01(\tR\x03key\x120\n" +
-	"\aoptions\x18\b \x01(\v2\x16.fanfold.v1.JobOptionsR\aoptions\"\f\n" +
-	"\n" +
-	"JobOptions\"8\n" +
+	"fanfold.v1\x1a\fv1/job.proto\"8\n" +
 	"\x11SubmitJobsRequest\x12#\n" +
 	"\x04jobs\x18\x01 \x03(\v2\x0f.fanfold.v1.JobR\x04jobs\"^\n" +
 	"\x12SubmitJobsResponse\x122\n" +
@@ -5107,11 +4714,7 @@ const file_v1_fanfold_proto_rawDesc = "" +
 	"\x05index\x18\x01 \x01(\x04R\x05index\x12\x12\n" +
 	"\x04hash\x18\x02 \x01(\tR\x04hash\x12\x14\n" +
 	"\x05known\x18\x03 \x01(\bR\x05known\x12\x17\n" +
-	"\anode_id\x18\x04 \x01(\tR\x06nodeId*_\n" +
-	"\vConsistency\x12\x1b\n" +
-	"\x17CONSISTENCY_UNSPECIFIED\x10\x00\x12\x1c\n" +
-	"\x18CONSISTENCY_LINEARIZABLE\x10\x01\x12\x15\n" +
-	"\x11CONSISTENCY_STALE\x10\x022\xe3\v\n" +
+	"\anode_id\x18\x04 \x01(\tR\x06nodeId2\xe3\v\n" +
 	"\aFanfold\x12K\n" +
 	"\n" +
 	"SubmitJobs\x12\x1d.fanfold.v1.SubmitJobsRequest\x1a\x1e.fanfold.v1.SubmitJobsResponse\x12L\n" +
@@ -5149,182 +4752,176 @@ func file_v1_fanfold_proto_rawDescGZIP() []byte {
 	return file_v1_fanfold_proto_rawDescData
 }
 
-var file_v1_fanfold_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_v1_fanfold_proto_msgTypes = make([]protoimpl.MessageInfo, 69)
+var file_v1_fanfold_proto_msgTypes = make([]protoimpl.MessageInfo, 64)
 var file_v1_fanfold_proto_goTypes = []any{
-	(Consistency)(0),                   // 0: fanfold.v1.Consistency
-	(*ErrorInfo)(nil),                  // 1: fanfold.v1.ErrorInfo
-	(*Value)(nil),                      // 2: fanfold.v1.Value
-	(*Blob)(nil),                       // 3: fanfold.v1.Blob
-	(*Job)(nil),                        // 4: fanfold.v1.Job
-	(*JobOptions)(nil),                 // 5: fanfold.v1.JobOptions
-	(*SubmitJobsRequest)(nil),          // 6: fanfold.v1.SubmitJobsRequest
-	(*SubmitJobsResponse)(nil),         // 7: fanfold.v1.SubmitJobsResponse
-	(*SubmitResult)(nil),               // 8: fanfold.v1.SubmitResult
-	(*AwaitJobsRequest)(nil),           // 9: fanfold.v1.AwaitJobsRequest
-	(*AwaitJobsResponse)(nil),          // 10: fanfold.v1.AwaitJobsResponse
-	(*JobResult)(nil),                  // 11: fanfold.v1.JobResult
-	(*TaskError)(nil),                  // 12: fanfold.v1.TaskError
-	(*GetJobRequest)(nil),              // 13: fanfold.v1.GetJobRequest
-	(*GetJobResponse)(nil),             // 14: fanfold.v1.GetJobResponse
-	(*JobStatus)(nil),                  // 15: fanfold.v1.JobStatus
-	(*StepStatus)(nil),                 // 16: fanfold.v1.StepStatus
-	(*ListJobsRequest)(nil),            // 17: fanfold.v1.ListJobsRequest
-	(*ListJobsResponse)(nil),           // 18: fanfold.v1.ListJobsResponse
-	(*ListTasksRequest)(nil),           // 19: fanfold.v1.ListTasksRequest
-	(*ListTasksResponse)(nil),          // 20: fanfold.v1.ListTasksResponse
-	(*TaskStatus)(nil),                 // 21: fanfold.v1.TaskStatus
-	(*WatchJobRequest)(nil),            // 22: fanfold.v1.WatchJobRequest
-	(*WatchJobResponse)(nil),           // 23: fanfold.v1.WatchJobResponse
-	(*CancelJobRequest)(nil),           // 24: fanfold.v1.CancelJobRequest
-	(*CancelJobResponse)(nil),          // 25: fanfold.v1.CancelJobResponse
-	(*RetryJobRequest)(nil),            // 26: fanfold.v1.RetryJobRequest
-	(*RetryJobResponse)(nil),           // 27: fanfold.v1.RetryJobResponse
-	(*PurgeJobRequest)(nil),            // 28: fanfold.v1.PurgeJobRequest
-	(*PurgeJobResponse)(nil),           // 29: fanfold.v1.PurgeJobResponse
-	(*PutChunkRequest)(nil),            // 30: fanfold.v1.PutChunkRequest
-	(*PutChunkResponse)(nil),           // 31: fanfold.v1.PutChunkResponse
-	(*ReadValueRequest)(nil),           // 32: fanfold.v1.ReadValueRequest
-	(*ReadValueResponse)(nil),          // 33: fanfold.v1.ReadValueResponse
-	(*Fence)(nil),                      // 34: fanfold.v1.Fence
-	(*Task)(nil),                       // 35: fanfold.v1.Task
-	(*WorkRequest)(nil),                // 36: fanfold.v1.WorkRequest
-	(*Hello)(nil),                      // 37: fanfold.v1.Hello
-	(*QueueSlots)(nil),                 // 38: fanfold.v1.QueueSlots
-	(*TaskKind)(nil),                   // 39: fanfold.v1.TaskKind
-	(*Report)(nil),                     // 40: fanfold.v1.Report
-	(*Failure)(nil),                    // 41: fanfold.v1.Failure
-	(*Progress)(nil),                   // 42: fanfold.v1.Progress
-	(*WorkResponse)(nil),               // 43: fanfold.v1.WorkResponse
-	(*Welcome)(nil),                    // 44: fanfold.v1.Welcome
-	(*Assignment)(nil),                 // 45: fanfold.v1.Assignment
-	(*Ack)(nil),                        // 46: fanfold.v1.Ack
-	(*Revoke)(nil),                     // 47: fanfold.v1.Revoke
-	(*ListWorkersRequest)(nil),         // 48: fanfold.v1.ListWorkersRequest
-	(*ListWorkersResponse)(nil),        // 49: fanfold.v1.ListWorkersResponse
-	(*Worker)(nil),                     // 50: fanfold.v1.Worker
-	(*ListQueuesRequest)(nil),          // 51: fanfold.v1.ListQueuesRequest
-	(*ListQueuesResponse)(nil),         // 52: fanfold.v1.ListQueuesResponse
-	(*Queue)(nil),                      // 53: fanfold.v1.Queue
-	(*ClusterStatusRequest)(nil),       // 54: fanfold.v1.ClusterStatusRequest
-	(*ClusterStatusResponse)(nil),      // 55: fanfold.v1.ClusterStatusResponse
-	(*Node)(nil),                       // 56: fanfold.v1.Node
-	(*Counters)(nil),                   // 57: fanfold.v1.Counters
-	(*AddNodeRequest)(nil),             // 58: fanfold.v1.AddNodeRequest
-	(*AddNodeResponse)(nil),            // 59: fanfold.v1.AddNodeResponse
-	(*RemoveNodeRequest)(nil),          // 60: fanfold.v1.RemoveNodeRequest
-	(*RemoveNodeResponse)(nil),         // 61: fanfold.v1.RemoveNodeResponse
-	(*TransferLeadershipRequest)(nil),  // 62: fanfold.v1.TransferLeadershipRequest
-	(*TransferLeadershipResponse)(nil), // 63: fanfold.v1.TransferLeadershipResponse
-	(*HashStateRequest)(nil),           // 64: fanfold.v1.HashStateRequest
-	(*HashStateResponse)(nil),          // 65: fanfold.v1.HashStateResponse
-	(*NodeHashRequest)(nil),            // 66: fanfold.v1.NodeHashRequest
-	(*NodeHashResponse)(nil),           // 67: fanfold.v1.NodeHashResponse
-	nil,                                // 68: fanfold.v1.Hello.LabelsEntry
-	nil,                                // 69: fanfold.v1.Worker.LabelsEntry
+	(*SubmitJobsRequest)(nil),          // 0: fanfold.v1.SubmitJobsRequest
+	(*SubmitJobsResponse)(nil),         // 1: fanfold.v1.SubmitJobsResponse
+	(*SubmitResult)(nil),               // 2: fanfold.v1.SubmitResult
+	(*AwaitJobsRequest)(nil),           // 3: fanfold.v1.AwaitJobsRequest
+	(*AwaitJobsResponse)(nil),          // 4: fanfold.v1.AwaitJobsResponse
+	(*JobResult)(nil),                  // 5: fanfold.v1.JobResult
+	(*TaskError)(nil),                  // 6: fanfold.v1.TaskError
+	(*GetJobRequest)(nil),              // 7: fanfold.v1.GetJobRequest
+	(*GetJobResponse)(nil),             // 8: fanfold.v1.GetJobResponse
+	(*JobStatus)(nil),                  // 9: fanfold.v1.JobStatus
+	(*StepStatus)(nil),                 // 10: fanfold.v1.StepStatus
+	(*ListJobsRequest)(nil),            // 11: fanfold.v1.ListJobsRequest
+	(*ListJobsResponse)(nil),           // 12: fanfold.v1.ListJobsResponse
+	(*ListTasksRequest)(nil),           // 13: fanfold.v1.ListTasksRequest
+	(*ListTasksResponse)(nil),          // 14: fanfold.v1.ListTasksResponse
+	(*TaskStatus)(nil),                 // 15: fanfold.v1.TaskStatus
+	(*WatchJobRequest)(nil),            // 16: fanfold.v1.WatchJobRequest
+	(*WatchJobResponse)(nil),           // 17: fanfold.v1.WatchJobResponse
+	(*CancelJobRequest)(nil),           // 18: fanfold.v1.CancelJobRequest
+	(*CancelJobResponse)(nil),          // 19: fanfold.v1.CancelJobResponse
+	(*RetryJobRequest)(nil),            // 20: fanfold.v1.RetryJobRequest
+	(*RetryJobResponse)(nil),           // 21: fanfold.v1.RetryJobResponse
+	(*PurgeJobRequest)(nil),            // 22: fanfold.v1.PurgeJobRequest
+	(*PurgeJobResponse)(nil),           // 23: fanfold.v1.PurgeJobResponse
+	(*PutChunkRequest)(nil),            // 24: fanfold.v1.PutChunkRequest
+	(*PutChunkResponse)(nil),           // 25: fanfold.v1.PutChunkResponse
+	(*ReadValueRequest)(nil),           // 26: fanfold.v1.ReadValueRequest
+	(*ReadValueResponse)(nil),          // 27: fanfold.v1.ReadValueResponse
+	(*Fence)(nil),                      // 28: fanfold.v1.Fence
+	(*Task)(nil),                       // 29: fanfold.v1.Task
+	(*WorkRequest)(nil),                // 30: fanfold.v1.WorkRequest
+	(*Hello)(nil),                      // 31: fanfold.v1.Hello
+	(*QueueSlots)(nil),                 // 32: fanfold.v1.QueueSlots
+	(*TaskKind)(nil),                   // 33: fanfold.v1.TaskKind
+	(*Report)(nil),                     // 34: fanfold.v1.Report
+	(*Failure)(nil),                    // 35: fanfold.v1.Failure
+	(*Progress)(nil),                   // 36: fanfold.v1.Progress
+	(*WorkResponse)(nil),               // 37: fanfold.v1.WorkResponse
+	(*Welcome)(nil),                    // 38: fanfold.v1.Welcome
+	(*Assignment)(nil),                 // 39: fanfold.v1.Assignment
+	(*Ack)(nil),                        // 40: fanfold.v1.Ack
+	(*Revoke)(nil),                     // 41: fanfold.v1.Revoke
+	(*ListWorkersRequest)(nil),         // 42: fanfold.v1.ListWorkersRequest
+	(*ListWorkersResponse)(nil),        // 43: fanfold.v1.ListWorkersResponse
+	(*Worker)(nil),                     // 44: fanfold.v1.Worker
+	(*ListQueuesRequest)(nil),          // 45: fanfold.v1.ListQueuesRequest
+	(*ListQueuesResponse)(nil),         // 46: fanfold.v1.ListQueuesResponse
+	(*Queue)(nil),                      // 47: fanfold.v1.Queue
+	(*ClusterStatusRequest)(nil),       // 48: fanfold.v1.ClusterStatusRequest
+	(*ClusterStatusResponse)(nil),      // 49: fanfold.v1.ClusterStatusResponse
+	(*Node)(nil),                       // 50: fanfold.v1.Node
+	(*Counters)(nil),                   // 51: fanfold.v1.Counters
+	(*AddNodeRequest)(nil),             // 52: fanfold.v1.AddNodeRequest
+	(*AddNodeResponse)(nil),            // 53: fanfold.v1.AddNodeResponse
+	(*RemoveNodeRequest)(nil),          // 54: fanfold.v1.RemoveNodeRequest
+	(*RemoveNodeResponse)(nil),         // 55: fanfold.v1.RemoveNodeResponse
+	(*TransferLeadershipRequest)(nil),  // 56: fanfold.v1.TransferLeadershipRequest
+	(*TransferLeadershipResponse)(nil), // 57: fanfold.v1.TransferLeadershipResponse
+	(*HashStateRequest)(nil),           // 58: fanfold.v1.HashStateRequest
+	(*HashStateResponse)(nil),          // 59: fanfold.v1.HashStateResponse
+	(*NodeHashRequest)(nil),            // 60: fanfold.v1.NodeHashRequest
+	(*NodeHashResponse)(nil),           // 61: fanfold.v1.NodeHashResponse
+	nil,                                // 62: fanfold.v1.Hello.LabelsEntry
+	nil,                                // 63: fanfold.v1.Worker.LabelsEntry
+	(*Job)(nil),                        // 64: fanfold.v1.Job
+	(*ErrorInfo)(nil),                  // 65: fanfold.v1.ErrorInfo
+	(Consistency)(0),                   // 66: fanfold.v1.Consistency
+	(*Value)(nil),                      // 67: fanfold.v1.Value
 }
 var file_v1_fanfold_proto_depIdxs = []int32{
-	3,  // 0: fanfold.v1.Value.blob:type_name -> fanfold.v1.Blob
-	2,  // 1: fanfold.v1.Job.input:type_name -> fanfold.v1.Value
-	5,  // 2: fanfold.v1.Job.options:type_name -> fanfold.v1.JobOptions
-	4,  // 3: fanfold.v1.SubmitJobsRequest.jobs:type_name -> fanfold.v1.Job
-	8,  // 4: fanfold.v1.SubmitJobsResponse.results:type_name -> fanfold.v1.SubmitResult
-	1,  // 5: fanfold.v1.SubmitResult.error:type_name -> fanfold.v1.ErrorInfo
-	11, // 6: fanfold.v1.AwaitJobsResponse.results:type_name -> fanfold.v1.JobResult
-	12, // 7: fanfold.v1.JobResult.error:type_name -> fanfold.v1.TaskError
-	1,  // 8: fanfold.v1.JobResult.refused:type_name -> fanfold.v1.ErrorInfo
-	0,  // 9: fanfold.v1.GetJobRequest.consistency:type_name -> fanfold.v1.Consistency
-	15, // 10: fanfold.v1.GetJobResponse.job:type_name -> fanfold.v1.JobStatus
-	11, // 11: fanfold.v1.GetJobResponse.result:type_name -> fanfold.v1.JobResult
-	12, // 12: fanfold.v1.JobStatus.error:type_name -> fanfold.v1.TaskError
-	16, // 13: fanfold.v1.JobStatus.steps:type_name -> fanfold.v1.StepStatus
-	12, // 14: fanfold.v1.StepStatus.error:type_name -> fanfold.v1.TaskError
-	0,  // 15: fanfold.v1.ListJobsRequest.consistency:type_name -> fanfold.v1.Consistency
-	15, // 16: fanfold.v1.ListJobsResponse.jobs:type_name -> fanfold.v1.JobStatus
-	0,  // 17: fanfold.v1.ListTasksRequest.consistency:type_name -> fanfold.v1.Consistency
-	21, // 18: fanfold.v1.ListTasksResponse.tasks:type_name -> fanfold.v1.TaskStatus
-	12, // 19: fanfold.v1.TaskStatus.error:type_name -> fanfold.v1.TaskError
-	42, // 20: fanfold.v1.TaskStatus.progress:type_name -> fanfold.v1.Progress
-	15, // 21: fanfold.v1.WatchJobResponse.job:type_name -> fanfold.v1.JobStatus
-	35, // 22: fanfold.v1.ReadValueRequest.task:type_name -> fanfold.v1.Task
-	0,  // 23: fanfold.v1.ReadValueRequest.consistency:type_name -> fanfold.v1.Consistency
-	37, // 24: fanfold.v1.WorkRequest.hello:type_name -> fanfold.v1.Hello
-	40, // 25: fanfold.v1.WorkRequest.reports:type_name -> fanfold.v1.Report
-	42, // 26: fanfold.v1.WorkRequest.progress:type_name -> fanfold.v1.Progress
-	34, // 27: fanfold.v1.Hello.held:type_name -> fanfold.v1.Fence
-	38, // 28: fanfold.v1.Hello.queues:type_name -> fanfold.v1.QueueSlots
-	39, // 29: fanfold.v1.Hello.kinds:type_name -> fanfold.v1.TaskKind
-	68, // 30: fanfold.v1.Hello.labels:type_name -> fanfold.v1.Hello.LabelsEntry
-	34, // 31: fanfold.v1.Report.fence:type_name -> fanfold.v1.Fence
-	35, // 32: fanfold.v1.Report.task:type_name -> fanfold.v1.Task
-	2,  // 33: fanfold.v1.Report.result:type_name -> fanfold.v1.Value
-	41, // 34: fanfold.v1.Report.failure:type_name -> fanfold.v1.Failure
-	12, // 35: fanfold.v1.Failure.error:type_name -> fanfold.v1.TaskError
-	34, // 36: fanfold.v1.Progress.fence:type_name -> fanfold.v1.Fence
-	44, // 37: fanfold.v1.WorkResponse.welcome:type_name -> fanfold.v1.Welcome
-	45, // 38: fanfold.v1.WorkResponse.assignments:type_name -> fanfold.v1.Assignment
-	46, // 39: fanfold.v1.WorkResponse.acks:type_name -> fanfold.v1.Ack
-	47, // 40: fanfold.v1.WorkResponse.revokes:type_name -> fanfold.v1.Revoke
-	34, // 41: fanfold.v1.Welcome.drop:type_name -> fanfold.v1.Fence
-	34, // 42: fanfold.v1.Assignment.fence:type_name -> fanfold.v1.Fence
-	35, // 43: fanfold.v1.Assignment.task:type_name -> fanfold.v1.Task
-	34, // 44: fanfold.v1.Ack.fence:type_name -> fanfold.v1.Fence
-	34, // 45: fanfold.v1.Revoke.fence:type_name -> fanfold.v1.Fence
-	0,  // 46: fanfold.v1.ListWorkersRequest.consistency:type_name -> fanfold.v1.Consistency
-	50, // 47: fanfold.v1.ListWorkersResponse.workers:type_name -> fanfold.v1.Worker
-	38, // 48: fanfold.v1.Worker.queues:type_name -> fanfold.v1.QueueSlots
-	38, // 49: fanfold.v1.Worker.used:type_name -> fanfold.v1.QueueSlots
-	39, // 50: fanfold.v1.Worker.kinds:type_name -> fanfold.v1.TaskKind
-	69, // 51: fanfold.v1.Worker.labels:type_name -> fanfold.v1.Worker.LabelsEntry
-	0,  // 52: fanfold.v1.ListQueuesRequest.consistency:type_name -> fanfold.v1.Consistency
-	53, // 53: fanfold.v1.ListQueuesResponse.queues:type_name -> fanfold.v1.Queue
-	56, // 54: fanfold.v1.ClusterStatusResponse.nodes:type_name -> fanfold.v1.Node
-	57, // 55: fanfold.v1.ClusterStatusResponse.counters:type_name -> fanfold.v1.Counters
-	6,  // 56: fanfold.v1.Fanfold.SubmitJobs:input_type -> fanfold.v1.SubmitJobsRequest
-	9,  // 57: fanfold.v1.Fanfold.AwaitJobs:input_type -> fanfold.v1.AwaitJobsRequest
-	13, // 58: fanfold.v1.Fanfold.GetJob:input_type -> fanfold.v1.GetJobRequest
-	17, // 59: fanfold.v1.Fanfold.ListJobs:input_type -> fanfold.v1.ListJobsRequest
-	19, // 60: fanfold.v1.Fanfold.ListTasks:input_type -> fanfold.v1.ListTasksRequest
-	22, // 61: fanfold.v1.Fanfold.WatchJob:input_type -> fanfold.v1.WatchJobRequest
-	24, // 62: fanfold.v1.Fanfold.CancelJob:input_type -> fanfold.v1.CancelJobRequest
-	26, // 63: fanfold.v1.Fanfold.RetryJob:input_type -> fanfold.v1.RetryJobRequest
-	28, // 64: fanfold.v1.Fanfold.PurgeJob:input_type -> fanfold.v1.PurgeJobRequest
-	30, // 65: fanfold.v1.Fanfold.PutChunk:input_type -> fanfold.v1.PutChunkRequest
-	32, // 66: fanfold.v1.Fanfold.ReadValue:input_type -> fanfold.v1.ReadValueRequest
-	36, // 67: fanfold.v1.Fanfold.Work:input_type -> fanfold.v1.WorkRequest
-	48, // 68: fanfold.v1.Fanfold.ListWorkers:input_type -> fanfold.v1.ListWorkersRequest
-	51, // 69: fanfold.v1.Fanfold.ListQueues:input_type -> fanfold.v1.ListQueuesRequest
-	54, // 70: fanfold.v1.Fanfold.ClusterStatus:input_type -> fanfold.v1.ClusterStatusRequest
-	58, // 71: fanfold.v1.Fanfold.AddNode:input_type -> fanfold.v1.AddNodeRequest
-	60, // 72: fanfold.v1.Fanfold.RemoveNode:input_type -> fanfold.v1.RemoveNodeRequest
-	62, // 73: fanfold.v1.Fanfold.TransferLeadership:input_type -> fanfold.v1.TransferLeadershipRequest
-	64, // 74: fanfold.v1.Fanfold.HashState:input_type -> fanfold.v1.HashStateRequest
-	66, // 75: fanfold.v1.Fanfold.NodeHash:input_type -> fanfold.v1.NodeHashRequest
-	7,  // 76: fanfold.v1.Fanfold.SubmitJobs:output_type -> fanfold.v1.SubmitJobsResponse
-	10, // 77: fanfold.v1.Fanfold.AwaitJobs:output_type -> fanfold.v1.AwaitJobsResponse
-	14, // 78: fanfold.v1.Fanfold.GetJob:output_type -> fanfold.v1.GetJobResponse
-	18, // 79: fanfold.v1.Fanfold.ListJobs:output_type -> fanfold.v1.ListJobsResponse
-	20, // 80: fanfold.v1.Fanfold.ListTasks:output_type -> fanfold.v1.ListTasksResponse
-	23, // 81: fanfold.v1.Fanfold.WatchJob:output_type -> fanfold.v1.WatchJobResponse
-	25, // 82: fanfold.v1.Fanfold.CancelJob:output_type -> fanfold.v1.CancelJobResponse
-	27, // 83: fanfold.v1.Fanfold.RetryJob:output_type -> fanfold.v1.RetryJobResponse
-	29, // 84: fanfold.v1.Fanfold.PurgeJob:output_type -> fanfold.v1.PurgeJobResponse
-	31, // 85: fanfold.v1.Fanfold.PutChunk:output_type -> fanfold.v1.PutChunkResponse
-	33, // 86: fanfold.v1.Fanfold.ReadValue:output_type -> fanfold.v1.ReadValueResponse
-	43, // 87: fanfold.v1.Fanfold.Work:output_type -> fanfold.v1.WorkResponse
-	49, // 88: fanfold.v1.Fanfold.ListWorkers:output_type -> fanfold.v1.ListWorkersResponse
-	52, // 89: fanfold.v1.Fanfold.ListQueues:output_type -> fanfold.v1.ListQueuesResponse
-	55, // 90: fanfold.v1.Fanfold.ClusterStatus:output_type -> fanfold.v1.ClusterStatusResponse
-	59, // 91: fanfold.v1.Fanfold.AddNode:output_type -> fanfold.v1.AddNodeResponse
-	61, // 92: fanfold.v1.Fanfold.RemoveNode:output_type -> fanfold.v1.RemoveNodeResponse
-	63, // 93: fanfold.v1.Fanfold.TransferLeadership:output_type -> fanfold.v1.TransferLeadershipResponse
-	65, // 94: fanfold.v1.Fanfold.HashState:output_type -> fanfold.v1.HashStateResponse
-	67, // 95: fanfold.v1.Fanfold.NodeHash:output_type -> fanfold.v1.NodeHashResponse
-	76, // [76:96] is the sub-list for method output_type
-	56, // [56:76] is the sub-list for method input_type
-	56, // [56:56] is the sub-list for extension type_name
-	56, // [56:56] is the sub-list for extension extendee
-	0,  // [0:56] is the sub-list for field type_name
+	64, // 0: fanfold.v1.SubmitJobsRequest.jobs:type_name -> fanfold.v1.Job
+	2,  // 1: fanfold.v1.SubmitJobsResponse.results:type_name -> fanfold.v1.SubmitResult
+	65, // 2: fanfold.v1.SubmitResult.error:type_name -> fanfold.v1.ErrorInfo
+	5,  // 3: fanfold.v1.AwaitJobsResponse.results:type_name -> fanfold.v1.JobResult
+	6,  // 4: fanfold.v1.JobResult.error:type_name -> fanfold.v1.TaskError
+	65, // 5: fanfold.v1.JobResult.refused:type_name -> fanfold.v1.ErrorInfo
+	66, // 6: fanfold.v1.GetJobRequest.consistency:type_name -> fanfold.v1.Consistency
+	9,  // 7: fanfold.v1.GetJobResponse.job:type_name -> fanfold.v1.JobStatus
+	5,  // 8: fanfold.v1.GetJobResponse.result:type_name -> fanfold.v1.JobResult
+	6,  // 9: fanfold.v1.JobStatus.error:type_name -> fanfold.v1.TaskError
+	10, // 10: fanfold.v1.JobStatus.steps:type_name -> fanfold.v1.StepStatus
+	6,  // 11: fanfold.v1.StepStatus.error:type_name -> fanfold.v1.TaskError
+	66, // 12: fanfold.v1.ListJobsRequest.consistency:type_name -> fanfold.v1.Consistency
+	9,  // 13: fanfold.v1.ListJobsResponse.jobs:type_name -> fanfold.v1.JobStatus
+	66, // 14: fanfold.v1.ListTasksRequest.consistency:type_name -> fanfold.v1.Consistency
+	15, // 15: fanfold.v1.ListTasksResponse.tasks:type_name -> fanfold.v1.TaskStatus
+	6,  // 16: fanfold.v1.TaskStatus.error:type_name -> fanfold.v1.TaskError
+	36, // 17: fanfold.v1.TaskStatus.progress:type_name -> fanfold.v1.Progress
+	9,  // 18: fanfold.v1.WatchJobResponse.job:type_name -> fanfold.v1.JobStatus
+	29, // 19: fanfold.v1.ReadValueRequest.task:type_name -> fanfold.v1.Task
+	66, // 20: fanfold.v1.ReadValueRequest.consistency:type_name -> fanfold.v1.Consistency
+	31, // 21: fanfold.v1.WorkRequest.hello:type_name -> fanfold.v1.Hello
+	34, // 22: fanfold.v1.WorkRequest.reports:type_name -> fanfold.v1.Report
+	36, // 23: fanfold.v1.WorkRequest.progress:type_name -> fanfold.v1.Progress
+	28, // 24: fanfold.v1.Hello.held:type_name -> fanfold.v1.Fence
+	32, // 25: fanfold.v1.Hello.queues:type_name -> fanfold.v1.QueueSlots
+	33, // 26: fanfold.v1.Hello.kinds:type_name -> fanfold.v1.TaskKind
+	62, // 27: fanfold.v1.Hello.labels:type_name -> fanfold.v1.Hello.LabelsEntry
+	28, // 28: fanfold.v1.Report.fence:type_name -> fanfold.v1.Fence
+	29, // 29: fanfold.v1.Report.task:type_name -> fanfold.v1.Task
+	67, // 30: fanfold.v1.Report.result:type_name -> fanfold.v1.Value
+	35, // 31: fanfold.v1.Report.failure:type_name -> fanfold.v1.Failure
+	6,  // 32: fanfold.v1.Failure.error:type_name -> fanfold.v1.TaskError
+	28, // 33: fanfold.v1.Progress.fence:type_name -> fanfold.v1.Fence
+	38, // 34: fanfold.v1.WorkResponse.welcome:type_name -> fanfold.v1.Welcome
+	39, // 35: fanfold.v1.WorkResponse.assignments:type_name -> fanfold.v1.Assignment
+	40, // 36: fanfold.v1.WorkResponse.acks:type_name -> fanfold.v1.Ack
+	41, // 37: fanfold.v1.WorkResponse.revokes:type_name -> fanfold.v1.Revoke
+	28, // 38: fanfold.v1.Welcome.drop:type_name -> fanfold.v1.Fence
+	28, // 39: fanfold.v1.Assignment.fence:type_name -> fanfold.v1.Fence
+	29, // 40: fanfold.v1.Assignment.task:type_name -> fanfold.v1.Task
+	28, // 41: fanfold.v1.Ack.fence:type_name -> fanfold.v1.Fence
+	28, // 42: fanfold.v1.Revoke.fence:type_name -> fanfold.v1.Fence
+	66, // 43: fanfold.v1.ListWorkersRequest.consistency:type_name -> fanfold.v1.Consistency
+	44, // 44: fanfold.v1.ListWorkersResponse.workers:type_name -> fanfold.v1.Worker
+	32, // 45: fanfold.v1.Worker.queues:type_name -> fanfold.v1.QueueSlots
+	32, // 46: fanfold.v1.Worker.used:type_name -> fanfold.v1.QueueSlots
+	33, // 47: fanfold.v1.Worker.kinds:type_name -> fanfold.v1.TaskKind
+	63, // 48: fanfold.v1.Worker.labels:type_name -> fanfold.v1.Worker.LabelsEntry
+	66, // 49: fanfold.v1.ListQueuesRequest.consistency:type_name -> fanfold.v1.Consistency
+	47, // 50: fanfold.v1.ListQueuesResponse.queues:type_name -> fanfold.v1.Queue
+	50, // 51: fanfold.v1.ClusterStatusResponse.nodes:type_name -> fanfold.v1.Node
+	51, // 52: fanfold.v1.ClusterStatusResponse.counters:type_name -> fanfold.v1.Counters
+	0,  // 53: fanfold.v1.Fanfold.SubmitJobs:input_type -> fanfold.v1.SubmitJobsRequest
+	3,  // 54: fanfold.v1.Fanfold.AwaitJobs:input_type -> fanfold.v1.AwaitJobsRequest
+	7,  // 55: fanfold.v1.Fanfold.GetJob:input_type -> fanfold.v1.GetJobRequest
+	11, // 56: fanfold.v1.Fanfold.ListJobs:input_type -> fanfold.v1.ListJobsRequest
+	13, // 57: fanfold.v1.Fanfold.ListTasks:input_type -> fanfold.v1.ListTasksRequest
+	16, // 58: fanfold.v1.Fanfold.WatchJob:input_type -> fanfold.v1.WatchJobRequest
+	18, // 59: fanfold.v1.Fanfold.CancelJob:input_type -> fanfold.v1.CancelJobRequest
+	20, // 60: fanfold.v1.Fanfold.RetryJob:input_type -> fanfold.v1.RetryJobRequest
+	22, // 61: fanfold.v1.Fanfold.PurgeJob:input_type -> fanfold.v1.PurgeJobRequest
+	24, // 62: fanfold.v1.Fanfold.PutChunk:input_type -> fanfold.v1.PutChunkRequest
+	26, // 63: fanfold.v1.Fanfold.ReadValue:input_type -> fanfold.v1.ReadValueRequest
+	30, // 64: fanfold.v1.Fanfold.Work:input_type -> fanfold.v1.WorkRequest
+	42, // 65: fanfold.v1.Fanfold.ListWorkers:input_type -> fanfold.v1.ListWorkersRequest
+	45, // 66: fanfold.v1.Fanfold.ListQueues:input_type -> fanfold.v1.ListQueuesRequest
+	48, // 67: fanfold.v1.Fanfold.ClusterStatus:input_type -> fanfold.v1.ClusterStatusRequest
+	52, // 68: fanfold.v1.Fanfold.AddNode:input_type -> fanfold.v1.AddNodeRequest
+	54, // 69: fanfold.v1.Fanfold.RemoveNode:input_type -> fanfold.v1.RemoveNodeRequest
+	56, // 70: fanfold.v1.Fanfold.TransferLeadership:input_type -> fanfold.v1.TransferLeadershipRequest
+	58, // 71: fanfold.v1.Fanfold.HashState:input_type -> fanfold.v1.HashStateRequest
+	60, // 72: fanfold.v1.Fanfold.NodeHash:input_type -> fanfold.v1.NodeHashRequest
+	1,  // 73: fanfold.v1.Fanfold.SubmitJobs:output_type -> fanfold.v1.SubmitJobsResponse
+	4,  // 74: fanfold.v1.Fanfold.AwaitJobs:output_type -> fanfold.v1.AwaitJobsResponse
+	8,  // 75: fanfold.v1.Fanfold.GetJob:output_type -> fanfold.v1.GetJobResponse
+	12, // 76: fanfold.v1.Fanfold.ListJobs:output_type -> fanfold.v1.ListJobsResponse
+	14, // 77: fanfold.v1.Fanfold.ListTasks:output_type -> fanfold.v1.ListTasksResponse
+	17, // 78: fanfold.v1.Fanfold.WatchJob:output_type -> fanfold.v1.WatchJobResponse
+	19, // 79: fanfold.v1.Fanfold.CancelJob:output_type -> fanfold.v1.CancelJobResponse
+	21, // 80: fanfold.v1.Fanfold.RetryJob:output_type -> fanfold.v1.RetryJobResponse
+	23, // 81: fanfold.v1.Fanfold.PurgeJob:output_type -> fanfold.v1.PurgeJobResponse
+	25, // 82: fanfold.v1.Fanfold.PutChunk:output_type -> fanfold.v1.PutChunkResponse
+	27, // 83: fanfold.v1.Fanfold.ReadValue:output_type -> fanfold.v1.ReadValueResponse
+	37, // 84: fanfold.v1.Fanfold.Work:output_type -> fanfold.v1.WorkResponse
+	43, // 85: fanfold.v1.Fanfold.ListWorkers:output_type -> fanfold.v1.ListWorkersResponse
+	46, // 86: fanfold.v1.Fanfold.ListQueues:output_type -> fanfold.v1.ListQueuesResponse
+	49, // 87: fanfold.v1.Fanfold.ClusterStatus:output_type -> fanfold.v1.ClusterStatusResponse
+	53, // 88: fanfold.v1.Fanfold.AddNode:output_type -> fanfold.v1.AddNodeResponse
+	55, // 89: fanfold.v1.Fanfold.RemoveNode:output_type -> fanfold.v1.RemoveNodeResponse
+	57, // 90: fanfold.v1.Fanfold.TransferLeadership:output_type -> fanfold.v1.TransferLeadershipResponse
+	59, // 91: fanfold.v1.Fanfold.HashState:output_type -> fanfold.v1.HashStateResponse
+	61, // 92: fanfold.v1.Fanfold.NodeHash:output_type -> fanfold.v1.NodeHashResponse
+	73, // [73:93] is the sub-list for method output_type
+	53, // [53:73] is the sub-list for method input_type
+	53, // [53:53] is the sub-list for extension type_name
+	53, // [53:53] is the sub-list for extension extendee
+	0,  // [0:53] is the sub-list for field type_name
 }
 
 func init() { file_v1_fanfold_proto_init() }
@@ -5332,13 +4929,14 @@ func file_v1_fanfold_proto_init() {
 	if File_v1_fanfold_proto != nil {
 		return
 	}
-	file_v1_fanfold_proto_msgTypes[31].OneofWrappers = []any{
+	file_v1_job_proto_init()
+	file_v1_fanfold_proto_msgTypes[26].OneofWrappers = []any{
 		(*ReadValueRequest_Input)(nil),
 		(*ReadValueRequest_Result)(nil),
 		(*ReadValueRequest_Step)(nil),
 		(*ReadValueRequest_Task)(nil),
 	}
-	file_v1_fanfold_proto_msgTypes[39].OneofWrappers = []any{
+	file_v1_fanfold_proto_msgTypes[34].OneofWrappers = []any{
 		(*Report_Result)(nil),
 		(*Report_Failure)(nil),
 		(*Report_Release)(nil),
@@ -5348,14 +4946,13 @@ func file_v1_fanfold_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_v1_fanfold_proto_rawDesc), len(file_v1_fanfold_proto_rawDesc)),
-			NumEnums:      1,
-			NumMessages:   69,
+			NumEnums:      0,
+			NumMessages:   64,
 			NumExtensions: 0,
 			NumServices:   1,
 		},
 		GoTypes:           file_v1_fanfold_proto_goTypes,
 		DependencyIndexes: file_v1_fanfold_proto_depIdxs,
-		EnumInfos:         file_v1_fanfold_proto_enumTypes,
 		MessageInfos:      file_v1_fanfold_proto_msgTypes,
 	}.Build()
 	File_v1_fanfold_proto = out.File
