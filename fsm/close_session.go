@@ -25,9 +25,9 @@ func closeSession(t *tx, c *fsmpb.CloseSession) Answer {
 		j := t.job(l.ref.Job)
 		tk := t.task(j, l.ref)
 		if c.Lost {
-			t.crashed(j, l.ref, tk, s)
+			t.crashed(j, l.ref, tk, s, f, l)
 		} else {
-			t.handBack(j, l.ref, tk)
+			t.handBack(j, l.ref, tk, s, f, l)
 		}
 	}
 	t.del(keySession(s.id))
@@ -41,17 +41,19 @@ func closeSession(t *tx, c *fsmpb.CloseSession) Answer {
 
 // crashed returns a task whose worker was lost to its place in the queue, or declares it dead: a task
 // that kills its workers must not wander through the fleet.
-func (t *tx) crashed(j *job, ref TaskRef, tk *task, s *session) {
+func (t *tx) crashed(j *job, ref TaskRef, tk *task, s *session, f Fence, l *lease) {
 	t.m.state.Crashes++
+	e := &fsmpb.Error{Type: "fanfold.WorkerLost", Message: fmt.Sprintf("the worker %q was lost", s.worker)}
+	if tk.crashes+1 >= j.plan.steps[ref.Step].retry.CrashLimit {
+		e.Message = fmt.Sprintf("the task lost its worker %d times, its crash limit (the last one was %q); see that worker's log", tk.crashes+1, s.worker)
+	}
+	t.keepAttempt(ref, tk, s, f, l, EndWorkerLost, e)
 	tk.crashes++
 	if g := t.groupOf(j, ref); g != nil {
 		g.crash++
 	}
 	if limit := j.plan.steps[ref.Step].retry.CrashLimit; tk.crashes >= limit {
-		t.dead(j, ref, tk, &fsmpb.Error{
-			Type:    "fanfold.WorkerLost",
-			Message: fmt.Sprintf("the task lost its worker %d times, its crash limit (the last one was %q); see that worker's log", tk.crashes, s.worker),
-		})
+		t.dead(j, ref, tk, e)
 		return
 	}
 	t.unhold(j, ref)
@@ -59,8 +61,9 @@ func (t *tx) crashed(j *job, ref TaskRef, tk *task, s *session) {
 }
 
 // handBack returns an unfinished task to its place; no attempt is charged.
-func (t *tx) handBack(j *job, ref TaskRef, tk *task) {
+func (t *tx) handBack(j *job, ref TaskRef, tk *task, s *session, f Fence, l *lease) {
 	t.m.state.Releases++
+	t.keepAttempt(ref, tk, s, f, l, EndReleased, nil)
 	t.unhold(j, ref)
 	t.runnable(j, ref, tk)
 }

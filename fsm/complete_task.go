@@ -29,9 +29,9 @@ func completeTask(t *tx, c *fsmpb.CompleteTask) Answer {
 	}
 	t.dropLease(s, fence, l)
 	tk := t.task(j, ref)
+	t.set(keyResult(ref), encodeResult(result{fence: fence, value: v, by: t.runOf(tk, s, l)}))
 	tk.attempts++
 	tk.session = 0
-	t.set(keyResult(ref), encodeResult(result{fence: fence, value: v}))
 	t.claim(v, j)
 	t.m.state.Completions++
 	t.saw(j.id)

@@ -35,6 +35,7 @@ func failTask(t *tx, c *fsmpb.FailTask) Answer {
 		return Answer{Job: j.id, State: j.state}
 	}
 	t.m.state.Failures++
+	t.keepAttempt(ref, tk, s, fence, l, EndError, e)
 	tk.attempts++
 	retry := j.plan.steps[ref.Step].retry
 	if c.Permanent || tk.attempts >= retry.MaxAttempts {
@@ -45,7 +46,6 @@ func failTask(t *tx, c *fsmpb.FailTask) Answer {
 	if delay <= 0 {
 		delay = retry.DelayMS(tk.attempts, jitterSeed(j, ref))
 	}
-	t.setError(ref, e)
 	t.unhold(j, ref)
 	t.enterRetry(j, ref, tk, t.now+max(delay, 1))
 	return Answer{Job: j.id, State: j.state}
@@ -66,7 +66,7 @@ func jitterSeed(j *job, ref TaskRef) uint64 {
 	return be.Uint64(ref.Job[8:]) ^ uint64(ref.Step)<<40 ^ ref.Shard ^ uint64(j.round)<<56
 }
 
-// dead ends a task for good. A plain step fails its job; an item of a map does so when the map's
+// dead ends a task for good; e was its last attempt's error. A plain step fails its job; an item of a map does so when the map's
 // tolerance is used up, and is a value when the map is settled.
 func (t *tx) dead(j *job, ref TaskRef, tk *task, e *fsmpb.Error) {
 	t.m.state.Dead++
@@ -75,7 +75,7 @@ func (t *tx) dead(j *job, ref TaskRef, tk *task, e *fsmpb.Error) {
 	t.mark(j, ref, tk)
 	sp := &j.plan.steps[ref.Step]
 	if sp.plain() {
-		t.fail(j, ref, e)
+		t.fail(j, ref, nil)
 		return
 	}
 	t.unhold(j, ref)
@@ -83,7 +83,7 @@ func (t *tx) dead(j *job, ref TaskRef, tk *task, e *fsmpb.Error) {
 	if sp.step.Kind == dag.StepFold || !sp.opts.Settled && g.dead >= sp.opts.Tolerate {
 		g.live--
 		g.dirty = true
-		t.fail(j, ref, e)
+		t.fail(j, ref, nil)
 		return
 	}
 	g.dead++
@@ -91,7 +91,6 @@ func (t *tx) dead(j *job, ref TaskRef, tk *task, e *fsmpb.Error) {
 		t.set(keyResult(ref), encodeResult(result{fence: tk.fence, dead: true, value: settledError(e)}))
 		t.dropTask(ref)
 	}
-	t.setError(ref, e)
 	t.shardLeft(j, ref, g)
 	t.arrived(j, ref)
 	t.groupDone(j, ref.Step, g)

@@ -90,15 +90,16 @@ func goldenRecords() []struct {
 } {
 	id := jobID("golden")
 	f := Fence{Index: 300, Pos: 7}
-	tk := &task{state: TaskStarted, attempts: 2, crashes: 1, session: 9, fence: f, seq: 77, due: 88, cursor: []uint64{1, 300}}
+	tk := &task{state: TaskStarted, attempts: 2, crashes: 1, session: 9, fence: f, seq: 77, due: 88, cursor: []uint64{1, 300}, tries: 5, since: 99}
 	j := &job{
 		id: id, namespace: "ns", graph: graphHash(id), state: JobFailure, createdMS: 1, notBefore: 2, finishedMS: 3, retainMS: 4, purgeMS: 5,
-		key: "k", reason: "r", left: 6, failed: true, failedAt: TaskRef{Job: id, Step: 1, Shard: 2}, round: 7, blobs: 8, opts: noOptions,
+		key: "k", reason: "r", left: 6, failed: true, failedAt: TaskRef{Job: id, Step: 1, Shard: 2}, round: 7, blobs: 8, limitMS: 11, opts: noOptions,
 		steps: []step{{task: task{state: TaskRetry, attempts: 1, due: 9}, waiting: 2}},
 	}
 	g := &group{total: 10, next: 3, limit: 10, cursor: []uint64{5}, ok: 2, dead: 1, live: 4, held: 3, retry: 1, crash: 2, queued: true, seq: 99}
 	bl := &blobRef{id: blobID(id), size: 300000, sum: [32]byte{1, 2, 3}}
-	r := result{fence: f, dead: true, value: value{inline: []byte(`{"a":1}`)}}
+	by := run{number: 2, session: 9, worker: "w", began: 10, ended: 12}
+	r := result{fence: f, dead: true, value: value{inline: []byte(`{"a":1}`)}, by: by}
 	rb := result{fence: f, value: value{blob: bl}}
 	up := &blob{size: 300000, chunks: 2, owner: id, expires: 5, sums: bytes.Repeat([]byte{1}, 64)}
 	q := &queue{id: 1, namespace: "ns", name: "q", pending: 5, started: 6}
@@ -106,12 +107,12 @@ func goldenRecords() []struct {
 	s := &session{id: 9, namespace: "ns", worker: "w", openedMS: 1, ttlMS: 2, draining: true, nonce: []byte("nonce"),
 		kinds: []*fsmpb.TaskKind{{Name: "t", Types: "x"}}, labels: map[string]string{"a": "b", "c": "d"}}
 	s.slots = []*slotGroup{{s: s, queue: 1, slots: 3}}
-	l := &lease{ref: TaskRef{Job: id, Step: 1, Shard: 2}, queue: 4, revoked: true, cause: "JOB_FAILED"}
+	l := &lease{ref: TaskRef{Job: id, Step: 1, Shard: 2}, queue: 4, revoked: true, cause: "JOB_FAILED", grantedMS: 5, limitMS: 6}
 	st := state{index: 300, term: 2, nowMS: 5, nextSeq: 6, nextSession: 7, cluster: [16]byte(id)}
 	for i, c := range counters(&st.Counters) {
 		*c = uint64(i + 1)
 	}
-	e := &fsmpb.Error{Type: "T", Message: "m", Stack: "s"}
+	at := &attempt{run: by, fence: f, why: EndError, err: &fsmpb.Error{Type: "T", Message: "m", Stack: "s"}}
 	type record = struct {
 		name string
 		enc  func() []byte
@@ -132,7 +133,7 @@ func goldenRecords() []struct {
 		{"session", s.encode, func(b []byte) any { return string(decodeSession(9, b).encode()) }, string(s.encode())},
 		{"lease", func() []byte { return encodeLease(l) }, func(b []byte) any { return decodeLease(b) }, l},
 		{"state", st.encode, func(b []byte) any { return decodeState(b) }, st},
-		{"error", func() []byte { return encodeError(e) }, func(b []byte) any { return string(encodeError(decodeError(b))) }, string(encodeError(e))},
+		{"attempt", at.encode, func(b []byte) any { return string(decodeAttempt(b).encode()) }, string(at.encode())},
 		{"conf", func() []byte { return encodeConf(3, []byte("c")) }, func(b []byte) any { i, c := decodeConf(b); return fmt.Sprint(i, string(c)) }, "3c"},
 	}
 }

@@ -100,6 +100,7 @@ func (c *checker) job(j *job) {
 
 // task checks one task and reports whether it moves its job.
 func (c *checker) task(sp *stepPlan, ref TaskRef, tk *task, seq uint64) (moving bool) {
+	c.attempts(ref, tk)
 	switch tk.state {
 	case TaskPending:
 		c.runnable[string(keyRunnable(sp.queue, sp.kindOf(ref), sp.priority, seq, ref.Shard))] = true

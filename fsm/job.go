@@ -31,6 +31,8 @@ type job struct {
 
 	blobs uint32 // uploads that it owns
 
+	limitMS int64 // when it is out of time, unix ms; 0 = never
+
 	raw  []byte            // opts as they were submitted; nil = none
 	opts *fsmpb.JobOptions // never nil
 
@@ -88,6 +90,7 @@ func (j *job) encode() []byte {
 	}
 	e.uint(uint64(j.round))
 	e.uint(uint64(j.blobs))
+	e.int(j.limitMS)
 	e.bytes(j.raw)
 	e.uint(uint64(len(j.steps)))
 	encodeSteps(&e, j.steps[:n])
@@ -113,6 +116,7 @@ func decodeJob(id JobID, b []byte) *job {
 	}
 	j.round = d.u32()
 	j.blobs = d.u32()
+	j.limitMS = d.int()
 	if j.raw = d.bytes(); len(j.raw) == 0 {
 		j.raw = nil
 	}

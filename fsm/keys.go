@@ -11,7 +11,7 @@ import (
 //	02 "conf"                              Raft configuration and its index
 //	10 <job>                               job: header and its first 32 steps
 //	11 <job> b <block u32>                 further steps of the job, 32 to a block
-//	11 <job> e <step u32> <shard u64>      last error of a task
+//	11 <job> h <step u32> <shard u64> <n u32>   attempt of a task that did not succeed
 //	11 <job> i                             input of the job
 //	11 <job> m <step u32>                  group: a map or fold step's cursor and counts
 //	11 <job> n <step u32> <node u64>       how many children a fold node still waits for
@@ -49,14 +49,14 @@ const (
 
 // Parts of a job's data.
 const (
-	partBlock  = 'b'
-	partError  = 'e'
-	partInput  = 'i'
-	partGroup  = 'm'
-	partNode   = 'n'
-	partResult = 'r'
-	partTask   = 't'
-	partBlob   = 'x'
+	partBlock   = 'b'
+	partAttempt = 'h' // 'e' was the last error of a task, in format 1
+	partInput   = 'i'
+	partGroup   = 'm'
+	partNode    = 'n'
+	partResult  = 'r'
+	partTask    = 't'
+	partBlob    = 'x'
 )
 
 // blobID names a blob: 16 bytes chosen at random by the uploader.
@@ -75,7 +75,7 @@ func keyJob(id JobID) []byte { return append([]byte{tagJob}, id[:]...) }
 func parseJobKey(k []byte) JobID { return JobID(k[1:17]) }
 
 func keyData(id JobID, part byte) []byte {
-	k := make([]byte, 0, 30)
+	k := make([]byte, 0, 34)
 	k = append(k, tagData)
 	k = append(k, id[:]...)
 	return append(k, part)
@@ -93,9 +93,14 @@ func keyTaskPart(part byte, r TaskRef) []byte {
 func keyTask(r TaskRef) []byte   { return keyTaskPart(partTask, r) }
 func keyNode(r TaskRef) []byte   { return keyTaskPart(partNode, r) }
 func keyResult(r TaskRef) []byte { return keyTaskPart(partResult, r) }
-func keyError(r TaskRef) []byte  { return keyTaskPart(partError, r) }
 
-// parseTaskPart reads the keys of tasks, nodes, results and errors.
+func keyAttempts(r TaskRef) []byte { return keyTaskPart(partAttempt, r) }
+
+func keyAttempt(r TaskRef, n uint32) []byte { return be.AppendUint32(keyAttempts(r), n) }
+
+func parseAttempt(k []byte) (r TaskRef, n uint32) { return parseTaskPart(k), be.Uint32(k[30:]) }
+
+// parseTaskPart reads the keys of tasks, nodes, results and attempts.
 func parseTaskPart(k []byte) TaskRef {
 	return TaskRef{Job: JobID(k[1:17]), Step: be.Uint32(k[18:]), Shard: be.Uint64(k[22:])}
 }

@@ -116,7 +116,7 @@ func (t *tx) grant(q *queue, head item, g *slotGroup) {
 	t.mark(j, ref, tk)
 	t.stepStarted(j, ref)
 
-	l := &lease{ref: ref, queue: q.id}
+	l := &lease{ref: ref, queue: q.id, grantedMS: t.now}
 	g.s.leases[tk.fence] = l
 	g.used++
 	t.setNew(keyLease(g.s.id, tk.fence), encodeLease(l))

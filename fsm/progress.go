@@ -133,33 +133,19 @@ func (t *tx) stepDone(j *job, i uint32) {
 	}
 }
 
-// fail ends a job because one of its tasks is dead.
+// fail ends a job because one of its tasks is dead. e is an error that no attempt has, nil when the last
+// attempt says what was wrong.
 func (t *tx) fail(j *job, at TaskRef, e *fsmpb.Error) {
 	j.failed, j.failedAt = true, at
-	t.setError(at, e)
+	if e != nil {
+		t.stepError(at, e)
+	}
 	if s := &j.steps[at.Step]; !s.state.Ended() {
 		s.set(j.ref(at.Step), TaskDead)
 		j.touch(at.Step)
 	}
 	t.cancelLive(j, "JOB_FAILED")
 	t.end(j, JobFailure)
-}
-
-func (t *tx) setError(ref TaskRef, e *fsmpb.Error) { t.set(keyError(ref), encodeError(e)) }
-
-func encodeError(e *fsmpb.Error) []byte {
-	b := newEnc(len(e.GetMessage()) + len(e.GetStack()) + 64)
-	b.str(e.GetType())
-	b.str(e.GetMessage())
-	b.str(e.GetStack())
-	return b
-}
-
-func decodeError(b []byte) *fsmpb.Error {
-	d := newDec("error", b)
-	e := &fsmpb.Error{Type: d.str(), Message: d.str(), Stack: d.str()}
-	d.end()
-	return e
 }
 
 const (
@@ -239,6 +225,7 @@ func (t *tx) cancelTask(j *job, ref TaskRef, tk *task, cause string) {
 func (t *tx) revoke(ref TaskRef, tk *task, cause string) {
 	s := t.m.sessions[tk.session]
 	l := s.leases[tk.fence]
+	t.keepAttempt(ref, tk, s, tk.fence, l, EndCanceled, nil)
 	l.revoked = true
 	l.cause = cause
 	t.set(keyLease(s.id, tk.fence), encodeLease(l))

@@ -34,8 +34,9 @@ func (t *tx) purge(j *job) {
 		for i := range j.steps {
 			ref := j.ref(uint32(i))
 			t.del(keyResult(ref))
-			if t.get(keyError(ref)) != nil {
-				t.del(keyError(ref))
+			t.dropAttempts(ref, &j.steps[i].task)
+			if j.failed && j.failedAt == ref {
+				t.del(keyAttempt(ref, stepErrorNumber))
 			}
 		}
 		t.del(keyInput(j.id))

@@ -19,6 +19,6 @@ func releaseTask(t *tx, c *fsmpb.ReleaseTask) Answer {
 		return canceled(ref)
 	}
 	j := t.job(ref.Job)
-	t.handBack(j, ref, t.task(j, ref))
+	t.handBack(j, ref, t.task(j, ref), s, fence, l)
 	return Answer{Job: j.id, State: j.state}
 }

@@ -41,7 +41,7 @@ func retryJob(t *tx, c *fsmpb.RetryJob) Answer {
 		t.m.names.touchKind(k)
 	})
 	if j.failed {
-		t.del(keyError(j.failedAt))
+		t.del(keyAttempt(j.failedAt, stepErrorNumber))
 	}
 	t.saw(j.id)
 	t.jobReopened(j)

@@ -44,8 +44,11 @@ func (g *slotGroup) free() uint32 {
 type lease struct {
 	ref     TaskRef
 	queue   uint32
-	revoked bool // the job has ended: only the slot is still taken
+	revoked bool // the attempt is over: only the slot is still taken
 	cause   string
+
+	grantedMS int64
+	limitMS   int64 // when the attempt is out of time; 0 = never
 }
 
 func (s *session) encode() []byte {
@@ -100,6 +103,8 @@ func encodeLease(l *lease) []byte {
 	e.uint(uint64(l.queue))
 	e.bool(l.revoked)
 	e.str(l.cause)
+	e.int(l.grantedMS)
+	e.int(l.limitMS)
 	return e
 }
 
@@ -110,6 +115,8 @@ func decodeLease(b []byte) *lease {
 	l.queue = d.u32()
 	l.revoked = d.bool()
 	l.cause = d.str()
+	l.grantedMS = d.int()
+	l.limitMS = d.int()
 	d.end()
 	return l
 }

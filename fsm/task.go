@@ -14,6 +14,8 @@ type task struct {
 	seq      uint64 // PENDING: its place in the lane
 	due      int64  // SCHEDULED, RETRY: unix ms
 	cursor   []uint64
+	tries    uint32 // attempts recorded (keepAttempt)
+	since    int64  // first lease, unix ms: only when the retries have a deadline
 	dirty    bool
 }
 
@@ -36,6 +38,8 @@ func (t *task) encode(e *enc) {
 	e.uint(t.seq)
 	e.int(t.due)
 	e.uints(t.cursor)
+	e.uint(uint64(t.tries))
+	e.int(t.since)
 }
 
 func (t *task) decode(d *dec) {
@@ -47,10 +51,12 @@ func (t *task) decode(d *dec) {
 	t.seq = d.uint()
 	t.due = d.int()
 	t.cursor = d.uints()
+	t.tries = d.u32()
+	t.since = d.int()
 }
 
 // taskBytes is a good guess of an encoded task's size.
-const taskBytes = 24
+const taskBytes = 26
 
 func encodeTask(t *task) []byte {
 	e := newEnc(1 + taskBytes)

@@ -86,19 +86,21 @@ type result struct {
 	fence Fence // of the attempt whose result was accepted
 	dead  bool  // value is {"error":{...}} of a dead item
 	value value
+	by    run // the attempt
 }
 
 func encodeResult(r result) []byte {
-	e := newEnc(len(r.value.inline) + 80)
+	e := newEnc(len(r.value.inline) + len(r.by.worker) + 100)
 	e.fence(r.fence)
 	e.bool(r.dead)
 	e.value(r.value)
+	e.run(r.by)
 	return e
 }
 
 func decodeResult(b []byte) result {
 	d := newDec("result", b)
-	r := result{fence: d.fence(), dead: d.bool(), value: d.value()}
+	r := result{fence: d.fence(), dead: d.bool(), value: d.value(), by: d.run()}
 	d.end()
 	return r
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/cockroachdb/pebble/v2"
 
 	"github.com/fanfold/fanfold/dag"
+	"github.com/fanfold/fanfold/fsm/fsmpb"
 )
 
 // View is the state as it was at one index: reads are consistent with each other. Close it soon; it
@@ -208,11 +209,17 @@ func (v *View) worker(session uint64) string {
 }
 
 func (v *View) taskError(g *dag.Graph, ref TaskRef) *TaskError {
-	b := v.disk.get(keyError(ref))
-	if b == nil {
+	var last *fsmpb.Error
+	v.disk.scan(keyAttempts(ref), prefixEnd(keyAttempts(ref)), func(_, b []byte) bool { // at most attemptsKept
+		if a := decodeAttempt(b); a.err != nil {
+			last = a.err
+		}
+		return true
+	})
+	if last == nil {
 		return nil
 	}
-	return &TaskError{Step: g.Step(dag.StepID(ref.Step)).Name, Shard: ref.Shard, Err: decodeError(b)}
+	return &TaskError{Step: g.Step(dag.StepID(ref.Step)).Name, Shard: ref.Shard, Err: last}
 }
 
 // Tasks lists the tasks of a job that have records: plain steps, and of maps and folds those that are
