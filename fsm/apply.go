@@ -101,6 +101,12 @@ func (t *tx) run(c *fsmpb.Command) Answer {
 		return initCluster(t, k.InitCluster)
 
 		// Queues, keys and limits.
+	case *fsmpb.Command_SetQueue:
+		return setQueue(t, k.SetQueue)
+	case *fsmpb.Command_SetLimit:
+		return setLimit(t, k.SetLimit)
+	case *fsmpb.Command_DeleteLimit:
+		return deleteLimit(t, k.DeleteLimit)
 
 		// Schedules.
 

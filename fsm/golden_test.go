@@ -26,6 +26,7 @@ func goldenCommands() []*fsmpb.Command {
 	fail := failure(g, "boom", true)
 	fail.GetFailTask().RetryAfterMs, fail.GetFailTask().Snooze = 5, true
 	fail.GetFailTask().Error.Stack = "stack"
+	lim := &fsmpb.Limit{Namespace: "ns", Scope: fsmpb.LimitScope_LIMIT_SCOPE_TASK, Name: "t", PerPartition: true, Kind: fsmpb.LimitKind_LIMIT_KIND_RATE, N: 5, PeriodMs: 1000, Burst: 2}
 	return []*fsmpb.Command{
 		{Kind: &fsmpb.Command_SubmitJob{SubmitJob: &fsmpb.SubmitJob{Job: id[:], Namespace: "ns", Graph: []byte("{}"), Input: blob, NotBeforeMs: 1, RetainMs: 2, Key: "k"}}},
 		cancel(id), retry(id), purge(id),
@@ -36,6 +37,10 @@ func goldenCommands() []*fsmpb.Command {
 		closeWorker(9, true), complete(g, `1`), fail, release(g), chunk([16]byte(id), 2, []byte("data")), hashNow(),
 		{Kind: &fsmpb.Command_DrainSession{DrainSession: &fsmpb.DrainSession{Session: 9}}},
 		{Kind: &fsmpb.Command_InitCluster{InitCluster: &fsmpb.InitCluster{Id: id[:]}}},
+
+		{Kind: &fsmpb.Command_SetQueue{SetQueue: &fsmpb.SetQueue{Namespace: "ns", Queue: "q", AgeingMs: proto.Int64(-1), Weights: map[string]uint32{"a": 2, "b": 3}}}},
+		{Kind: &fsmpb.Command_SetLimit{SetLimit: &fsmpb.SetLimit{Limit: lim}}},
+		{Kind: &fsmpb.Command_DeleteLimit{DeleteLimit: &fsmpb.DeleteLimit{Limit: lim}}},
 	}
 }
 
@@ -102,7 +107,8 @@ func goldenRecords() []struct {
 	r := result{fence: f, dead: true, value: value{inline: []byte(`{"a":1}`)}, by: by}
 	rb := result{fence: f, value: value{blob: bl}}
 	up := &blob{size: 300000, chunks: 2, owner: id, expires: 5, sums: bytes.Repeat([]byte{1}, 64)}
-	q := &queue{id: 1, namespace: "ns", name: "q", pending: 5, started: 6}
+	q := &queue{id: 1, namespace: "ns", name: "q", pending: 5, started: 6, paused: true, ageingMS: -1, weights: map[string]uint32{"a": 2, "b": 3}, vtime: 7, tag: 8}
+	lim := &limit{id: 3, namespace: "ns", scope: fsmpb.LimitScope_LIMIT_SCOPE_TASK, name: "t", per: true, kind: fsmpb.LimitKind_LIMIT_KIND_RATE, n: 5, burst: 2, period: 1000}
 	k := &kind{id: 1, namespace: "ns", name: "t", types: "x", live: 3}
 	s := &session{id: 9, namespace: "ns", worker: "w", openedMS: 1, ttlMS: 2, draining: true, nonce: []byte("nonce"),
 		kinds: []*fsmpb.TaskKind{{Name: "t", Types: "x"}}, labels: map[string]string{"a": "b", "c": "d"}}
@@ -129,6 +135,7 @@ func goldenRecords() []struct {
 		{"value", func() []byte { return encodeValue(value{blob: bl}) }, func(b []byte) any { return decodeValue(b) }, value{blob: bl}},
 		{"blob", up.encode, func(b []byte) any { return decodeBlob(b) }, up},
 		{"queue", q.encode, func(b []byte) any { return decodeQueue(1, b) }, q},
+		{"limit", lim.encode, func(b []byte) any { return decodeLimit(3, b) }, lim},
 		{"kind", k.encode, func(b []byte) any { return decodeKind(1, b) }, k},
 		{"session", s.encode, func(b []byte) any { return string(decodeSession(9, b).encode()) }, string(s.encode())},
 		{"lease", func() []byte { return encodeLease(l) }, func(b []byte) any { return decodeLease(b) }, l},

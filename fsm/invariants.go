@@ -275,6 +275,9 @@ func (c *checker) workConserving() {
 	}
 	c.m.disk.scan([]byte{tagRunnable}, []byte{tagRunnable + 1}, func(k, _ []byte) bool {
 		queue, kind, _, _ := parseRunnable(k)
+		if c.m.names.queues[queue].paused {
+			return true
+		}
 		if g := mostFree(c.m.freeSlots(c.m.names.queues[queue]), kind); g != nil {
 			c.bad("session %d has a free slot and %x waits", g.s.id, k)
 		}

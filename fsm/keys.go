@@ -29,6 +29,7 @@ import (
 //	1a <namespace> 00 <key>                the user's idempotency key -> job
 //	1b <blob>                              blob: size and sums
 //	1c <blob> <chunk u32>                  a blob's bytes, 256 KiB to a chunk
+//	21 <limit u32>                         limit
 const (
 	tagState    = 0x01
 	tagConf     = 0x02
@@ -45,6 +46,8 @@ const (
 	tagUserKey  = 0x1a
 	tagBlob     = 0x1b
 	tagChunk    = 0x1c
+
+	tagLimit = 0x21
 )
 
 // Parts of a job's data.
@@ -144,6 +147,8 @@ func parseLease(k []byte) (session uint64, f Fence) {
 
 func keyQueue(id uint32) []byte { return be.AppendUint32([]byte{tagQueue}, id) }
 func keyKind(id uint32) []byte  { return be.AppendUint32([]byte{tagKind}, id) }
+
+func keyLimit(id uint32) []byte { return be.AppendUint32([]byte{tagLimit}, id) }
 
 func keyUserKey(namespace, key string) []byte {
 	k := append([]byte{tagUserKey}, namespace...)

@@ -13,6 +13,7 @@ func (m *Machine) load() {
 		m.confIdx, m.conf = decodeConf(b)
 	}
 	m.loadNames()
+	m.loadLimits()
 	m.loadSessions()
 	m.loadLanes()
 	m.timers.more = true

@@ -47,6 +47,7 @@ type Machine struct {
 
 	state    state
 	names    names
+	limits   []*limit // by id, ascending
 	sessions map[uint64]*session
 	nonces   map[string]uint64 // of sessions
 	timers   *window

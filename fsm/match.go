@@ -39,6 +39,9 @@ func (t *tx) match() {
 // matchQueue grants until no head of a lane has a session that could take it. It returns false at
 // the bound.
 func (t *tx) matchQueue(q *queue) bool {
+	if q.paused {
+		return true
+	}
 	free := t.m.freeSlots(q)
 	for len(free) > 0 {
 		l, i, g := t.bestHead(q, free)

@@ -1,6 +1,7 @@
 package fsm
 
 import (
+	"maps"
 	"slices"
 	"strings"
 )
@@ -14,15 +15,21 @@ type queue struct {
 	id        uint32
 	namespace string
 	name      string
-	pending   uint64 // runnable tasks, the waiting shards of groups included
-	started   uint64 // leases
+	pending   uint64            // runnable tasks, the waiting shards of groups included
+	started   uint64            // leases
+	paused    bool              // grants nothing
+	ageingMS  int64             // 0 = default, -1 = off
+	weights   map[string]uint32 // of partitions; absent = 1
+	vtime     uint64            // the virtual time of its partitions' fairness (partition.go)
+	tag       uint64            // the tag of the partition ""
 	dirty     bool
 
 	// What follows is derived.
 
-	lanes []*lane      // by kind id, ascending
-	slots []*slotGroup // of live sessions, by session id, ascending
-	check bool         // something may be granted
+	limits []*limit     // of scope QUEUE, by id
+	lanes  []*lane      // by kind id, ascending
+	slots  []*slotGroup // of live sessions, by session id, ascending
+	check  bool         // something may be granted
 }
 
 // kind is a task's name, with the types that it is used with.
@@ -34,7 +41,10 @@ type kind struct {
 	live      uint64 // steps of unfinished jobs
 	dirty     bool
 
-	sessions uint64 // live sessions that offer it; derived
+	// What follows is derived.
+
+	sessions uint64   // live sessions that offer it
+	limits   []*limit // of scope TASK, by id
 }
 
 func (q *queue) encode() []byte {
@@ -43,12 +53,29 @@ func (q *queue) encode() []byte {
 	e.str(q.name)
 	e.uint(q.pending)
 	e.uint(q.started)
+	e.bool(q.paused)
+	e.int(q.ageingMS)
+	e.uint(q.vtime)
+	e.uint(q.tag)
+	e.uint(uint64(len(q.weights)))
+	for _, name := range slices.Sorted(maps.Keys(q.weights)) {
+		e.str(name)
+		e.uint(uint64(q.weights[name]))
+	}
 	return e
 }
 
 func decodeQueue(id uint32, b []byte) *queue {
 	d := newDec("queue", b)
 	q := &queue{id: id, namespace: d.str(), name: d.str(), pending: d.uint(), started: d.uint()}
+	q.paused, q.ageingMS, q.vtime, q.tag = d.bool(), d.int(), d.uint(), d.uint()
+	for n := d.uint(); n > 0 && !d.bad; n-- {
+		if q.weights == nil {
+			q.weights = make(map[string]uint32)
+		}
+		name := d.str()
+		q.weights[name] = d.u32()
+	}
 	d.end()
 	return q
 }

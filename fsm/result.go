@@ -44,6 +44,7 @@ const (
 	CodeStale        Code = "STALE"     // the attempt's lease is over
 	CodeNotEnded     Code = "NOT_ENDED" // the job is still running
 	CodeCanceled     Code = "CANCELED"  // the job had ended; the lease is over now
+	CodeOverloaded   Code = "OVERLOADED"
 )
 
 // Refusal is a deterministic "no": replicated truth, the same on every node. Nothing was changed.

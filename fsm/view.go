@@ -479,7 +479,7 @@ func (v *View) Queues() (all []QueueView, err error) {
 	queues := v.queues()
 	byID := make(map[uint32]*QueueView)
 	for id, q := range queues {
-		byID[id] = &QueueView{Namespace: q.namespace, Name: q.name, Pending: q.pending, Started: q.started}
+		byID[id] = q.view()
 	}
 	sessions, err := v.Sessions()
 	if err != nil {

@@ -86,7 +86,10 @@ type QueueView struct {
 	Namespace, Name string
 	Pending         uint64 // waiting tasks; the waiting shards of a map are counted too
 	Started         uint64
-	Slots, Free     uint64 // of live sessions
+	Slots, Free     uint64            // of live sessions
+	Paused          bool              // it grants nothing
+	AgeingMS        int64             // of waiting that are worth one level of priority; -1 = off
+	Weights         map[string]uint32 // of partitions; absent = 1
 }
 
 // JobFilter selects jobs; empty fields select all.

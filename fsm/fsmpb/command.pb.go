@@ -24,6 +24,107 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
+type LimitScope int32
+
+const (
+	LimitScope_LIMIT_SCOPE_UNSPECIFIED LimitScope = 0
+	LimitScope_LIMIT_SCOPE_QUEUE       LimitScope = 1
+	LimitScope_LIMIT_SCOPE_TASK        LimitScope = 2
+)
+
+// Enum value maps for LimitScope.
+var (
+	LimitScope_name = map[int32]string{
+		0: "LIMIT_SCOPE_UNSPECIFIED",
+		1: "LIMIT_SCOPE_QUEUE",
+		2: "LIMIT_SCOPE_TASK",
+	}
+	LimitScope_value = map[string]int32{
+		"LIMIT_SCOPE_UNSPECIFIED": 0,
+		"LIMIT_SCOPE_QUEUE":       1,
+		"LIMIT_SCOPE_TASK":        2,
+	}
+)
+
+func (x LimitScope) Enum() *LimitScope {
+	p := new(LimitScope)
+	*p = x
+	return p
+}
+
+func (x LimitScope) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (LimitScope) Descriptor() protoreflect.EnumDescriptor {
+	return file_fsmpb_command_proto_enumTypes[0].Descriptor()
+}
+
+func (LimitScope) Type() protoreflect.EnumType {
+	return &file_fsmpb_command_proto_enumTypes[0]
+}
+
+func (x LimitScope) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use LimitScope.Descriptor instead.
+func (LimitScope) EnumDescriptor() ([]byte, []int) {
+	return file_fsmpb_command_proto_rawDescGZIP(), []int{0}
+}
+
+type LimitKind int32
+
+const (
+	LimitKind_LIMIT_KIND_UNSPECIFIED LimitKind = 0
+	LimitKind_LIMIT_KIND_RATE        LimitKind = 1 // n attempts in a period, evenly spaced, and a burst on top (GCRA)
+	LimitKind_LIMIT_KIND_WINDOW      LimitKind = 2 // at most n attempts begin in any window of the period's length
+	LimitKind_LIMIT_KIND_CONCURRENCY LimitKind = 3 // at most n leases at a time
+)
+
+// Enum value maps for LimitKind.
+var (
+	LimitKind_name = map[int32]string{
+		0: "LIMIT_KIND_UNSPECIFIED",
+		1: "LIMIT_KIND_RATE",
+		2: "LIMIT_KIND_WINDOW",
+		3: "LIMIT_KIND_CONCURRENCY",
+	}
+	LimitKind_value = map[string]int32{
+		"LIMIT_KIND_UNSPECIFIED": 0,
+		"LIMIT_KIND_RATE":        1,
+		"LIMIT_KIND_WINDOW":      2,
+		"LIMIT_KIND_CONCURRENCY": 3,
+	}
+)
+
+func (x LimitKind) Enum() *LimitKind {
+	p := new(LimitKind)
+	*p = x
+	return p
+}
+
+func (x LimitKind) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (LimitKind) Descriptor() protoreflect.EnumDescriptor {
+	return file_fsmpb_command_proto_enumTypes[1].Descriptor()
+}
+
+func (LimitKind) Type() protoreflect.EnumType {
+	return &file_fsmpb_command_proto_enumTypes[1]
+}
+
+func (x LimitKind) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use LimitKind.Descriptor instead.
+func (LimitKind) EnumDescriptor() ([]byte, []int) {
+	return file_fsmpb_command_proto_rawDescGZIP(), []int{1}
+}
+
 // Entry is the data of one Raft log entry, behind one format byte (fsm.FormatEntry).
 type Entry struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -94,6 +195,9 @@ type Command struct {
 	//	*Command_HashState
 	//	*Command_DrainSession
 	//	*Command_InitCluster
+	//	*Command_SetQueue
+	//	*Command_SetLimit
+	//	*Command_DeleteLimit
 	Kind          isCommand_Kind `protobuf_oneof:"kind"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -253,6 +357,33 @@ func (x *Command) GetInitCluster() *InitCluster {
 	return nil
 }
 
+func (x *Command) GetSetQueue() *SetQueue {
+	if x != nil {
+		if x, ok := x.Kind.(*Command_SetQueue); ok {
+			return x.SetQueue
+		}
+	}
+	return nil
+}
+
+func (x *Command) GetSetLimit() *SetLimit {
+	if x != nil {
+		if x, ok := x.Kind.(*Command_SetLimit); ok {
+			return x.SetLimit
+		}
+	}
+	return nil
+}
+
+func (x *Command) GetDeleteLimit() *DeleteLimit {
+	if x != nil {
+		if x, ok := x.Kind.(*Command_DeleteLimit); ok {
+			return x.DeleteLimit
+		}
+	}
+	return nil
+}
+
 type isCommand_Kind interface {
 	isCommand_Kind()
 }
@@ -309,6 +440,19 @@ type Command_InitCluster struct {
 	InitCluster *InitCluster `protobuf:"bytes,13,opt,name=init_cluster,json=initCluster,proto3,oneof"`
 }
 
+type Command_SetQueue struct {
+	// Queues, keys and limits: 20-29.
+	SetQueue *SetQueue `protobuf:"bytes,20,opt,name=set_queue,json=setQueue,proto3,oneof"`
+}
+
+type Command_SetLimit struct {
+	SetLimit *SetLimit `protobuf:"bytes,21,opt,name=set_limit,json=setLimit,proto3,oneof"`
+}
+
+type Command_DeleteLimit struct {
+	DeleteLimit *DeleteLimit `protobuf:"bytes,22,opt,name=delete_limit,json=deleteLimit,proto3,oneof"`
+}
+
 func (*Command_SubmitJob) isCommand_Kind() {}
 
 func (*Command_CancelJob) isCommand_Kind() {}
@@ -334,6 +478,12 @@ func (*Command_HashState) isCommand_Kind() {}
 func (*Command_DrainSession) isCommand_Kind() {}
 
 func (*Command_InitCluster) isCommand_Kind() {}
+
+func (*Command_SetQueue) isCommand_Kind() {}
+
+func (*Command_SetLimit) isCommand_Kind() {}
+
+func (*Command_DeleteLimit) isCommand_Kind() {}
 
 // Value is a JSON document: inline up to 256 KiB, otherwise a blob uploaded before by PutChunk.
 type Value struct {
@@ -551,7 +701,10 @@ func (x *SubmitJob) GetOptions() []byte {
 
 // JobOptions say how a job was asked for, beyond what every job has. A job without any stores nothing.
 type JobOptions struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Queues, keys and limits: 1-9.
+	Partition     string `protobuf:"bytes,1,opt,name=partition,proto3" json:"partition,omitempty"` // of the job's tasks: what fairness and limits per partition go by
+	Priority      uint32 `protobuf:"varint,2,opt,name=priority,proto3" json:"priority,omitempty"`  // of the job's tasks, instead of their own: 1 (first) to 10 (last), as in the graph; 0 = theirs
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -584,6 +737,20 @@ func (x *JobOptions) ProtoReflect() protoreflect.Message {
 // Deprecated: Use JobOptions.ProtoReflect.Descriptor instead.
 func (*JobOptions) Descriptor() ([]byte, []int) {
 	return file_fsmpb_command_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *JobOptions) GetPartition() string {
+	if x != nil {
+		return x.Partition
+	}
+	return ""
+}
+
+func (x *JobOptions) GetPriority() uint32 {
+	if x != nil {
+		return x.Priority
+	}
+	return 0
 }
 
 type CancelJob struct {
@@ -734,7 +901,9 @@ type OpenSession struct {
 	Kinds         []*TaskKind            `protobuf:"bytes,4,rep,name=kinds,proto3" json:"kinds,omitempty"`
 	Labels        map[string]string      `protobuf:"bytes,5,rep,name=labels,proto3" json:"labels,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
 	TtlMs         int64                  `protobuf:"varint,6,opt,name=ttl_ms,json=ttlMs,proto3" json:"ttl_ms,omitempty"`
-	Nonce         []byte                 `protobuf:"bytes,7,opt,name=nonce,proto3" json:"nonce,omitempty"` // 16 bytes: opening again with the same nonce returns the same session
+	Nonce         []byte                 `protobuf:"bytes,7,opt,name=nonce,proto3" json:"nonce,omitempty"`     // 16 bytes: opening again with the same nonce returns the same session
+	Slots         uint32                 `protobuf:"varint,20,opt,name=slots,proto3" json:"slots,omitempty"`   // > 0: slots that all its queues share; the queues' slots are weights then
+	Strict        bool                   `protobuf:"varint,21,opt,name=strict,proto3" json:"strict,omitempty"` // with slots: the queue of the highest weight that has a task goes first, always
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -816,6 +985,20 @@ func (x *OpenSession) GetNonce() []byte {
 		return x.Nonce
 	}
 	return nil
+}
+
+func (x *OpenSession) GetSlots() uint32 {
+	if x != nil {
+		return x.Slots
+	}
+	return 0
+}
+
+func (x *OpenSession) GetStrict() bool {
+	if x != nil {
+		return x.Strict
+	}
+	return false
 }
 
 type QueueSlots struct {
@@ -1207,9 +1390,10 @@ type FailTask struct {
 	Fence         *Fence                 `protobuf:"bytes,2,opt,name=fence,proto3" json:"fence,omitempty"`
 	Task          *TaskRef               `protobuf:"bytes,3,opt,name=task,proto3" json:"task,omitempty"`
 	Error         *Error                 `protobuf:"bytes,4,opt,name=error,proto3" json:"error,omitempty"`
-	Permanent     bool                   `protobuf:"varint,5,opt,name=permanent,proto3" json:"permanent,omitempty"`                             // do not retry
-	RetryAfterMs  int64                  `protobuf:"varint,6,opt,name=retry_after_ms,json=retryAfterMs,proto3" json:"retry_after_ms,omitempty"` // instead of the policy's delay; 0 = policy
-	Snooze        bool                   `protobuf:"varint,7,opt,name=snooze,proto3" json:"snooze,omitempty"`                                   // not a failure: run again after retry_after_ms, no attempt charged
+	Permanent     bool                   `protobuf:"varint,5,opt,name=permanent,proto3" json:"permanent,omitempty"`                                 // do not retry
+	RetryAfterMs  int64                  `protobuf:"varint,6,opt,name=retry_after_ms,json=retryAfterMs,proto3" json:"retry_after_ms,omitempty"`     // instead of the policy's delay; 0 = policy
+	Snooze        bool                   `protobuf:"varint,7,opt,name=snooze,proto3" json:"snooze,omitempty"`                                       // not a failure: run again after retry_after_ms, no attempt charged
+	RateLimitedMs int64                  `protobuf:"varint,20,opt,name=rate_limited_ms,json=rateLimitedMs,proto3" json:"rate_limited_ms,omitempty"` // > 0: not a failure: the task keeps its place, and its kind grants nothing in its partition for so long (at most a day)
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1291,6 +1475,13 @@ func (x *FailTask) GetSnooze() bool {
 		return x.Snooze
 	}
 	return false
+}
+
+func (x *FailTask) GetRateLimitedMs() int64 {
+	if x != nil {
+		return x.RateLimitedMs
+	}
+	return 0
 }
 
 type Error struct {
@@ -1556,6 +1747,266 @@ func (x *InitCluster) GetId() []byte {
 	return nil
 }
 
+// SetQueue changes settings of a queue; what is absent stays. A queue that is not there is made.
+type SetQueue struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Namespace     string                 `protobuf:"bytes,1,opt,name=namespace,proto3" json:"namespace,omitempty"`
+	Queue         string                 `protobuf:"bytes,2,opt,name=queue,proto3" json:"queue,omitempty"`
+	AgeingMs      *int64                 `protobuf:"varint,3,opt,name=ageing_ms,json=ageingMs,proto3,oneof" json:"ageing_ms,omitempty"`                                                   // a waiting task gains one level of priority for each; 0 = default (60,000), -1 = off
+	Weights       map[string]uint32      `protobuf:"bytes,4,rep,name=weights,proto3" json:"weights,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"varint,2,opt,name=value"` // of partitions, 1 to 1,000; merged into those that are there; 0 = back to 1
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SetQueue) Reset() {
+	*x = SetQueue{}
+	mi := &file_fsmpb_command_proto_msgTypes[23]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SetQueue) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SetQueue) ProtoMessage() {}
+
+func (x *SetQueue) ProtoReflect() protoreflect.Message {
+	mi := &file_fsmpb_command_proto_msgTypes[23]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SetQueue.ProtoReflect.Descriptor instead.
+func (*SetQueue) Descriptor() ([]byte, []int) {
+	return file_fsmpb_command_proto_rawDescGZIP(), []int{23}
+}
+
+func (x *SetQueue) GetNamespace() string {
+	if x != nil {
+		return x.Namespace
+	}
+	return ""
+}
+
+func (x *SetQueue) GetQueue() string {
+	if x != nil {
+		return x.Queue
+	}
+	return ""
+}
+
+func (x *SetQueue) GetAgeingMs() int64 {
+	if x != nil && x.AgeingMs != nil {
+		return *x.AgeingMs
+	}
+	return 0
+}
+
+func (x *SetQueue) GetWeights() map[string]uint32 {
+	if x != nil {
+		return x.Weights
+	}
+	return nil
+}
+
+// Limit bounds what is granted. All fields but the last three are its identity.
+type Limit struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Namespace     string                 `protobuf:"bytes,1,opt,name=namespace,proto3" json:"namespace,omitempty"`
+	Scope         LimitScope             `protobuf:"varint,2,opt,name=scope,proto3,enum=fanfold.fsm.v1.LimitScope" json:"scope,omitempty"`
+	Name          string                 `protobuf:"bytes,3,opt,name=name,proto3" json:"name,omitempty"`                                      // of the queue or the task
+	PerPartition  bool                   `protobuf:"varint,4,opt,name=per_partition,json=perPartition,proto3" json:"per_partition,omitempty"` // each partition has its own n
+	Kind          LimitKind              `protobuf:"varint,5,opt,name=kind,proto3,enum=fanfold.fsm.v1.LimitKind" json:"kind,omitempty"`
+	N             uint64                 `protobuf:"varint,6,opt,name=n,proto3" json:"n,omitempty"`                               // 1 to 1,000,000; a window: 1 to 10,000
+	PeriodMs      int64                  `protobuf:"varint,7,opt,name=period_ms,json=periodMs,proto3" json:"period_ms,omitempty"` // RATE, WINDOW: 1 ms to 30 days
+	Burst         uint64                 `protobuf:"varint,8,opt,name=burst,proto3" json:"burst,omitempty"`                       // RATE: how many may begin at once after a pause; 0 = 1
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Limit) Reset() {
+	*x = Limit{}
+	mi := &file_fsmpb_command_proto_msgTypes[24]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Limit) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Limit) ProtoMessage() {}
+
+func (x *Limit) ProtoReflect() protoreflect.Message {
+	mi := &file_fsmpb_command_proto_msgTypes[24]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Limit.ProtoReflect.Descriptor instead.
+func (*Limit) Descriptor() ([]byte, []int) {
+	return file_fsmpb_command_proto_rawDescGZIP(), []int{24}
+}
+
+func (x *Limit) GetNamespace() string {
+	if x != nil {
+		return x.Namespace
+	}
+	return ""
+}
+
+func (x *Limit) GetScope() LimitScope {
+	if x != nil {
+		return x.Scope
+	}
+	return LimitScope_LIMIT_SCOPE_UNSPECIFIED
+}
+
+func (x *Limit) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *Limit) GetPerPartition() bool {
+	if x != nil {
+		return x.PerPartition
+	}
+	return false
+}
+
+func (x *Limit) GetKind() LimitKind {
+	if x != nil {
+		return x.Kind
+	}
+	return LimitKind_LIMIT_KIND_UNSPECIFIED
+}
+
+func (x *Limit) GetN() uint64 {
+	if x != nil {
+		return x.N
+	}
+	return 0
+}
+
+func (x *Limit) GetPeriodMs() int64 {
+	if x != nil {
+		return x.PeriodMs
+	}
+	return 0
+}
+
+func (x *Limit) GetBurst() uint64 {
+	if x != nil {
+		return x.Burst
+	}
+	return 0
+}
+
+// SetLimit makes a limit, or changes n, period and burst of the one with its identity, at once.
+type SetLimit struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Limit         *Limit                 `protobuf:"bytes,1,opt,name=limit,proto3" json:"limit,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SetLimit) Reset() {
+	*x = SetLimit{}
+	mi := &file_fsmpb_command_proto_msgTypes[25]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SetLimit) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SetLimit) ProtoMessage() {}
+
+func (x *SetLimit) ProtoReflect() protoreflect.Message {
+	mi := &file_fsmpb_command_proto_msgTypes[25]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SetLimit.ProtoReflect.Descriptor instead.
+func (*SetLimit) Descriptor() ([]byte, []int) {
+	return file_fsmpb_command_proto_rawDescGZIP(), []int{25}
+}
+
+func (x *SetLimit) GetLimit() *Limit {
+	if x != nil {
+		return x.Limit
+	}
+	return nil
+}
+
+// DeleteLimit removes the limit of this identity.
+type DeleteLimit struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Limit         *Limit                 `protobuf:"bytes,1,opt,name=limit,proto3" json:"limit,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DeleteLimit) Reset() {
+	*x = DeleteLimit{}
+	mi := &file_fsmpb_command_proto_msgTypes[26]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DeleteLimit) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DeleteLimit) ProtoMessage() {}
+
+func (x *DeleteLimit) ProtoReflect() protoreflect.Message {
+	mi := &file_fsmpb_command_proto_msgTypes[26]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DeleteLimit.ProtoReflect.Descriptor instead.
+func (*DeleteLimit) Descriptor() ([]byte, []int) {
+	return file_fsmpb_command_proto_rawDescGZIP(), []int{26}
+}
+
+func (x *DeleteLimit) GetLimit() *Limit {
+	if x != nil {
+		return x.Limit
+	}
+	return nil
+}
+
 var File_fsmpb_command_proto protoreflect.FileDescriptor
 
 const file_fsmpb_command_proto_rawDesc = "" +
@@ -1563,7 +2014,7 @@ const file_fsmpb_command_proto_rawDesc = "" +
 	"\x13fsmpb/command.proto\x12\x0efanfold.fsm.v1\"S\n" +
 	"\x05Entry\x12\x15\n" +
 	"\x06now_ms\x18\x01 \x01(\x03R\x05nowMs\x123\n" +
-	"\bcommands\x18\x02 \x03(\v2\x17.fanfold.fsm.v1.CommandR\bcommands\"\xbe\x06\n" +
+	"\bcommands\x18\x02 \x03(\v2\x17.fanfold.fsm.v1.CommandR\bcommands\"\xf2\a\n" +
 	"\aCommand\x12:\n" +
 	"\n" +
 	"submit_job\x18\x01 \x01(\v2\x19.fanfold.fsm.v1.SubmitJobH\x00R\tsubmitJob\x12:\n" +
@@ -1581,7 +2032,10 @@ const file_fsmpb_command_proto_rawDesc = "" +
 	"\n" +
 	"hash_state\x18\v \x01(\v2\x19.fanfold.fsm.v1.HashStateH\x00R\thashState\x12C\n" +
 	"\rdrain_session\x18\f \x01(\v2\x1c.fanfold.fsm.v1.DrainSessionH\x00R\fdrainSession\x12@\n" +
-	"\finit_cluster\x18\r \x01(\v2\x1b.fanfold.fsm.v1.InitClusterH\x00R\vinitClusterB\x06\n" +
+	"\finit_cluster\x18\r \x01(\v2\x1b.fanfold.fsm.v1.InitClusterH\x00R\vinitCluster\x127\n" +
+	"\tset_queue\x18\x14 \x01(\v2\x18.fanfold.fsm.v1.SetQueueH\x00R\bsetQueue\x127\n" +
+	"\tset_limit\x18\x15 \x01(\v2\x18.fanfold.fsm.v1.SetLimitH\x00R\bsetLimit\x12@\n" +
+	"\fdelete_limit\x18\x16 \x01(\v2\x1b.fanfold.fsm.v1.DeleteLimitH\x00R\vdeleteLimitB\x06\n" +
 	"\x04kind\"I\n" +
 	"\x05Value\x12\x16\n" +
 	"\x06inline\x18\x01 \x01(\fR\x06inline\x12(\n" +
@@ -1598,16 +2052,18 @@ const file_fsmpb_command_proto_rawDesc = "" +
 	"\rnot_before_ms\x18\x05 \x01(\x03R\vnotBeforeMs\x12\x1b\n" +
 	"\tretain_ms\x18\x06 \x01(\x03R\bretainMs\x12\x10\n" +
 	"\x03key\x18\a \x01(\tR\x03key\x12\x18\n" +
-	"\aoptions\x18\b \x01(\fR\aoptions\"\f\n" +
+	"\aoptions\x18\b \x01(\fR\aoptions\"F\n" +
 	"\n" +
-	"JobOptions\"5\n" +
+	"JobOptions\x12\x1c\n" +
+	"\tpartition\x18\x01 \x01(\tR\tpartition\x12\x1a\n" +
+	"\bpriority\x18\x02 \x01(\rR\bpriority\"5\n" +
 	"\tCancelJob\x12\x10\n" +
 	"\x03job\x18\x01 \x01(\fR\x03job\x12\x16\n" +
 	"\x06reason\x18\x02 \x01(\tR\x06reason\"\x1c\n" +
 	"\bRetryJob\x12\x10\n" +
 	"\x03job\x18\x01 \x01(\fR\x03job\"\x1c\n" +
 	"\bPurgeJob\x12\x10\n" +
-	"\x03job\x18\x01 \x01(\fR\x03job\"\xd0\x02\n" +
+	"\x03job\x18\x01 \x01(\fR\x03job\"\xfe\x02\n" +
 	"\vOpenSession\x12\x1c\n" +
 	"\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x16\n" +
 	"\x06worker\x18\x02 \x01(\tR\x06worker\x122\n" +
@@ -1615,7 +2071,9 @@ const file_fsmpb_command_proto_rawDesc = "" +
 	"\x05kinds\x18\x04 \x03(\v2\x18.fanfold.fsm.v1.TaskKindR\x05kinds\x12?\n" +
 	"\x06labels\x18\x05 \x03(\v2'.fanfold.fsm.v1.OpenSession.LabelsEntryR\x06labels\x12\x15\n" +
 	"\x06ttl_ms\x18\x06 \x01(\x03R\x05ttlMs\x12\x14\n" +
-	"\x05nonce\x18\a \x01(\fR\x05nonce\x1a9\n" +
+	"\x05nonce\x18\a \x01(\fR\x05nonce\x12\x14\n" +
+	"\x05slots\x18\x14 \x01(\rR\x05slots\x12\x16\n" +
+	"\x06strict\x18\x15 \x01(\bR\x06strict\x1a9\n" +
 	"\vLabelsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"8\n" +
@@ -1642,7 +2100,7 @@ const file_fsmpb_command_proto_rawDesc = "" +
 	"\asession\x18\x01 \x01(\x04R\asession\x12+\n" +
 	"\x05fence\x18\x02 \x01(\v2\x15.fanfold.fsm.v1.FenceR\x05fence\x12+\n" +
 	"\x04task\x18\x03 \x01(\v2\x17.fanfold.fsm.v1.TaskRefR\x04task\x12-\n" +
-	"\x06result\x18\x04 \x01(\v2\x15.fanfold.fsm.v1.ValueR\x06result\"\x87\x02\n" +
+	"\x06result\x18\x04 \x01(\v2\x15.fanfold.fsm.v1.ValueR\x06result\"\xaf\x02\n" +
 	"\bFailTask\x12\x18\n" +
 	"\asession\x18\x01 \x01(\x04R\asession\x12+\n" +
 	"\x05fence\x18\x02 \x01(\v2\x15.fanfold.fsm.v1.FenceR\x05fence\x12+\n" +
@@ -1650,7 +2108,8 @@ const file_fsmpb_command_proto_rawDesc = "" +
 	"\x05error\x18\x04 \x01(\v2\x15.fanfold.fsm.v1.ErrorR\x05error\x12\x1c\n" +
 	"\tpermanent\x18\x05 \x01(\bR\tpermanent\x12$\n" +
 	"\x0eretry_after_ms\x18\x06 \x01(\x03R\fretryAfterMs\x12\x16\n" +
-	"\x06snooze\x18\a \x01(\bR\x06snooze\"K\n" +
+	"\x06snooze\x18\a \x01(\bR\x06snooze\x12&\n" +
+	"\x0frate_limited_ms\x18\x14 \x01(\x03R\rrateLimitedMs\"K\n" +
 	"\x05Error\x12\x12\n" +
 	"\x04type\x18\x01 \x01(\tR\x04type\x12\x18\n" +
 	"\amessage\x18\x02 \x01(\tR\amessage\x12\x14\n" +
@@ -1665,7 +2124,40 @@ const file_fsmpb_command_proto_rawDesc = "" +
 	"\x04data\x18\x03 \x01(\fR\x04data\"\v\n" +
 	"\tHashState\"\x1d\n" +
 	"\vInitCluster\x12\x0e\n" +
-	"\x02id\x18\x01 \x01(\fR\x02idB&Z$github.com/fanfold/fanfold/fsm/fsmpbb\x06proto3"
+	"\x02id\x18\x01 \x01(\fR\x02id\"\xeb\x01\n" +
+	"\bSetQueue\x12\x1c\n" +
+	"\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x14\n" +
+	"\x05queue\x18\x02 \x01(\tR\x05queue\x12 \n" +
+	"\tageing_ms\x18\x03 \x01(\x03H\x00R\bageingMs\x88\x01\x01\x12?\n" +
+	"\aweights\x18\x04 \x03(\v2%.fanfold.fsm.v1.SetQueue.WeightsEntryR\aweights\x1a:\n" +
+	"\fWeightsEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\rR\x05value:\x028\x01B\f\n" +
+	"\n" +
+	"_ageing_ms\"\x80\x02\n" +
+	"\x05Limit\x12\x1c\n" +
+	"\tnamespace\x18\x01 \x01(\tR\tnamespace\x120\n" +
+	"\x05scope\x18\x02 \x01(\x0e2\x1a.fanfold.fsm.v1.LimitScopeR\x05scope\x12\x12\n" +
+	"\x04name\x18\x03 \x01(\tR\x04name\x12#\n" +
+	"\rper_partition\x18\x04 \x01(\bR\fperPartition\x12-\n" +
+	"\x04kind\x18\x05 \x01(\x0e2\x19.fanfold.fsm.v1.LimitKindR\x04kind\x12\f\n" +
+	"\x01n\x18\x06 \x01(\x04R\x01n\x12\x1b\n" +
+	"\tperiod_ms\x18\a \x01(\x03R\bperiodMs\x12\x14\n" +
+	"\x05burst\x18\b \x01(\x04R\x05burst\"7\n" +
+	"\bSetLimit\x12+\n" +
+	"\x05limit\x18\x01 \x01(\v2\x15.fanfold.fsm.v1.LimitR\x05limit\":\n" +
+	"\vDeleteLimit\x12+\n" +
+	"\x05limit\x18\x01 \x01(\v2\x15.fanfold.fsm.v1.LimitR\x05limit*V\n" +
+	"\n" +
+	"LimitScope\x12\x1b\n" +
+	"\x17LIMIT_SCOPE_UNSPECIFIED\x10\x00\x12\x15\n" +
+	"\x11LIMIT_SCOPE_QUEUE\x10\x01\x12\x14\n" +
+	"\x10LIMIT_SCOPE_TASK\x10\x02*o\n" +
+	"\tLimitKind\x12\x1a\n" +
+	"\x16LIMIT_KIND_UNSPECIFIED\x10\x00\x12\x13\n" +
+	"\x0fLIMIT_KIND_RATE\x10\x01\x12\x15\n" +
+	"\x11LIMIT_KIND_WINDOW\x10\x02\x12\x1a\n" +
+	"\x16LIMIT_KIND_CONCURRENCY\x10\x03B&Z$github.com/fanfold/fanfold/fsm/fsmpbb\x06proto3"
 
 var (
 	file_fsmpb_command_proto_rawDescOnce sync.Once
@@ -1679,66 +2171,82 @@ func file_fsmpb_command_proto_rawDescGZIP() []byte {
 	return file_fsmpb_command_proto_rawDescData
 }
 
-var file_fsmpb_command_proto_msgTypes = make([]protoimpl.MessageInfo, 24)
+var file_fsmpb_command_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
+var file_fsmpb_command_proto_msgTypes = make([]protoimpl.MessageInfo, 29)
 var file_fsmpb_command_proto_goTypes = []any{
-	(*Entry)(nil),        // 0: fanfold.fsm.v1.Entry
-	(*Command)(nil),      // 1: fanfold.fsm.v1.Command
-	(*Value)(nil),        // 2: fanfold.fsm.v1.Value
-	(*Blob)(nil),         // 3: fanfold.fsm.v1.Blob
-	(*SubmitJob)(nil),    // 4: fanfold.fsm.v1.SubmitJob
-	(*JobOptions)(nil),   // 5: fanfold.fsm.v1.JobOptions
-	(*CancelJob)(nil),    // 6: fanfold.fsm.v1.CancelJob
-	(*RetryJob)(nil),     // 7: fanfold.fsm.v1.RetryJob
-	(*PurgeJob)(nil),     // 8: fanfold.fsm.v1.PurgeJob
-	(*OpenSession)(nil),  // 9: fanfold.fsm.v1.OpenSession
-	(*QueueSlots)(nil),   // 10: fanfold.fsm.v1.QueueSlots
-	(*TaskKind)(nil),     // 11: fanfold.fsm.v1.TaskKind
-	(*CloseSession)(nil), // 12: fanfold.fsm.v1.CloseSession
-	(*DrainSession)(nil), // 13: fanfold.fsm.v1.DrainSession
-	(*Fence)(nil),        // 14: fanfold.fsm.v1.Fence
-	(*TaskRef)(nil),      // 15: fanfold.fsm.v1.TaskRef
-	(*CompleteTask)(nil), // 16: fanfold.fsm.v1.CompleteTask
-	(*FailTask)(nil),     // 17: fanfold.fsm.v1.FailTask
-	(*Error)(nil),        // 18: fanfold.fsm.v1.Error
-	(*ReleaseTask)(nil),  // 19: fanfold.fsm.v1.ReleaseTask
-	(*PutChunk)(nil),     // 20: fanfold.fsm.v1.PutChunk
-	(*HashState)(nil),    // 21: fanfold.fsm.v1.HashState
-	(*InitCluster)(nil),  // 22: fanfold.fsm.v1.InitCluster
-	nil,                  // 23: fanfold.fsm.v1.OpenSession.LabelsEntry
+	(LimitScope)(0),      // 0: fanfold.fsm.v1.LimitScope
+	(LimitKind)(0),       // 1: fanfold.fsm.v1.LimitKind
+	(*Entry)(nil),        // 2: fanfold.fsm.v1.Entry
+	(*Command)(nil),      // 3: fanfold.fsm.v1.Command
+	(*Value)(nil),        // 4: fanfold.fsm.v1.Value
+	(*Blob)(nil),         // 5: fanfold.fsm.v1.Blob
+	(*SubmitJob)(nil),    // 6: fanfold.fsm.v1.SubmitJob
+	(*JobOptions)(nil),   // 7: fanfold.fsm.v1.JobOptions
+	(*CancelJob)(nil),    // 8: fanfold.fsm.v1.CancelJob
+	(*RetryJob)(nil),     // 9: fanfold.fsm.v1.RetryJob
+	(*PurgeJob)(nil),     // 10: fanfold.fsm.v1.PurgeJob
+	(*OpenSession)(nil),  // 11: fanfold.fsm.v1.OpenSession
+	(*QueueSlots)(nil),   // 12: fanfold.fsm.v1.QueueSlots
+	(*TaskKind)(nil),     // 13: fanfold.fsm.v1.TaskKind
+	(*CloseSession)(nil), // 14: fanfold.fsm.v1.CloseSession
+	(*DrainSession)(nil), // 15: fanfold.fsm.v1.DrainSession
+	(*Fence)(nil),        // 16: fanfold.fsm.v1.Fence
+	(*TaskRef)(nil),      // 17: fanfold.fsm.v1.TaskRef
+	(*CompleteTask)(nil), // 18: fanfold.fsm.v1.CompleteTask
+	(*FailTask)(nil),     // 19: fanfold.fsm.v1.FailTask
+	(*Error)(nil),        // 20: fanfold.fsm.v1.Error
+	(*ReleaseTask)(nil),  // 21: fanfold.fsm.v1.ReleaseTask
+	(*PutChunk)(nil),     // 22: fanfold.fsm.v1.PutChunk
+	(*HashState)(nil),    // 23: fanfold.fsm.v1.HashState
+	(*InitCluster)(nil),  // 24: fanfold.fsm.v1.InitCluster
+	(*SetQueue)(nil),     // 25: fanfold.fsm.v1.SetQueue
+	(*Limit)(nil),        // 26: fanfold.fsm.v1.Limit
+	(*SetLimit)(nil),     // 27: fanfold.fsm.v1.SetLimit
+	(*DeleteLimit)(nil),  // 28: fanfold.fsm.v1.DeleteLimit
+	nil,                  // 29: fanfold.fsm.v1.OpenSession.LabelsEntry
+	nil,                  // 30: fanfold.fsm.v1.SetQueue.WeightsEntry
 }
 var file_fsmpb_command_proto_depIdxs = []int32{
-	1,  // 0: fanfold.fsm.v1.Entry.commands:type_name -> fanfold.fsm.v1.Command
-	4,  // 1: fanfold.fsm.v1.Command.submit_job:type_name -> fanfold.fsm.v1.SubmitJob
-	6,  // 2: fanfold.fsm.v1.Command.cancel_job:type_name -> fanfold.fsm.v1.CancelJob
-	7,  // 3: fanfold.fsm.v1.Command.retry_job:type_name -> fanfold.fsm.v1.RetryJob
-	8,  // 4: fanfold.fsm.v1.Command.purge_job:type_name -> fanfold.fsm.v1.PurgeJob
-	9,  // 5: fanfold.fsm.v1.Command.open_session:type_name -> fanfold.fsm.v1.OpenSession
-	12, // 6: fanfold.fsm.v1.Command.close_session:type_name -> fanfold.fsm.v1.CloseSession
-	16, // 7: fanfold.fsm.v1.Command.complete_task:type_name -> fanfold.fsm.v1.CompleteTask
-	17, // 8: fanfold.fsm.v1.Command.fail_task:type_name -> fanfold.fsm.v1.FailTask
-	19, // 9: fanfold.fsm.v1.Command.release_task:type_name -> fanfold.fsm.v1.ReleaseTask
-	20, // 10: fanfold.fsm.v1.Command.put_chunk:type_name -> fanfold.fsm.v1.PutChunk
-	21, // 11: fanfold.fsm.v1.Command.hash_state:type_name -> fanfold.fsm.v1.HashState
-	13, // 12: fanfold.fsm.v1.Command.drain_session:type_name -> fanfold.fsm.v1.DrainSession
-	22, // 13: fanfold.fsm.v1.Command.init_cluster:type_name -> fanfold.fsm.v1.InitCluster
-	3,  // 14: fanfold.fsm.v1.Value.blob:type_name -> fanfold.fsm.v1.Blob
-	2,  // 15: fanfold.fsm.v1.SubmitJob.input:type_name -> fanfold.fsm.v1.Value
-	10, // 16: fanfold.fsm.v1.OpenSession.queues:type_name -> fanfold.fsm.v1.QueueSlots
-	11, // 17: fanfold.fsm.v1.OpenSession.kinds:type_name -> fanfold.fsm.v1.TaskKind
-	23, // 18: fanfold.fsm.v1.OpenSession.labels:type_name -> fanfold.fsm.v1.OpenSession.LabelsEntry
-	14, // 19: fanfold.fsm.v1.CompleteTask.fence:type_name -> fanfold.fsm.v1.Fence
-	15, // 20: fanfold.fsm.v1.CompleteTask.task:type_name -> fanfold.fsm.v1.TaskRef
-	2,  // 21: fanfold.fsm.v1.CompleteTask.result:type_name -> fanfold.fsm.v1.Value
-	14, // 22: fanfold.fsm.v1.FailTask.fence:type_name -> fanfold.fsm.v1.Fence
-	15, // 23: fanfold.fsm.v1.FailTask.task:type_name -> fanfold.fsm.v1.TaskRef
-	18, // 24: fanfold.fsm.v1.FailTask.error:type_name -> fanfold.fsm.v1.Error
-	14, // 25: fanfold.fsm.v1.ReleaseTask.fence:type_name -> fanfold.fsm.v1.Fence
-	15, // 26: fanfold.fsm.v1.ReleaseTask.task:type_name -> fanfold.fsm.v1.TaskRef
-	27, // [27:27] is the sub-list for method output_type
-	27, // [27:27] is the sub-list for method input_type
-	27, // [27:27] is the sub-list for extension type_name
-	27, // [27:27] is the sub-list for extension extendee
-	0,  // [0:27] is the sub-list for field type_name
+	3,  // 0: fanfold.fsm.v1.Entry.commands:type_name -> fanfold.fsm.v1.Command
+	6,  // 1: fanfold.fsm.v1.Command.submit_job:type_name -> fanfold.fsm.v1.SubmitJob
+	8,  // 2: fanfold.fsm.v1.Command.cancel_job:type_name -> fanfold.fsm.v1.CancelJob
+	9,  // 3: fanfold.fsm.v1.Command.retry_job:type_name -> fanfold.fsm.v1.RetryJob
+	10, // 4: fanfold.fsm.v1.Command.purge_job:type_name -> fanfold.fsm.v1.PurgeJob
+	11, // 5: fanfold.fsm.v1.Command.open_session:type_name -> fanfold.fsm.v1.OpenSession
+	14, // 6: fanfold.fsm.v1.Command.close_session:type_name -> fanfold.fsm.v1.CloseSession
+	18, // 7: fanfold.fsm.v1.Command.complete_task:type_name -> fanfold.fsm.v1.CompleteTask
+	19, // 8: fanfold.fsm.v1.Command.fail_task:type_name -> fanfold.fsm.v1.FailTask
+	21, // 9: fanfold.fsm.v1.Command.release_task:type_name -> fanfold.fsm.v1.ReleaseTask
+	22, // 10: fanfold.fsm.v1.Command.put_chunk:type_name -> fanfold.fsm.v1.PutChunk
+	23, // 11: fanfold.fsm.v1.Command.hash_state:type_name -> fanfold.fsm.v1.HashState
+	15, // 12: fanfold.fsm.v1.Command.drain_session:type_name -> fanfold.fsm.v1.DrainSession
+	24, // 13: fanfold.fsm.v1.Command.init_cluster:type_name -> fanfold.fsm.v1.InitCluster
+	25, // 14: fanfold.fsm.v1.Command.set_queue:type_name -> fanfold.fsm.v1.SetQueue
+	27, // 15: fanfold.fsm.v1.Command.set_limit:type_name -> fanfold.fsm.v1.SetLimit
+	28, // 16: fanfold.fsm.v1.Command.delete_limit:type_name -> fanfold.fsm.v1.DeleteLimit
+	5,  // 17: fanfold.fsm.v1.Value.blob:type_name -> fanfold.fsm.v1.Blob
+	4,  // 18: fanfold.fsm.v1.SubmitJob.input:type_name -> fanfold.fsm.v1.Value
+	12, // 19: fanfold.fsm.v1.OpenSession.queues:type_name -> fanfold.fsm.v1.QueueSlots
+	13, // 20: fanfold.fsm.v1.OpenSession.kinds:type_name -> fanfold.fsm.v1.TaskKind
+	29, // 21: fanfold.fsm.v1.OpenSession.labels:type_name -> fanfold.fsm.v1.OpenSession.LabelsEntry
+	16, // 22: fanfold.fsm.v1.CompleteTask.fence:type_name -> fanfold.fsm.v1.Fence
+	17, // 23: fanfold.fsm.v1.CompleteTask.task:type_name -> fanfold.fsm.v1.TaskRef
+	4,  // 24: fanfold.fsm.v1.CompleteTask.result:type_name -> fanfold.fsm.v1.Value
+	16, // 25: fanfold.fsm.v1.FailTask.fence:type_name -> fanfold.fsm.v1.Fence
+	17, // 26: fanfold.fsm.v1.FailTask.task:type_name -> fanfold.fsm.v1.TaskRef
+	20, // 27: fanfold.fsm.v1.FailTask.error:type_name -> fanfold.fsm.v1.Error
+	16, // 28: fanfold.fsm.v1.ReleaseTask.fence:type_name -> fanfold.fsm.v1.Fence
+	17, // 29: fanfold.fsm.v1.ReleaseTask.task:type_name -> fanfold.fsm.v1.TaskRef
+	30, // 30: fanfold.fsm.v1.SetQueue.weights:type_name -> fanfold.fsm.v1.SetQueue.WeightsEntry
+	0,  // 31: fanfold.fsm.v1.Limit.scope:type_name -> fanfold.fsm.v1.LimitScope
+	1,  // 32: fanfold.fsm.v1.Limit.kind:type_name -> fanfold.fsm.v1.LimitKind
+	26, // 33: fanfold.fsm.v1.SetLimit.limit:type_name -> fanfold.fsm.v1.Limit
+	26, // 34: fanfold.fsm.v1.DeleteLimit.limit:type_name -> fanfold.fsm.v1.Limit
+	35, // [35:35] is the sub-list for method output_type
+	35, // [35:35] is the sub-list for method input_type
+	35, // [35:35] is the sub-list for extension type_name
+	35, // [35:35] is the sub-list for extension extendee
+	0,  // [0:35] is the sub-list for field type_name
 }
 
 func init() { file_fsmpb_command_proto_init() }
@@ -1760,19 +2268,24 @@ func file_fsmpb_command_proto_init() {
 		(*Command_HashState)(nil),
 		(*Command_DrainSession)(nil),
 		(*Command_InitCluster)(nil),
+		(*Command_SetQueue)(nil),
+		(*Command_SetLimit)(nil),
+		(*Command_DeleteLimit)(nil),
 	}
+	file_fsmpb_command_proto_msgTypes[23].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_fsmpb_command_proto_rawDesc), len(file_fsmpb_command_proto_rawDesc)),
-			NumEnums:      0,
-			NumMessages:   24,
+			NumEnums:      2,
+			NumMessages:   29,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
 		GoTypes:           file_fsmpb_command_proto_goTypes,
 		DependencyIndexes: file_fsmpb_command_proto_depIdxs,
+		EnumInfos:         file_fsmpb_command_proto_enumTypes,
 		MessageInfos:      file_fsmpb_command_proto_msgTypes,
 	}.Build()
 	File_fsmpb_command_proto = out.File
