@@ -14,5 +14,8 @@ func optionsOf(o *apiv1.JobOptions) ([]byte, error) {
 		return nil, nil
 	}
 	out := new(fsmpb.JobOptions)
+	if err := fillHeaders(out, o); err != nil {
+		return nil, err
+	}
 	return proto.MarshalOptions{Deterministic: true}.Marshal(out)
 }

@@ -30,6 +30,7 @@ func taskStatus(t *fsm.TaskView) *apiv1.TaskStatus {
 	return &apiv1.TaskStatus{
 		Step: t.Step, Shard: t.Shard, State: t.State.String(), Attempts: t.Attempts, Crashes: t.Crashes,
 		Session: t.Session, Worker: t.Worker, DueMs: t.DueMS, Error: taskError(t.Error),
+		SavedBytes: t.Saved,
 	}
 }
 
@@ -63,6 +64,7 @@ func counters(c fsm.Counters) *apiv1.Counters {
 		Failures: c.Failures, Crashes: c.Crashes, Releases: c.Releases, Dead: c.Dead,
 		SessionsOpened: c.SessionsOpened, SessionsLost: c.SessionsLost,
 		TimersFired: c.TimersFired, JobsPurged: c.JobsPurged, Snoozes: c.Snoozes,
+		Saves: c.Saves, LogLines: c.LogLines, LogLinesDropped: c.LogLinesDropped,
 	}
 }
 

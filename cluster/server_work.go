@@ -88,6 +88,7 @@ func (w *working) receive(ctx context.Context, stream *workStream, msg *apiv1.Wo
 }
 
 func (w *working) handle(ctx context.Context, msg *apiv1.WorkRequest) error {
+	w.out.LogTask(linesOf(msg.GetLogs())) // before the reports that end their tasks
 	if err := w.report(ctx, msg.GetReports()); err != nil {
 		return err
 	}
@@ -154,7 +155,7 @@ func (w *working) send(ctx context.Context, stream *workStream) error {
 func (w *working) sendAll(stream *workStream, o *engine.Outgoing, beat bool) error {
 	msg := &apiv1.WorkResponse{Heartbeat: beat, Acks: acksTo(o.Acks)}
 	for _, r := range o.Revokes {
-		msg.Revokes = append(msg.Revokes, &apiv1.Revoke{Fence: &apiv1.Fence{Index: r.Fence.Index, Pos: r.Fence.Pos}, Cause: r.Cause})
+		msg.Revokes = append(msg.Revokes, &apiv1.Revoke{Fence: &apiv1.Fence{Index: r.Fence.Index, Pos: r.Fence.Pos}, Cause: r.Cause, Reason: r.Reason})
 	}
 	machine := w.s.h.Machine()
 	if err := machine.LoadInputs(o.Grants, inlineMax); err != nil {
@@ -198,6 +199,6 @@ func (a *assignment) fill(g *fsm.Grant, input []byte, large bool) *apiv1.Assignm
 	m.Fence, m.Task = &a.fence, &a.task
 	m.Kind, m.Step, m.Job, m.Workflow, m.Queue = g.Kind, g.Step, g.Task.Job.String(), g.Workflow, g.Queue
 	m.Attempt, m.Crashes, m.TimeoutMs = g.Attempt, g.Crashes, g.TimeoutMS
-	m.Input, m.Large = input, large
+	m.Input, m.Large, m.Saved, m.Headers = input, large, g.Saved, g.Headers
 	return m
 }

@@ -117,6 +117,10 @@ func (t *tx) run(c *fsmpb.Command) Answer {
 		// Webhooks.
 
 		// Checkpoints and logs of tasks.
+	case *fsmpb.Command_SaveTask:
+		return saveTask(t, k.SaveTask)
+	case *fsmpb.Command_LogTask:
+		return logTask(t, k.LogTask)
 	}
 	panic(fault{fmt.Errorf("%w (a command of an unknown kind at log index %d)", ErrFormat, t.index)})
 }

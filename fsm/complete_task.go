@@ -32,6 +32,7 @@ func completeTask(t *tx, c *fsmpb.CompleteTask) Answer {
 	t.set(keyResult(ref), encodeResult(result{fence: fence, value: v, by: t.runOf(tk, s, l)}))
 	tk.attempts++
 	tk.session = 0
+	t.dropSaved(ref, tk)
 	t.claim(v, j)
 	t.m.state.Completions++
 	t.saw(j.id)

@@ -58,6 +58,10 @@ func refText(r TaskRef) string {
 func (v *View) dumpJob(b *strings.Builder, j *job) {
 	g := v.m.graphs.get(v.disk, j.graph)
 	fmt.Fprintf(b, "job %s %s %s left %d\n", j.id, g.Name, j.state, j.left)
+	if j.logged {
+		l := decodeJobLog(v.disk.mustGet(keyJobLog(j.id)))
+		fmt.Fprintf(b, "  log from %d to %d: %d bytes, %d lines dropped\n", l.first, l.next, l.bytes, l.dropped)
+	}
 	for i := range j.steps {
 		s := &j.steps[i]
 		fmt.Fprintf(b, "  step %s %s waiting %d", g.Step(dag.StepID(i)).Name, s.state, s.waiting)
@@ -82,6 +86,9 @@ func dumpTask(b *strings.Builder, t *task) {
 	}
 	if t.state == TaskStarted {
 		fmt.Fprintf(b, " session %d fence %s", t.session, t.fence)
+	}
+	if t.saves > 0 {
+		fmt.Fprintf(b, " saved %d slots %d bytes", t.saves, t.savedBytes)
 	}
 	if t.due != 0 {
 		fmt.Fprintf(b, " due %d", t.due)

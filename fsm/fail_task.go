@@ -89,6 +89,7 @@ func (t *tx) dead(j *job, ref TaskRef, tk *task, e *fsmpb.Error) {
 	g.dead++
 	if sp.opts.Settled {
 		t.set(keyResult(ref), encodeResult(result{fence: tk.fence, dead: true, value: settledError(e)}))
+		t.dropSaved(ref, tk)
 		t.dropTask(ref)
 	}
 	t.shardLeft(j, ref, g)

@@ -41,6 +41,7 @@ func goldenCommands() []*fsmpb.Command {
 		{Kind: &fsmpb.Command_SetQueue{SetQueue: &fsmpb.SetQueue{Namespace: "ns", Queue: "q", AgeingMs: proto.Int64(-1), Weights: map[string]uint32{"a": 2, "b": 3}}}},
 		{Kind: &fsmpb.Command_SetLimit{SetLimit: &fsmpb.SetLimit{Limit: lim}}},
 		{Kind: &fsmpb.Command_DeleteLimit{DeleteLimit: &fsmpb.DeleteLimit{Limit: lim}}},
+		save(g, 3, "charge", 4, `{"a":1}`), logLines(g, "hello", "world"),
 	}
 }
 
@@ -95,10 +96,10 @@ func goldenRecords() []struct {
 } {
 	id := jobID("golden")
 	f := Fence{Index: 300, Pos: 7}
-	tk := &task{state: TaskStarted, attempts: 2, crashes: 1, session: 9, fence: f, seq: 77, due: 88, cursor: []uint64{1, 300}, tries: 5, since: 99}
+	tk := &task{state: TaskStarted, attempts: 2, crashes: 1, session: 9, fence: f, seq: 77, due: 88, cursor: []uint64{1, 300}, tries: 5, since: 99, saves: 3, savedBytes: 400}
 	j := &job{
 		id: id, namespace: "ns", graph: graphHash(id), state: JobFailure, createdMS: 1, notBefore: 2, finishedMS: 3, retainMS: 4, purgeMS: 5,
-		key: "k", reason: "r", left: 6, failed: true, failedAt: TaskRef{Job: id, Step: 1, Shard: 2}, round: 7, blobs: 8, limitMS: 11, opts: noOptions,
+		key: "k", reason: "r", left: 6, failed: true, failedAt: TaskRef{Job: id, Step: 1, Shard: 2}, round: 7, blobs: 8, limitMS: 11, logged: true, opts: noOptions,
 		steps: []step{{task: task{state: TaskRetry, attempts: 1, due: 9}, waiting: 2}},
 	}
 	g := &group{total: 10, next: 3, limit: 10, cursor: []uint64{5}, ok: 2, dead: 1, live: 4, held: 3, retry: 1, crash: 2, queued: true, seq: 99}
@@ -119,6 +120,10 @@ func goldenRecords() []struct {
 		*c = uint64(i + 1)
 	}
 	at := &attempt{run: by, fence: f, why: EndError, err: &fsmpb.Error{Type: "T", Message: "m", Stack: "s"}}
+	sv := saved{fence: f, seq: 4, name: "charge", data: []byte(`{"a":1}`)}
+	jl := &jobLog{first: 3, next: 300, bytes: 5000, dropped: 7}
+	tl := &taskLog{bytes: 800, chunks: []logPiece{{3, 300}, {200, 500}}}
+	lc := &logChunk{ref: TaskRef{Step: 1, Shard: 300}, fence: f, attempt: 2, lines: []*fsmpb.LogLine{{TimeMs: 5, Level: -4, Text: "hello"}}}
 	type record = struct {
 		name string
 		enc  func() []byte
@@ -141,6 +146,10 @@ func goldenRecords() []struct {
 		{"lease", func() []byte { return encodeLease(l) }, func(b []byte) any { return decodeLease(b) }, l},
 		{"state", st.encode, func(b []byte) any { return decodeState(b) }, st},
 		{"attempt", at.encode, func(b []byte) any { return string(decodeAttempt(b).encode()) }, string(at.encode())},
+		{"checkpoint", sv.encode, func(b []byte) any { return decodeSaved(b) }, sv},
+		{"job log", jl.encode, func(b []byte) any { return decodeJobLog(b) }, jl},
+		{"task log", tl.encode, func(b []byte) any { return decodeTaskLog(b) }, tl},
+		{"log chunk", lc.encode, func(b []byte) any { return string(decodeLogChunk(b).encode()) }, string(lc.encode())},
 		{"conf", func() []byte { return encodeConf(3, []byte("c")) }, func(b []byte) any { i, c := decodeConf(b); return fmt.Sprint(i, string(c)) }, "3c"},
 	}
 }

@@ -138,6 +138,20 @@ func release(g Grant) *fsmpb.Command {
 	}}}
 }
 
+func save(g Grant, slot uint32, name string, seq uint64, doc string) *fsmpb.Command {
+	return &fsmpb.Command{Kind: &fsmpb.Command_SaveTask{SaveTask: &fsmpb.SaveTask{
+		Session: g.Session, Fence: g.Fence.Proto(), Task: g.Task.Proto(), Slot: slot, Name: name, Seq: seq, Data: []byte(doc),
+	}}}
+}
+
+func logLines(g Grant, texts ...string) *fsmpb.Command {
+	l := &fsmpb.TaskLines{Fence: g.Fence.Proto(), Task: g.Task.Proto()}
+	for i, text := range texts {
+		l.Lines = append(l.Lines, &fsmpb.LogLine{TimeMs: int64(1000 + i), Level: int32(4 * i), Text: text})
+	}
+	return &fsmpb.Command{Kind: &fsmpb.Command_LogTask{LogTask: &fsmpb.LogTask{Session: g.Session, Tasks: []*fsmpb.TaskLines{l}}}}
+}
+
 func cancel(job JobID) *fsmpb.Command {
 	return &fsmpb.Command{Kind: &fsmpb.Command_CancelJob{CancelJob: &fsmpb.CancelJob{Job: job[:], Reason: "test"}}}
 }

@@ -15,6 +15,7 @@ func (m *Machine) Check() (err error) {
 	c := &checker{
 		m: m, runnable: make(map[string]bool), timers: make(map[string]bool), leases: make(map[string]bool),
 		pending: make(map[uint32]uint64), started: make(map[uint32]uint64), live: make(map[uint32]uint64), refs: make(map[graphHash]uint64),
+		saved: make(map[TaskRef]savedCount),
 	}
 	m.disk.scan([]byte{tagJob}, []byte{tagJob + 1}, func(k, _ []byte) bool {
 		c.job(readJob(m.disk, parseJobKey(k)))
@@ -42,6 +43,7 @@ type checker struct {
 	started  map[uint32]uint64
 	live     map[uint32]uint64
 	refs     map[graphHash]uint64
+	saved    map[TaskRef]savedCount // of one job
 }
 
 func (c *checker) bad(format string, args ...any) {
@@ -90,6 +92,8 @@ func (c *checker) job(j *job) {
 			moving = c.group(j, sp, ref, s) || moving
 		}
 	}
+	c.savedOf(j)
+	c.logOf(j)
 	if left != j.left {
 		c.bad("job %s has %d steps left and says %d", j.id, left, j.left)
 	}
@@ -101,6 +105,9 @@ func (c *checker) job(j *job) {
 // task checks one task and reports whether it moves its job.
 func (c *checker) task(sp *stepPlan, ref TaskRef, tk *task, seq uint64) (moving bool) {
 	c.attempts(ref, tk)
+	if tk.saves > 0 {
+		c.saved[ref] = savedCount{tk.saves, tk.savedBytes}
+	}
 	switch tk.state {
 	case TaskPending:
 		c.runnable[string(keyRunnable(sp.queue, sp.kindOf(ref), sp.priority, seq, ref.Shard))] = true

@@ -29,7 +29,8 @@ type job struct {
 	failedAt   TaskRef
 	round      uint32 // how often RetryJob ran: part of the jitter's seed and of nothing else
 
-	blobs uint32 // uploads that it owns
+	blobs  uint32 // uploads that it owns
+	logged bool   // its tasks have written to its log
 
 	limitMS int64 // when it is out of time, unix ms; 0 = never
 
@@ -91,6 +92,7 @@ func (j *job) encode() []byte {
 	e.uint(uint64(j.round))
 	e.uint(uint64(j.blobs))
 	e.int(j.limitMS)
+	e.bool(j.logged)
 	e.bytes(j.raw)
 	e.uint(uint64(len(j.steps)))
 	encodeSteps(&e, j.steps[:n])
@@ -117,6 +119,7 @@ func decodeJob(id JobID, b []byte) *job {
 	j.round = d.u32()
 	j.blobs = d.u32()
 	j.limitMS = d.int()
+	j.logged = d.bool()
 	if j.raw = d.bytes(); len(j.raw) == 0 {
 		j.raw = nil
 	}

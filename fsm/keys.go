@@ -13,9 +13,13 @@ import (
 //	11 <job> b <block u32>                 further steps of the job, 32 to a block
 //	11 <job> h <step u32> <shard u64> <n u32>   attempt of a task that did not succeed
 //	11 <job> i                             input of the job
+//	11 <job> l c <n u64>                   chunk of the job's log: lines of one task
+//	11 <job> l h                           head of the job's log
+//	11 <job> l t <step u32> <shard u64>    head of a task's log: which chunks are its
 //	11 <job> m <step u32>                  group: a map or fold step's cursor and counts
 //	11 <job> n <step u32> <node u64>       how many children a fold node still waits for
 //	11 <job> r <step u32> <shard u64>      result of a task, written once
+//	11 <job> s <step u32> <shard u64> <slot u32>   what a task has saved for its next attempt
 //	11 <job> t <step u32> <shard u64>      task of a map or fold step, while it is not done
 //	11 <job> x <blob>                      the job owns this blob
 //	12 <graph>                             graph, by content hash
@@ -55,9 +59,11 @@ const (
 	partBlock   = 'b'
 	partAttempt = 'h' // 'e' was the last error of a task, in format 1
 	partInput   = 'i'
+	partLog     = 'l'
 	partGroup   = 'm'
 	partNode    = 'n'
 	partResult  = 'r'
+	partSaved   = 's'
 	partTask    = 't'
 	partBlob    = 'x'
 )
@@ -103,7 +109,27 @@ func keyAttempt(r TaskRef, n uint32) []byte { return be.AppendUint32(keyAttempts
 
 func parseAttempt(k []byte) (r TaskRef, n uint32) { return parseTaskPart(k), be.Uint32(k[30:]) }
 
-// parseTaskPart reads the keys of tasks, nodes, results and attempts.
+func keySaved(r TaskRef, slot uint32) []byte {
+	return be.AppendUint32(keyTaskPart(partSaved, r), slot)
+}
+
+func keyJobLog(id JobID) []byte { return append(keyData(id, partLog), 'h') }
+
+func keyLogChunk(id JobID, n uint64) []byte {
+	return be.AppendUint64(append(keyData(id, partLog), 'c'), n)
+}
+
+func parseLogChunk(k []byte) (n uint64) { return be.Uint64(k[19:]) }
+
+func keyTaskLog(r TaskRef) []byte {
+	return be.AppendUint64(be.AppendUint32(append(keyData(r.Job, partLog), 't'), r.Step), r.Shard)
+}
+
+func parseTaskLog(k []byte) TaskRef {
+	return TaskRef{Job: JobID(k[1:17]), Step: be.Uint32(k[19:]), Shard: be.Uint64(k[23:])}
+}
+
+// parseTaskPart reads the keys of tasks, nodes, results, attempts and checkpoints.
 func parseTaskPart(k []byte) TaskRef {
 	return TaskRef{Job: JobID(k[1:17]), Step: be.Uint32(k[18:]), Shard: be.Uint64(k[22:])}
 }

@@ -17,6 +17,7 @@ func counters(c *Counters) []*uint64 {
 		&c.Grants, &c.Completions, &c.Duplicates, &c.Stale,
 		&c.Failures, &c.Crashes, &c.Releases, &c.Dead,
 		&c.SessionsOpened, &c.SessionsLost, &c.TimersFired, &c.JobsPurged, &c.Snoozes,
+		&c.Saves, &c.LogLines, &c.LogLinesDropped,
 	}
 }
 

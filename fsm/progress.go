@@ -215,21 +215,29 @@ func (t *tx) cancelTask(j *job, ref TaskRef, tk *task, cause string) {
 		t.clearTimer(tk.due, dutyTask, ref)
 		t.leaveRetry(j, ref, tk)
 	case TaskStarted:
-		t.revoke(ref, tk, cause)
+		t.revoke(j, ref, tk, cause)
 	}
 	tk.set(ref, TaskCanceled)
 	tk.session, tk.due = 0, 0
 	t.mark(j, ref, tk)
 }
 
-func (t *tx) revoke(ref TaskRef, tk *task, cause string) {
+// endReason is why a job is not to go on, for the workers that run parts of it.
+func (j *job) endReason(g *dag.Graph) string {
+	if j.failed {
+		return "step " + g.Step(dag.StepID(j.failedAt.Step)).Name + " has failed"
+	}
+	return j.reason
+}
+
+func (t *tx) revoke(j *job, ref TaskRef, tk *task, cause string) {
 	s := t.m.sessions[tk.session]
 	l := s.leases[tk.fence]
 	t.keepAttempt(ref, tk, s, tk.fence, l, EndCanceled, nil)
 	l.revoked = true
 	l.cause = cause
 	t.set(keyLease(s.id, tk.fence), encodeLease(l))
-	t.res.Revokes = append(t.res.Revokes, Revoke{Session: s.id, Fence: tk.fence, Task: ref, Cause: cause})
+	t.res.Revokes = append(t.res.Revokes, Revoke{Session: s.id, Fence: tk.fence, Task: ref, Cause: cause, Reason: j.endReason(j.plan.graph)})
 }
 
 // cancelGroup cancels the tasks of a map or fold that have records, and parks its cursor.

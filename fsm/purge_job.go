@@ -58,11 +58,11 @@ func (t *tx) purge(j *job) {
 }
 
 func (t *tx) small(j *job) bool {
-	if len(j.steps) > purgeSmall || j.blobs > 0 {
+	if len(j.steps) > purgeSmall || j.blobs > 0 || j.logged {
 		return false
 	}
 	for i := range j.plan.steps {
-		if !j.plan.steps[i].plain() {
+		if !j.plan.steps[i].plain() || j.steps[i].saves > 0 {
 			return false
 		}
 	}

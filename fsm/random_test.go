@@ -31,6 +31,8 @@ func TestRandomCommands(t *testing.T) {
 			"report2":  s.report,
 			"report3":  s.report,
 			"zombie":   s.zombie,
+			"save":     s.save,
+			"log":      s.log,
 			"time":     s.time,
 			"cancel":   s.cancel,
 			"retry":    s.retry,

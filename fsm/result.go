@@ -66,7 +66,9 @@ type Grant struct {
 	Queue     string
 	Attempt   uint32 // from 1
 	Crashes   uint32
-	TimeoutMS int64 // 0 = no bound
+	TimeoutMS int64             // 0 = no bound
+	Saved     bool              // an earlier attempt has saved something
+	Headers   map[string]string // of the job; read only
 	// Input is the task's input when it was at hand; nil: read it by Machine.GrantInput.
 	Input []byte
 
@@ -79,6 +81,7 @@ type Revoke struct {
 	Fence   Fence
 	Task    TaskRef
 	Cause   string // JOB_CANCELED or JOB_FAILED
+	Reason  string // what the canceler wrote, or which step has failed
 }
 
 // Finished is a job that reached a terminal state.
@@ -108,4 +111,5 @@ type Counters struct {
 	Failures, Crashes, Releases, Dead                      uint64
 	SessionsOpened, SessionsLost                           uint64
 	TimersFired, JobsPurged, Snoozes                       uint64
+	Saves, LogLines, LogLinesDropped                       uint64
 }

@@ -21,6 +21,8 @@ import (
 //	submit JOB graph= input= [key=] [delay=]     open NAME slots= tasks=a,b     close SESSION [lost]
 //	complete JOB/STEP/SHARD [late] | fail ... [permanent] [after=] [snooze] | release ...
 //	cancel JOB | retry JOB | purge JOB | drain SESSION | chunk BLOB index= size= | advance MS
+//	save JOB/STEP/SHARD [slot= name=] [seq=] [size=] [late] | log JOB/STEP/SHARD [n= size=] [late]
+//	saved JOB STEP SHARD | logs JOB [step=] [after=] [limit=]
 //	dump | result JOB | reopen | hash
 func TestScripts(t *testing.T) {
 	datadriven.Walk(t, "testdata/scripts", func(t *testing.T, path string) {
@@ -50,6 +52,8 @@ func (r *runner) step(t *testing.T, d *datadriven.TestData) string {
 		return r.pretty(r.h.m.Dump())
 	case "result":
 		return r.h.result(jobID(d.CmdArgs[0].Key)) + "\n"
+	case "saved", "logs":
+		return r.look(t, d)
 	case "reopen":
 		r.h.reopen()
 		return "ok\n"
@@ -120,7 +124,7 @@ func (r *runner) command(t *testing.T, d *datadriven.TestData) *fsmpb.Command {
 	case "chunk":
 		c := chunk([16]byte(jobID(who)), uint32(number(d, "index")), bytes.Repeat([]byte("1"), int(number(d, "size"))))
 		return c
-	case "complete", "fail", "release":
+	case "complete", "fail", "release", "save", "log":
 		return r.report(t, d, who)
 	}
 	t.Fatalf("%s: unknown directive %s", d.Pos, d.Cmd)
@@ -141,6 +145,8 @@ func (r *runner) report(t *testing.T, d *datadriven.TestData, task string) *fsmp
 		return complete(g, strings.TrimSpace(d.Input))
 	case "release":
 		return release(g)
+	case "save", "log":
+		return saveOrLog(d, g)
 	}
 	c := failure(g, strings.TrimSpace(d.Input), arg(d, "permanent") != "")
 	c.GetFailTask().RetryAfterMs = number(d, "after")

@@ -16,7 +16,11 @@ type task struct {
 	cursor   []uint64
 	tries    uint32 // attempts recorded (keepAttempt)
 	since    int64  // first lease, unix ms: only when the retries have a deadline
-	dirty    bool
+
+	saves      uint32 // slots that it has saved in; only the first may be empty
+	savedBytes uint64 // in them, names included
+
+	dirty bool
 }
 
 // set moves the task. Precondition: the move is legal (Moves); otherwise it is a bug, and both
@@ -40,6 +44,10 @@ func (t *task) encode(e *enc) {
 	e.uints(t.cursor)
 	e.uint(uint64(t.tries))
 	e.int(t.since)
+	e.uint(uint64(t.saves))
+	if t.saves > 0 {
+		e.uint(t.savedBytes)
+	}
 }
 
 func (t *task) decode(d *dec) {
@@ -53,6 +61,9 @@ func (t *task) decode(d *dec) {
 	t.cursor = d.uints()
 	t.tries = d.u32()
 	t.since = d.int()
+	if t.saves = d.u32(); t.saves > 0 {
+		t.savedBytes = d.uint()
+	}
 }
 
 // taskBytes is a good guess of an encoded task's size.

@@ -182,7 +182,7 @@ func (v *View) plainStep(view *StepView, g *dag.Graph, ref TaskRef, s *step) {
 		view.Dead = 1
 	case TaskStarted:
 		view.Started = 1
-		view.Worker = v.worker(s.session)
+		view.Worker, view.Session, view.Fence = v.worker(s.session), s.session, s.fence
 	case TaskRetry:
 		view.Retrying = 1
 	case TaskPending:
@@ -248,7 +248,7 @@ func (v *View) Tasks(id JobID, step string, state TaskState, after TaskRef, limi
 		}
 		last = ref
 		tasks = append(tasks, TaskView{
-			Step: name, Shard: ref.Shard, State: tk.state, Attempts: tk.attempts, Crashes: tk.crashes,
+			Step: name, Shard: ref.Shard, Fence: tk.fence, Saved: tk.savedBytes, State: tk.state, Attempts: tk.attempts, Crashes: tk.crashes,
 			Session: tk.session, Worker: v.worker(tk.session), DueMS: tk.due, Error: v.taskError(g, ref),
 		})
 		return true
@@ -448,7 +448,7 @@ func (v *View) Leases(session uint64) (grants []Grant, revokes []Revoke, err err
 	queues := v.queues()
 	v.eachLease(session, func(f Fence, l *lease) {
 		if l.revoked {
-			revokes = append(revokes, Revoke{Session: session, Fence: f, Task: l.ref, Cause: l.cause})
+			revokes = append(revokes, Revoke{Session: session, Fence: f, Task: l.ref, Cause: l.cause, Reason: v.endReason(l.ref.Job)})
 			return
 		}
 		grants = append(grants, v.grant(session, f, l, queues[l.queue].name))
@@ -470,6 +470,7 @@ func (v *View) grant(session uint64, f Fence, l *lease, queue string) Grant {
 	return Grant{
 		Session: session, Fence: f, Task: l.ref, Kind: kind, Step: s.Name, Workflow: g.Name, Queue: queue,
 		Attempt: tk.attempts + 1, Crashes: tk.crashes, TimeoutMS: s.Options.TimeoutMS,
+		Saved: tk.saves > 0, Headers: j.opts.GetHeaders(),
 	}
 }
 

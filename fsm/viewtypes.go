@@ -43,6 +43,8 @@ type StepView struct {
 	Retrying         uint64
 	Pending          uint64
 	Worker           string // plain step, STARTED
+	Session          uint64 // plain step, STARTED
+	Fence            Fence  // plain step: of the last attempt
 	DueMS            int64  // plain step, RETRY or SCHEDULED
 	Error            *TaskError
 	After            []string
@@ -52,6 +54,7 @@ type StepView struct {
 type TaskView struct {
 	Step     string
 	Shard    uint64
+	Fence    Fence // of the last attempt
 	State    TaskState
 	Attempts uint32
 	Crashes  uint32
@@ -59,6 +62,7 @@ type TaskView struct {
 	Worker   string
 	DueMS    int64
 	Error    *TaskError
+	Saved    uint64 // bytes of its checkpoints
 }
 
 // SessionView is a worker's session as users see it.

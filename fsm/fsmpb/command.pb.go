@@ -198,6 +198,8 @@ type Command struct {
 	//	*Command_SetQueue
 	//	*Command_SetLimit
 	//	*Command_DeleteLimit
+	//	*Command_SaveTask
+	//	*Command_LogTask
 	Kind          isCommand_Kind `protobuf_oneof:"kind"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -384,6 +386,24 @@ func (x *Command) GetDeleteLimit() *DeleteLimit {
 	return nil
 }
 
+func (x *Command) GetSaveTask() *SaveTask {
+	if x != nil {
+		if x, ok := x.Kind.(*Command_SaveTask); ok {
+			return x.SaveTask
+		}
+	}
+	return nil
+}
+
+func (x *Command) GetLogTask() *LogTask {
+	if x != nil {
+		if x, ok := x.Kind.(*Command_LogTask); ok {
+			return x.LogTask
+		}
+	}
+	return nil
+}
+
 type isCommand_Kind interface {
 	isCommand_Kind()
 }
@@ -453,6 +473,15 @@ type Command_DeleteLimit struct {
 	DeleteLimit *DeleteLimit `protobuf:"bytes,22,opt,name=delete_limit,json=deleteLimit,proto3,oneof"`
 }
 
+type Command_SaveTask struct {
+	// Checkpoints and logs of tasks: 50-54.
+	SaveTask *SaveTask `protobuf:"bytes,50,opt,name=save_task,json=saveTask,proto3,oneof"`
+}
+
+type Command_LogTask struct {
+	LogTask *LogTask `protobuf:"bytes,51,opt,name=log_task,json=logTask,proto3,oneof"`
+}
+
 func (*Command_SubmitJob) isCommand_Kind() {}
 
 func (*Command_CancelJob) isCommand_Kind() {}
@@ -484,6 +513,10 @@ func (*Command_SetQueue) isCommand_Kind() {}
 func (*Command_SetLimit) isCommand_Kind() {}
 
 func (*Command_DeleteLimit) isCommand_Kind() {}
+
+func (*Command_SaveTask) isCommand_Kind() {}
+
+func (*Command_LogTask) isCommand_Kind() {}
 
 // Value is a JSON document: inline up to 256 KiB, otherwise a blob uploaded before by PutChunk.
 type Value struct {
@@ -703,8 +736,10 @@ func (x *SubmitJob) GetOptions() []byte {
 type JobOptions struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Queues, keys and limits: 1-9.
-	Partition     string `protobuf:"bytes,1,opt,name=partition,proto3" json:"partition,omitempty"` // of the job's tasks: what fairness and limits per partition go by
-	Priority      uint32 `protobuf:"varint,2,opt,name=priority,proto3" json:"priority,omitempty"`  // of the job's tasks, instead of their own: 1 (first) to 10 (last), as in the graph; 0 = theirs
+	Partition string `protobuf:"bytes,1,opt,name=partition,proto3" json:"partition,omitempty"` // of the job's tasks: what fairness and limits per partition go by
+	Priority  uint32 `protobuf:"varint,2,opt,name=priority,proto3" json:"priority,omitempty"`  // of the job's tasks, instead of their own: 1 (first) to 10 (last), as in the graph; 0 = theirs
+	// Checkpoints, logs and codecs: 60-69.
+	Headers       map[string]string `protobuf:"bytes,60,rep,name=headers,proto3" json:"headers,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"` // of the submitter for the handlers: trace ids and the like; at most 32, 8 KiB in all
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -751,6 +786,13 @@ func (x *JobOptions) GetPriority() uint32 {
 		return x.Priority
 	}
 	return 0
+}
+
+func (x *JobOptions) GetHeaders() map[string]string {
+	if x != nil {
+		return x.Headers
+	}
+	return nil
 }
 
 type CancelJob struct {
@@ -2007,6 +2049,280 @@ func (x *DeleteLimit) GetLimit() *Limit {
 	return nil
 }
 
+// SaveTask keeps a checkpoint of a running task for its next attempt.
+type SaveTask struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Session       uint64                 `protobuf:"varint,1,opt,name=session,proto3" json:"session,omitempty"`
+	Fence         *Fence                 `protobuf:"bytes,2,opt,name=fence,proto3" json:"fence,omitempty"`
+	Task          *TaskRef               `protobuf:"bytes,3,opt,name=task,proto3" json:"task,omitempty"`
+	Slot          uint32                 `protobuf:"varint,4,opt,name=slot,proto3" json:"slot,omitempty"` // 0: the checkpoint, replaced by each save; from 1: a recorded sub-step, in the order of recording
+	Name          string                 `protobuf:"bytes,5,opt,name=name,proto3" json:"name,omitempty"`  // of the sub-step, 1 to 255 bytes; "" for slot 0
+	Seq           uint64                 `protobuf:"varint,6,opt,name=seq,proto3" json:"seq,omitempty"`   // slot 0: grows under one fence; an older save that comes late changes nothing
+	Data          []byte                 `protobuf:"bytes,7,opt,name=data,proto3" json:"data,omitempty"`  // a JSON document, at most 256 KiB
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SaveTask) Reset() {
+	*x = SaveTask{}
+	mi := &file_fsmpb_command_proto_msgTypes[27]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SaveTask) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SaveTask) ProtoMessage() {}
+
+func (x *SaveTask) ProtoReflect() protoreflect.Message {
+	mi := &file_fsmpb_command_proto_msgTypes[27]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SaveTask.ProtoReflect.Descriptor instead.
+func (*SaveTask) Descriptor() ([]byte, []int) {
+	return file_fsmpb_command_proto_rawDescGZIP(), []int{27}
+}
+
+func (x *SaveTask) GetSession() uint64 {
+	if x != nil {
+		return x.Session
+	}
+	return 0
+}
+
+func (x *SaveTask) GetFence() *Fence {
+	if x != nil {
+		return x.Fence
+	}
+	return nil
+}
+
+func (x *SaveTask) GetTask() *TaskRef {
+	if x != nil {
+		return x.Task
+	}
+	return nil
+}
+
+func (x *SaveTask) GetSlot() uint32 {
+	if x != nil {
+		return x.Slot
+	}
+	return 0
+}
+
+func (x *SaveTask) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *SaveTask) GetSeq() uint64 {
+	if x != nil {
+		return x.Seq
+	}
+	return 0
+}
+
+func (x *SaveTask) GetData() []byte {
+	if x != nil {
+		return x.Data
+	}
+	return nil
+}
+
+// LogTask keeps lines that running tasks of one session have logged.
+type LogTask struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Session       uint64                 `protobuf:"varint,1,opt,name=session,proto3" json:"session,omitempty"`
+	Tasks         []*TaskLines           `protobuf:"bytes,2,rep,name=tasks,proto3" json:"tasks,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *LogTask) Reset() {
+	*x = LogTask{}
+	mi := &file_fsmpb_command_proto_msgTypes[28]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LogTask) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LogTask) ProtoMessage() {}
+
+func (x *LogTask) ProtoReflect() protoreflect.Message {
+	mi := &file_fsmpb_command_proto_msgTypes[28]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LogTask.ProtoReflect.Descriptor instead.
+func (*LogTask) Descriptor() ([]byte, []int) {
+	return file_fsmpb_command_proto_rawDescGZIP(), []int{28}
+}
+
+func (x *LogTask) GetSession() uint64 {
+	if x != nil {
+		return x.Session
+	}
+	return 0
+}
+
+func (x *LogTask) GetTasks() []*TaskLines {
+	if x != nil {
+		return x.Tasks
+	}
+	return nil
+}
+
+type TaskLines struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Fence         *Fence                 `protobuf:"bytes,1,opt,name=fence,proto3" json:"fence,omitempty"`
+	Task          *TaskRef               `protobuf:"bytes,2,opt,name=task,proto3" json:"task,omitempty"`
+	Lines         []*LogLine             `protobuf:"bytes,3,rep,name=lines,proto3" json:"lines,omitempty"`
+	Dropped       uint32                 `protobuf:"varint,4,opt,name=dropped,proto3" json:"dropped,omitempty"` // lines that the worker has dropped before these, for there were too many
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TaskLines) Reset() {
+	*x = TaskLines{}
+	mi := &file_fsmpb_command_proto_msgTypes[29]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TaskLines) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TaskLines) ProtoMessage() {}
+
+func (x *TaskLines) ProtoReflect() protoreflect.Message {
+	mi := &file_fsmpb_command_proto_msgTypes[29]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TaskLines.ProtoReflect.Descriptor instead.
+func (*TaskLines) Descriptor() ([]byte, []int) {
+	return file_fsmpb_command_proto_rawDescGZIP(), []int{29}
+}
+
+func (x *TaskLines) GetFence() *Fence {
+	if x != nil {
+		return x.Fence
+	}
+	return nil
+}
+
+func (x *TaskLines) GetTask() *TaskRef {
+	if x != nil {
+		return x.Task
+	}
+	return nil
+}
+
+func (x *TaskLines) GetLines() []*LogLine {
+	if x != nil {
+		return x.Lines
+	}
+	return nil
+}
+
+func (x *TaskLines) GetDropped() uint32 {
+	if x != nil {
+		return x.Dropped
+	}
+	return 0
+}
+
+type LogLine struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	TimeMs        int64                  `protobuf:"varint,1,opt,name=time_ms,json=timeMs,proto3" json:"time_ms,omitempty"` // the worker's clock, unix milliseconds
+	Level         int32                  `protobuf:"zigzag32,2,opt,name=level,proto3" json:"level,omitempty"`               // as of log/slog: -4 debug, 0 info, 4 warn, 8 error
+	Text          string                 `protobuf:"bytes,3,opt,name=text,proto3" json:"text,omitempty"`                    // at most 4 KiB
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *LogLine) Reset() {
+	*x = LogLine{}
+	mi := &file_fsmpb_command_proto_msgTypes[30]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LogLine) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LogLine) ProtoMessage() {}
+
+func (x *LogLine) ProtoReflect() protoreflect.Message {
+	mi := &file_fsmpb_command_proto_msgTypes[30]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LogLine.ProtoReflect.Descriptor instead.
+func (*LogLine) Descriptor() ([]byte, []int) {
+	return file_fsmpb_command_proto_rawDescGZIP(), []int{30}
+}
+
+func (x *LogLine) GetTimeMs() int64 {
+	if x != nil {
+		return x.TimeMs
+	}
+	return 0
+}
+
+func (x *LogLine) GetLevel() int32 {
+	if x != nil {
+		return x.Level
+	}
+	return 0
+}
+
+func (x *LogLine) GetText() string {
+	if x != nil {
+		return x.Text
+	}
+	return ""
+}
+
 var File_fsmpb_command_proto protoreflect.FileDescriptor
 
 const file_fsmpb_command_proto_rawDesc = "" +
@@ -2014,7 +2330,7 @@ const file_fsmpb_command_proto_rawDesc = "" +
 	"\x13fsmpb/command.proto\x12\x0efanfold.fsm.v1\"S\n" +
 	"\x05Entry\x12\x15\n" +
 	"\x06now_ms\x18\x01 \x01(\x03R\x05nowMs\x123\n" +
-	"\bcommands\x18\x02 \x03(\v2\x17.fanfold.fsm.v1.CommandR\bcommands\"\xf2\a\n" +
+	"\bcommands\x18\x02 \x03(\v2\x17.fanfold.fsm.v1.CommandR\bcommands\"\xe1\b\n" +
 	"\aCommand\x12:\n" +
 	"\n" +
 	"submit_job\x18\x01 \x01(\v2\x19.fanfold.fsm.v1.SubmitJobH\x00R\tsubmitJob\x12:\n" +
@@ -2035,7 +2351,9 @@ const file_fsmpb_command_proto_rawDesc = "" +
 	"\finit_cluster\x18\r \x01(\v2\x1b.fanfold.fsm.v1.InitClusterH\x00R\vinitCluster\x127\n" +
 	"\tset_queue\x18\x14 \x01(\v2\x18.fanfold.fsm.v1.SetQueueH\x00R\bsetQueue\x127\n" +
 	"\tset_limit\x18\x15 \x01(\v2\x18.fanfold.fsm.v1.SetLimitH\x00R\bsetLimit\x12@\n" +
-	"\fdelete_limit\x18\x16 \x01(\v2\x1b.fanfold.fsm.v1.DeleteLimitH\x00R\vdeleteLimitB\x06\n" +
+	"\fdelete_limit\x18\x16 \x01(\v2\x1b.fanfold.fsm.v1.DeleteLimitH\x00R\vdeleteLimit\x127\n" +
+	"\tsave_task\x182 \x01(\v2\x18.fanfold.fsm.v1.SaveTaskH\x00R\bsaveTask\x124\n" +
+	"\blog_task\x183 \x01(\v2\x17.fanfold.fsm.v1.LogTaskH\x00R\alogTaskB\x06\n" +
 	"\x04kind\"I\n" +
 	"\x05Value\x12\x16\n" +
 	"\x06inline\x18\x01 \x01(\fR\x06inline\x12(\n" +
@@ -2052,11 +2370,15 @@ const file_fsmpb_command_proto_rawDesc = "" +
 	"\rnot_before_ms\x18\x05 \x01(\x03R\vnotBeforeMs\x12\x1b\n" +
 	"\tretain_ms\x18\x06 \x01(\x03R\bretainMs\x12\x10\n" +
 	"\x03key\x18\a \x01(\tR\x03key\x12\x18\n" +
-	"\aoptions\x18\b \x01(\fR\aoptions\"F\n" +
+	"\aoptions\x18\b \x01(\fR\aoptions\"\xc5\x01\n" +
 	"\n" +
 	"JobOptions\x12\x1c\n" +
 	"\tpartition\x18\x01 \x01(\tR\tpartition\x12\x1a\n" +
-	"\bpriority\x18\x02 \x01(\rR\bpriority\"5\n" +
+	"\bpriority\x18\x02 \x01(\rR\bpriority\x12A\n" +
+	"\aheaders\x18< \x03(\v2'.fanfold.fsm.v1.JobOptions.HeadersEntryR\aheaders\x1a:\n" +
+	"\fHeadersEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"5\n" +
 	"\tCancelJob\x12\x10\n" +
 	"\x03job\x18\x01 \x01(\fR\x03job\x12\x16\n" +
 	"\x06reason\x18\x02 \x01(\tR\x06reason\"\x1c\n" +
@@ -2147,7 +2469,27 @@ const file_fsmpb_command_proto_rawDesc = "" +
 	"\bSetLimit\x12+\n" +
 	"\x05limit\x18\x01 \x01(\v2\x15.fanfold.fsm.v1.LimitR\x05limit\":\n" +
 	"\vDeleteLimit\x12+\n" +
-	"\x05limit\x18\x01 \x01(\v2\x15.fanfold.fsm.v1.LimitR\x05limit*V\n" +
+	"\x05limit\x18\x01 \x01(\v2\x15.fanfold.fsm.v1.LimitR\x05limit\"\xcc\x01\n" +
+	"\bSaveTask\x12\x18\n" +
+	"\asession\x18\x01 \x01(\x04R\asession\x12+\n" +
+	"\x05fence\x18\x02 \x01(\v2\x15.fanfold.fsm.v1.FenceR\x05fence\x12+\n" +
+	"\x04task\x18\x03 \x01(\v2\x17.fanfold.fsm.v1.TaskRefR\x04task\x12\x12\n" +
+	"\x04slot\x18\x04 \x01(\rR\x04slot\x12\x12\n" +
+	"\x04name\x18\x05 \x01(\tR\x04name\x12\x10\n" +
+	"\x03seq\x18\x06 \x01(\x04R\x03seq\x12\x12\n" +
+	"\x04data\x18\a \x01(\fR\x04data\"T\n" +
+	"\aLogTask\x12\x18\n" +
+	"\asession\x18\x01 \x01(\x04R\asession\x12/\n" +
+	"\x05tasks\x18\x02 \x03(\v2\x19.fanfold.fsm.v1.TaskLinesR\x05tasks\"\xae\x01\n" +
+	"\tTaskLines\x12+\n" +
+	"\x05fence\x18\x01 \x01(\v2\x15.fanfold.fsm.v1.FenceR\x05fence\x12+\n" +
+	"\x04task\x18\x02 \x01(\v2\x17.fanfold.fsm.v1.TaskRefR\x04task\x12-\n" +
+	"\x05lines\x18\x03 \x03(\v2\x17.fanfold.fsm.v1.LogLineR\x05lines\x12\x18\n" +
+	"\adropped\x18\x04 \x01(\rR\adropped\"L\n" +
+	"\aLogLine\x12\x17\n" +
+	"\atime_ms\x18\x01 \x01(\x03R\x06timeMs\x12\x14\n" +
+	"\x05level\x18\x02 \x01(\x11R\x05level\x12\x12\n" +
+	"\x04text\x18\x03 \x01(\tR\x04text*V\n" +
 	"\n" +
 	"LimitScope\x12\x1b\n" +
 	"\x17LIMIT_SCOPE_UNSPECIFIED\x10\x00\x12\x15\n" +
@@ -2172,7 +2514,7 @@ func file_fsmpb_command_proto_rawDescGZIP() []byte {
 }
 
 var file_fsmpb_command_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_fsmpb_command_proto_msgTypes = make([]protoimpl.MessageInfo, 29)
+var file_fsmpb_command_proto_msgTypes = make([]protoimpl.MessageInfo, 34)
 var file_fsmpb_command_proto_goTypes = []any{
 	(LimitScope)(0),      // 0: fanfold.fsm.v1.LimitScope
 	(LimitKind)(0),       // 1: fanfold.fsm.v1.LimitKind
@@ -2203,8 +2545,13 @@ var file_fsmpb_command_proto_goTypes = []any{
 	(*Limit)(nil),        // 26: fanfold.fsm.v1.Limit
 	(*SetLimit)(nil),     // 27: fanfold.fsm.v1.SetLimit
 	(*DeleteLimit)(nil),  // 28: fanfold.fsm.v1.DeleteLimit
-	nil,                  // 29: fanfold.fsm.v1.OpenSession.LabelsEntry
-	nil,                  // 30: fanfold.fsm.v1.SetQueue.WeightsEntry
+	(*SaveTask)(nil),     // 29: fanfold.fsm.v1.SaveTask
+	(*LogTask)(nil),      // 30: fanfold.fsm.v1.LogTask
+	(*TaskLines)(nil),    // 31: fanfold.fsm.v1.TaskLines
+	(*LogLine)(nil),      // 32: fanfold.fsm.v1.LogLine
+	nil,                  // 33: fanfold.fsm.v1.JobOptions.HeadersEntry
+	nil,                  // 34: fanfold.fsm.v1.OpenSession.LabelsEntry
+	nil,                  // 35: fanfold.fsm.v1.SetQueue.WeightsEntry
 }
 var file_fsmpb_command_proto_depIdxs = []int32{
 	3,  // 0: fanfold.fsm.v1.Entry.commands:type_name -> fanfold.fsm.v1.Command
@@ -2224,29 +2571,38 @@ var file_fsmpb_command_proto_depIdxs = []int32{
 	25, // 14: fanfold.fsm.v1.Command.set_queue:type_name -> fanfold.fsm.v1.SetQueue
 	27, // 15: fanfold.fsm.v1.Command.set_limit:type_name -> fanfold.fsm.v1.SetLimit
 	28, // 16: fanfold.fsm.v1.Command.delete_limit:type_name -> fanfold.fsm.v1.DeleteLimit
-	5,  // 17: fanfold.fsm.v1.Value.blob:type_name -> fanfold.fsm.v1.Blob
-	4,  // 18: fanfold.fsm.v1.SubmitJob.input:type_name -> fanfold.fsm.v1.Value
-	12, // 19: fanfold.fsm.v1.OpenSession.queues:type_name -> fanfold.fsm.v1.QueueSlots
-	13, // 20: fanfold.fsm.v1.OpenSession.kinds:type_name -> fanfold.fsm.v1.TaskKind
-	29, // 21: fanfold.fsm.v1.OpenSession.labels:type_name -> fanfold.fsm.v1.OpenSession.LabelsEntry
-	16, // 22: fanfold.fsm.v1.CompleteTask.fence:type_name -> fanfold.fsm.v1.Fence
-	17, // 23: fanfold.fsm.v1.CompleteTask.task:type_name -> fanfold.fsm.v1.TaskRef
-	4,  // 24: fanfold.fsm.v1.CompleteTask.result:type_name -> fanfold.fsm.v1.Value
-	16, // 25: fanfold.fsm.v1.FailTask.fence:type_name -> fanfold.fsm.v1.Fence
-	17, // 26: fanfold.fsm.v1.FailTask.task:type_name -> fanfold.fsm.v1.TaskRef
-	20, // 27: fanfold.fsm.v1.FailTask.error:type_name -> fanfold.fsm.v1.Error
-	16, // 28: fanfold.fsm.v1.ReleaseTask.fence:type_name -> fanfold.fsm.v1.Fence
-	17, // 29: fanfold.fsm.v1.ReleaseTask.task:type_name -> fanfold.fsm.v1.TaskRef
-	30, // 30: fanfold.fsm.v1.SetQueue.weights:type_name -> fanfold.fsm.v1.SetQueue.WeightsEntry
-	0,  // 31: fanfold.fsm.v1.Limit.scope:type_name -> fanfold.fsm.v1.LimitScope
-	1,  // 32: fanfold.fsm.v1.Limit.kind:type_name -> fanfold.fsm.v1.LimitKind
-	26, // 33: fanfold.fsm.v1.SetLimit.limit:type_name -> fanfold.fsm.v1.Limit
-	26, // 34: fanfold.fsm.v1.DeleteLimit.limit:type_name -> fanfold.fsm.v1.Limit
-	35, // [35:35] is the sub-list for method output_type
-	35, // [35:35] is the sub-list for method input_type
-	35, // [35:35] is the sub-list for extension type_name
-	35, // [35:35] is the sub-list for extension extendee
-	0,  // [0:35] is the sub-list for field type_name
+	29, // 17: fanfold.fsm.v1.Command.save_task:type_name -> fanfold.fsm.v1.SaveTask
+	30, // 18: fanfold.fsm.v1.Command.log_task:type_name -> fanfold.fsm.v1.LogTask
+	5,  // 19: fanfold.fsm.v1.Value.blob:type_name -> fanfold.fsm.v1.Blob
+	4,  // 20: fanfold.fsm.v1.SubmitJob.input:type_name -> fanfold.fsm.v1.Value
+	33, // 21: fanfold.fsm.v1.JobOptions.headers:type_name -> fanfold.fsm.v1.JobOptions.HeadersEntry
+	12, // 22: fanfold.fsm.v1.OpenSession.queues:type_name -> fanfold.fsm.v1.QueueSlots
+	13, // 23: fanfold.fsm.v1.OpenSession.kinds:type_name -> fanfold.fsm.v1.TaskKind
+	34, // 24: fanfold.fsm.v1.OpenSession.labels:type_name -> fanfold.fsm.v1.OpenSession.LabelsEntry
+	16, // 25: fanfold.fsm.v1.CompleteTask.fence:type_name -> fanfold.fsm.v1.Fence
+	17, // 26: fanfold.fsm.v1.CompleteTask.task:type_name -> fanfold.fsm.v1.TaskRef
+	4,  // 27: fanfold.fsm.v1.CompleteTask.result:type_name -> fanfold.fsm.v1.Value
+	16, // 28: fanfold.fsm.v1.FailTask.fence:type_name -> fanfold.fsm.v1.Fence
+	17, // 29: fanfold.fsm.v1.FailTask.task:type_name -> fanfold.fsm.v1.TaskRef
+	20, // 30: fanfold.fsm.v1.FailTask.error:type_name -> fanfold.fsm.v1.Error
+	16, // 31: fanfold.fsm.v1.ReleaseTask.fence:type_name -> fanfold.fsm.v1.Fence
+	17, // 32: fanfold.fsm.v1.ReleaseTask.task:type_name -> fanfold.fsm.v1.TaskRef
+	35, // 33: fanfold.fsm.v1.SetQueue.weights:type_name -> fanfold.fsm.v1.SetQueue.WeightsEntry
+	0,  // 34: fanfold.fsm.v1.Limit.scope:type_name -> fanfold.fsm.v1.LimitScope
+	1,  // 35: fanfold.fsm.v1.Limit.kind:type_name -> fanfold.fsm.v1.LimitKind
+	26, // 36: fanfold.fsm.v1.SetLimit.limit:type_name -> fanfold.fsm.v1.Limit
+	26, // 37: fanfold.fsm.v1.DeleteLimit.limit:type_name -> fanfold.fsm.v1.Limit
+	16, // 38: fanfold.fsm.v1.SaveTask.fence:type_name -> fanfold.fsm.v1.Fence
+	17, // 39: fanfold.fsm.v1.SaveTask.task:type_name -> fanfold.fsm.v1.TaskRef
+	31, // 40: fanfold.fsm.v1.LogTask.tasks:type_name -> fanfold.fsm.v1.TaskLines
+	16, // 41: fanfold.fsm.v1.TaskLines.fence:type_name -> fanfold.fsm.v1.Fence
+	17, // 42: fanfold.fsm.v1.TaskLines.task:type_name -> fanfold.fsm.v1.TaskRef
+	32, // 43: fanfold.fsm.v1.TaskLines.lines:type_name -> fanfold.fsm.v1.LogLine
+	44, // [44:44] is the sub-list for method output_type
+	44, // [44:44] is the sub-list for method input_type
+	44, // [44:44] is the sub-list for extension type_name
+	44, // [44:44] is the sub-list for extension extendee
+	0,  // [0:44] is the sub-list for field type_name
 }
 
 func init() { file_fsmpb_command_proto_init() }
@@ -2271,6 +2627,8 @@ func file_fsmpb_command_proto_init() {
 		(*Command_SetQueue)(nil),
 		(*Command_SetLimit)(nil),
 		(*Command_DeleteLimit)(nil),
+		(*Command_SaveTask)(nil),
+		(*Command_LogTask)(nil),
 	}
 	file_fsmpb_command_proto_msgTypes[23].OneofWrappers = []any{}
 	type x struct{}
@@ -2279,7 +2637,7 @@ func file_fsmpb_command_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_fsmpb_command_proto_rawDesc), len(file_fsmpb_command_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   29,
+			NumMessages:   34,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

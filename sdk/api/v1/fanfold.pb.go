@@ -710,6 +710,7 @@ type StepStatus struct {
 	DueMs         int64                  `protobuf:"varint,14,opt,name=due_ms,json=dueMs,proto3" json:"due_ms,omitempty"` // plain step, RETRY or SCHEDULED
 	Error         *TaskError             `protobuf:"bytes,15,opt,name=error,proto3" json:"error,omitempty"`               // the last failure
 	After         []string               `protobuf:"bytes,16,rep,name=after,proto3" json:"after,omitempty"`               // names of the steps that it waits for
+	Progress      *Progress              `protobuf:"bytes,50,opt,name=progress,proto3" json:"progress,omitempty"`         // plain step, STARTED: as in TaskStatus
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -852,6 +853,13 @@ func (x *StepStatus) GetError() *TaskError {
 func (x *StepStatus) GetAfter() []string {
 	if x != nil {
 		return x.After
+	}
+	return nil
+}
+
+func (x *StepStatus) GetProgress() *Progress {
+	if x != nil {
+		return x.Progress
 	}
 	return nil
 }
@@ -1163,7 +1171,8 @@ type TaskStatus struct {
 	Worker        string                 `protobuf:"bytes,7,opt,name=worker,proto3" json:"worker,omitempty"`
 	DueMs         int64                  `protobuf:"varint,8,opt,name=due_ms,json=dueMs,proto3" json:"due_ms,omitempty"`
 	Error         *TaskError             `protobuf:"bytes,9,opt,name=error,proto3" json:"error,omitempty"`
-	Progress      *Progress              `protobuf:"bytes,10,opt,name=progress,proto3" json:"progress,omitempty"` // STARTED: what the worker said last; known to the leader only, and only since its term began
+	Progress      *Progress              `protobuf:"bytes,10,opt,name=progress,proto3" json:"progress,omitempty"`                        // STARTED: what the worker said last; known to the leader only, and only since its term began
+	SavedBytes    uint64                 `protobuf:"varint,50,opt,name=saved_bytes,json=savedBytes,proto3" json:"saved_bytes,omitempty"` // of its checkpoints
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1266,6 +1275,13 @@ func (x *TaskStatus) GetProgress() *Progress {
 		return x.Progress
 	}
 	return nil
+}
+
+func (x *TaskStatus) GetSavedBytes() uint64 {
+	if x != nil {
+		return x.SavedBytes
+	}
+	return 0
 }
 
 type WatchJobRequest struct {
@@ -2098,6 +2114,7 @@ type WorkRequest struct {
 	Drain         bool                   `protobuf:"varint,4,opt,name=drain,proto3" json:"drain,omitempty"`         // no more assignments
 	Goodbye       bool                   `protobuf:"varint,5,opt,name=goodbye,proto3" json:"goodbye,omitempty"`     // close the session: what it still holds is handed back
 	Progress      []*Progress            `protobuf:"bytes,6,rep,name=progress,proto3" json:"progress,omitempty"`
+	Logs          []*TaskLog             `protobuf:"bytes,50,rep,name=logs,proto3" json:"logs,omitempty"` // of tasks that run; those of a task that ends come with its report, and count before it
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2174,6 +2191,82 @@ func (x *WorkRequest) GetProgress() []*Progress {
 	return nil
 }
 
+func (x *WorkRequest) GetLogs() []*TaskLog {
+	if x != nil {
+		return x.Logs
+	}
+	return nil
+}
+
+// TaskLog is lines that an attempt has logged, oldest first.
+type TaskLog struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Fence         *Fence                 `protobuf:"bytes,1,opt,name=fence,proto3" json:"fence,omitempty"`
+	Task          *Task                  `protobuf:"bytes,2,opt,name=task,proto3" json:"task,omitempty"`
+	Lines         []*LogLine             `protobuf:"bytes,3,rep,name=lines,proto3" json:"lines,omitempty"`
+	Dropped       uint32                 `protobuf:"varint,4,opt,name=dropped,proto3" json:"dropped,omitempty"` // lines that the worker has dropped before these
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TaskLog) Reset() {
+	*x = TaskLog{}
+	mi := &file_v1_fanfold_proto_msgTypes[31]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TaskLog) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TaskLog) ProtoMessage() {}
+
+func (x *TaskLog) ProtoReflect() protoreflect.Message {
+	mi := &file_v1_fanfold_proto_msgTypes[31]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TaskLog.ProtoReflect.Descriptor instead.
+func (*TaskLog) Descriptor() ([]byte, []int) {
+	return file_v1_fanfold_proto_rawDescGZIP(), []int{31}
+}
+
+func (x *TaskLog) GetFence() *Fence {
+	if x != nil {
+		return x.Fence
+	}
+	return nil
+}
+
+func (x *TaskLog) GetTask() *Task {
+	if x != nil {
+		return x.Task
+	}
+	return nil
+}
+
+func (x *TaskLog) GetLines() []*LogLine {
+	if x != nil {
+		return x.Lines
+	}
+	return nil
+}
+
+func (x *TaskLog) GetDropped() uint32 {
+	if x != nil {
+		return x.Dropped
+	}
+	return 0
+}
+
 type Hello struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Session       uint64                 `protobuf:"varint,1,opt,name=session,proto3" json:"session,omitempty"` // resume this session if it still exists (0 = open one)
@@ -2191,7 +2284,7 @@ type Hello struct {
 
 func (x *Hello) Reset() {
 	*x = Hello{}
-	mi := &file_v1_fanfold_proto_msgTypes[31]
+	mi := &file_v1_fanfold_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2203,7 +2296,7 @@ func (x *Hello) String() string {
 func (*Hello) ProtoMessage() {}
 
 func (x *Hello) ProtoReflect() protoreflect.Message {
-	mi := &file_v1_fanfold_proto_msgTypes[31]
+	mi := &file_v1_fanfold_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2216,7 +2309,7 @@ func (x *Hello) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Hello.ProtoReflect.Descriptor instead.
 func (*Hello) Descriptor() ([]byte, []int) {
-	return file_v1_fanfold_proto_rawDescGZIP(), []int{31}
+	return file_v1_fanfold_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *Hello) GetSession() uint64 {
@@ -2292,7 +2385,7 @@ type QueueSlots struct {
 
 func (x *QueueSlots) Reset() {
 	*x = QueueSlots{}
-	mi := &file_v1_fanfold_proto_msgTypes[32]
+	mi := &file_v1_fanfold_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2304,7 +2397,7 @@ func (x *QueueSlots) String() string {
 func (*QueueSlots) ProtoMessage() {}
 
 func (x *QueueSlots) ProtoReflect() protoreflect.Message {
-	mi := &file_v1_fanfold_proto_msgTypes[32]
+	mi := &file_v1_fanfold_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2317,7 +2410,7 @@ func (x *QueueSlots) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use QueueSlots.ProtoReflect.Descriptor instead.
 func (*QueueSlots) Descriptor() ([]byte, []int) {
-	return file_v1_fanfold_proto_rawDescGZIP(), []int{32}
+	return file_v1_fanfold_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *QueueSlots) GetQueue() string {
@@ -2344,7 +2437,7 @@ type TaskKind struct {
 
 func (x *TaskKind) Reset() {
 	*x = TaskKind{}
-	mi := &file_v1_fanfold_proto_msgTypes[33]
+	mi := &file_v1_fanfold_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2356,7 +2449,7 @@ func (x *TaskKind) String() string {
 func (*TaskKind) ProtoMessage() {}
 
 func (x *TaskKind) ProtoReflect() protoreflect.Message {
-	mi := &file_v1_fanfold_proto_msgTypes[33]
+	mi := &file_v1_fanfold_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2369,7 +2462,7 @@ func (x *TaskKind) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TaskKind.ProtoReflect.Descriptor instead.
 func (*TaskKind) Descriptor() ([]byte, []int) {
-	return file_v1_fanfold_proto_rawDescGZIP(), []int{33}
+	return file_v1_fanfold_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *TaskKind) GetName() string {
@@ -2402,7 +2495,7 @@ type Report struct {
 
 func (x *Report) Reset() {
 	*x = Report{}
-	mi := &file_v1_fanfold_proto_msgTypes[34]
+	mi := &file_v1_fanfold_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2414,7 +2507,7 @@ func (x *Report) String() string {
 func (*Report) ProtoMessage() {}
 
 func (x *Report) ProtoReflect() protoreflect.Message {
-	mi := &file_v1_fanfold_proto_msgTypes[34]
+	mi := &file_v1_fanfold_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2427,7 +2520,7 @@ func (x *Report) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Report.ProtoReflect.Descriptor instead.
 func (*Report) Descriptor() ([]byte, []int) {
-	return file_v1_fanfold_proto_rawDescGZIP(), []int{34}
+	return file_v1_fanfold_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *Report) GetFence() *Fence {
@@ -2512,7 +2605,7 @@ type Failure struct {
 
 func (x *Failure) Reset() {
 	*x = Failure{}
-	mi := &file_v1_fanfold_proto_msgTypes[35]
+	mi := &file_v1_fanfold_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2524,7 +2617,7 @@ func (x *Failure) String() string {
 func (*Failure) ProtoMessage() {}
 
 func (x *Failure) ProtoReflect() protoreflect.Message {
-	mi := &file_v1_fanfold_proto_msgTypes[35]
+	mi := &file_v1_fanfold_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2537,7 +2630,7 @@ func (x *Failure) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Failure.ProtoReflect.Descriptor instead.
 func (*Failure) Descriptor() ([]byte, []int) {
-	return file_v1_fanfold_proto_rawDescGZIP(), []int{35}
+	return file_v1_fanfold_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *Failure) GetError() *TaskError {
@@ -2580,7 +2673,7 @@ type Progress struct {
 
 func (x *Progress) Reset() {
 	*x = Progress{}
-	mi := &file_v1_fanfold_proto_msgTypes[36]
+	mi := &file_v1_fanfold_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2592,7 +2685,7 @@ func (x *Progress) String() string {
 func (*Progress) ProtoMessage() {}
 
 func (x *Progress) ProtoReflect() protoreflect.Message {
-	mi := &file_v1_fanfold_proto_msgTypes[36]
+	mi := &file_v1_fanfold_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2605,7 +2698,7 @@ func (x *Progress) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Progress.ProtoReflect.Descriptor instead.
 func (*Progress) Descriptor() ([]byte, []int) {
-	return file_v1_fanfold_proto_rawDescGZIP(), []int{36}
+	return file_v1_fanfold_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *Progress) GetFence() *Fence {
@@ -2649,7 +2742,7 @@ type WorkResponse struct {
 
 func (x *WorkResponse) Reset() {
 	*x = WorkResponse{}
-	mi := &file_v1_fanfold_proto_msgTypes[37]
+	mi := &file_v1_fanfold_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2661,7 +2754,7 @@ func (x *WorkResponse) String() string {
 func (*WorkResponse) ProtoMessage() {}
 
 func (x *WorkResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_v1_fanfold_proto_msgTypes[37]
+	mi := &file_v1_fanfold_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2674,7 +2767,7 @@ func (x *WorkResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WorkResponse.ProtoReflect.Descriptor instead.
 func (*WorkResponse) Descriptor() ([]byte, []int) {
-	return file_v1_fanfold_proto_rawDescGZIP(), []int{37}
+	return file_v1_fanfold_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *WorkResponse) GetWelcome() *Welcome {
@@ -2725,7 +2818,7 @@ type Welcome struct {
 
 func (x *Welcome) Reset() {
 	*x = Welcome{}
-	mi := &file_v1_fanfold_proto_msgTypes[38]
+	mi := &file_v1_fanfold_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2737,7 +2830,7 @@ func (x *Welcome) String() string {
 func (*Welcome) ProtoMessage() {}
 
 func (x *Welcome) ProtoReflect() protoreflect.Message {
-	mi := &file_v1_fanfold_proto_msgTypes[38]
+	mi := &file_v1_fanfold_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2750,7 +2843,7 @@ func (x *Welcome) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Welcome.ProtoReflect.Descriptor instead.
 func (*Welcome) Descriptor() ([]byte, []int) {
-	return file_v1_fanfold_proto_rawDescGZIP(), []int{38}
+	return file_v1_fanfold_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *Welcome) GetSession() uint64 {
@@ -2802,13 +2895,15 @@ type Assignment struct {
 	Input         []byte                 `protobuf:"bytes,10,opt,name=input,proto3" json:"input,omitempty"`
 	Large         bool                   `protobuf:"varint,11,opt,name=large,proto3" json:"large,omitempty"` // read the input by ReadValue
 	Queue         string                 `protobuf:"bytes,12,opt,name=queue,proto3" json:"queue,omitempty"`
+	Saved         bool                   `protobuf:"varint,50,opt,name=saved,proto3" json:"saved,omitempty"`                                                                              // an earlier attempt has saved something: ListSaved reads it
+	Headers       map[string]string      `protobuf:"bytes,51,rep,name=headers,proto3" json:"headers,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"` // of the job
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Assignment) Reset() {
 	*x = Assignment{}
-	mi := &file_v1_fanfold_proto_msgTypes[39]
+	mi := &file_v1_fanfold_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2820,7 +2915,7 @@ func (x *Assignment) String() string {
 func (*Assignment) ProtoMessage() {}
 
 func (x *Assignment) ProtoReflect() protoreflect.Message {
-	mi := &file_v1_fanfold_proto_msgTypes[39]
+	mi := &file_v1_fanfold_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2833,7 +2928,7 @@ func (x *Assignment) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Assignment.ProtoReflect.Descriptor instead.
 func (*Assignment) Descriptor() ([]byte, []int) {
-	return file_v1_fanfold_proto_rawDescGZIP(), []int{39}
+	return file_v1_fanfold_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *Assignment) GetFence() *Fence {
@@ -2920,6 +3015,20 @@ func (x *Assignment) GetQueue() string {
 	return ""
 }
 
+func (x *Assignment) GetSaved() bool {
+	if x != nil {
+		return x.Saved
+	}
+	return false
+}
+
+func (x *Assignment) GetHeaders() map[string]string {
+	if x != nil {
+		return x.Headers
+	}
+	return nil
+}
+
 type Ack struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Fence         *Fence                 `protobuf:"bytes,1,opt,name=fence,proto3" json:"fence,omitempty"`
@@ -2932,7 +3041,7 @@ type Ack struct {
 
 func (x *Ack) Reset() {
 	*x = Ack{}
-	mi := &file_v1_fanfold_proto_msgTypes[40]
+	mi := &file_v1_fanfold_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2944,7 +3053,7 @@ func (x *Ack) String() string {
 func (*Ack) ProtoMessage() {}
 
 func (x *Ack) ProtoReflect() protoreflect.Message {
-	mi := &file_v1_fanfold_proto_msgTypes[40]
+	mi := &file_v1_fanfold_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2957,7 +3066,7 @@ func (x *Ack) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Ack.ProtoReflect.Descriptor instead.
 func (*Ack) Descriptor() ([]byte, []int) {
-	return file_v1_fanfold_proto_rawDescGZIP(), []int{40}
+	return file_v1_fanfold_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *Ack) GetFence() *Fence {
@@ -2991,14 +3100,15 @@ func (x *Ack) GetMessage() string {
 type Revoke struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Fence         *Fence                 `protobuf:"bytes,1,opt,name=fence,proto3" json:"fence,omitempty"`
-	Cause         string                 `protobuf:"bytes,2,opt,name=cause,proto3" json:"cause,omitempty"`
+	Cause         string                 `protobuf:"bytes,2,opt,name=cause,proto3" json:"cause,omitempty"`    // JOB_CANCELED, JOB_FAILED, LEASE_LOST
+	Reason        string                 `protobuf:"bytes,50,opt,name=reason,proto3" json:"reason,omitempty"` // what the canceler wrote, or which step has failed
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Revoke) Reset() {
 	*x = Revoke{}
-	mi := &file_v1_fanfold_proto_msgTypes[41]
+	mi := &file_v1_fanfold_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3010,7 +3120,7 @@ func (x *Revoke) String() string {
 func (*Revoke) ProtoMessage() {}
 
 func (x *Revoke) ProtoReflect() protoreflect.Message {
-	mi := &file_v1_fanfold_proto_msgTypes[41]
+	mi := &file_v1_fanfold_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3023,7 +3133,7 @@ func (x *Revoke) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Revoke.ProtoReflect.Descriptor instead.
 func (*Revoke) Descriptor() ([]byte, []int) {
-	return file_v1_fanfold_proto_rawDescGZIP(), []int{41}
+	return file_v1_fanfold_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *Revoke) GetFence() *Fence {
@@ -3040,6 +3150,13 @@ func (x *Revoke) GetCause() string {
 	return ""
 }
 
+func (x *Revoke) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
 type ListWorkersRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Namespace     string                 `protobuf:"bytes,1,opt,name=namespace,proto3" json:"namespace,omitempty"`
@@ -3050,7 +3167,7 @@ type ListWorkersRequest struct {
 
 func (x *ListWorkersRequest) Reset() {
 	*x = ListWorkersRequest{}
-	mi := &file_v1_fanfold_proto_msgTypes[42]
+	mi := &file_v1_fanfold_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3062,7 +3179,7 @@ func (x *ListWorkersRequest) String() string {
 func (*ListWorkersRequest) ProtoMessage() {}
 
 func (x *ListWorkersRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_v1_fanfold_proto_msgTypes[42]
+	mi := &file_v1_fanfold_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3075,7 +3192,7 @@ func (x *ListWorkersRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListWorkersRequest.ProtoReflect.Descriptor instead.
 func (*ListWorkersRequest) Descriptor() ([]byte, []int) {
-	return file_v1_fanfold_proto_rawDescGZIP(), []int{42}
+	return file_v1_fanfold_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *ListWorkersRequest) GetNamespace() string {
@@ -3102,7 +3219,7 @@ type ListWorkersResponse struct {
 
 func (x *ListWorkersResponse) Reset() {
 	*x = ListWorkersResponse{}
-	mi := &file_v1_fanfold_proto_msgTypes[43]
+	mi := &file_v1_fanfold_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3114,7 +3231,7 @@ func (x *ListWorkersResponse) String() string {
 func (*ListWorkersResponse) ProtoMessage() {}
 
 func (x *ListWorkersResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_v1_fanfold_proto_msgTypes[43]
+	mi := &file_v1_fanfold_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3127,7 +3244,7 @@ func (x *ListWorkersResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListWorkersResponse.ProtoReflect.Descriptor instead.
 func (*ListWorkersResponse) Descriptor() ([]byte, []int) {
-	return file_v1_fanfold_proto_rawDescGZIP(), []int{43}
+	return file_v1_fanfold_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *ListWorkersResponse) GetWorkers() []*Worker {
@@ -3161,7 +3278,7 @@ type Worker struct {
 
 func (x *Worker) Reset() {
 	*x = Worker{}
-	mi := &file_v1_fanfold_proto_msgTypes[44]
+	mi := &file_v1_fanfold_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3173,7 +3290,7 @@ func (x *Worker) String() string {
 func (*Worker) ProtoMessage() {}
 
 func (x *Worker) ProtoReflect() protoreflect.Message {
-	mi := &file_v1_fanfold_proto_msgTypes[44]
+	mi := &file_v1_fanfold_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3186,7 +3303,7 @@ func (x *Worker) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Worker.ProtoReflect.Descriptor instead.
 func (*Worker) Descriptor() ([]byte, []int) {
-	return file_v1_fanfold_proto_rawDescGZIP(), []int{44}
+	return file_v1_fanfold_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *Worker) GetSession() uint64 {
@@ -3262,7 +3379,7 @@ type ListQueuesRequest struct {
 
 func (x *ListQueuesRequest) Reset() {
 	*x = ListQueuesRequest{}
-	mi := &file_v1_fanfold_proto_msgTypes[45]
+	mi := &file_v1_fanfold_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3274,7 +3391,7 @@ func (x *ListQueuesRequest) String() string {
 func (*ListQueuesRequest) ProtoMessage() {}
 
 func (x *ListQueuesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_v1_fanfold_proto_msgTypes[45]
+	mi := &file_v1_fanfold_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3287,7 +3404,7 @@ func (x *ListQueuesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListQueuesRequest.ProtoReflect.Descriptor instead.
 func (*ListQueuesRequest) Descriptor() ([]byte, []int) {
-	return file_v1_fanfold_proto_rawDescGZIP(), []int{45}
+	return file_v1_fanfold_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *ListQueuesRequest) GetNamespace() string {
@@ -3314,7 +3431,7 @@ type ListQueuesResponse struct {
 
 func (x *ListQueuesResponse) Reset() {
 	*x = ListQueuesResponse{}
-	mi := &file_v1_fanfold_proto_msgTypes[46]
+	mi := &file_v1_fanfold_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3326,7 +3443,7 @@ func (x *ListQueuesResponse) String() string {
 func (*ListQueuesResponse) ProtoMessage() {}
 
 func (x *ListQueuesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_v1_fanfold_proto_msgTypes[46]
+	mi := &file_v1_fanfold_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3339,7 +3456,7 @@ func (x *ListQueuesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListQueuesResponse.ProtoReflect.Descriptor instead.
 func (*ListQueuesResponse) Descriptor() ([]byte, []int) {
-	return file_v1_fanfold_proto_rawDescGZIP(), []int{46}
+	return file_v1_fanfold_proto_rawDescGZIP(), []int{47}
 }
 
 func (x *ListQueuesResponse) GetQueues() []*Queue {
@@ -3370,7 +3487,7 @@ type Queue struct {
 
 func (x *Queue) Reset() {
 	*x = Queue{}
-	mi := &file_v1_fanfold_proto_msgTypes[47]
+	mi := &file_v1_fanfold_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3382,7 +3499,7 @@ func (x *Queue) String() string {
 func (*Queue) ProtoMessage() {}
 
 func (x *Queue) ProtoReflect() protoreflect.Message {
-	mi := &file_v1_fanfold_proto_msgTypes[47]
+	mi := &file_v1_fanfold_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3395,7 +3512,7 @@ func (x *Queue) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Queue.ProtoReflect.Descriptor instead.
 func (*Queue) Descriptor() ([]byte, []int) {
-	return file_v1_fanfold_proto_rawDescGZIP(), []int{47}
+	return file_v1_fanfold_proto_rawDescGZIP(), []int{48}
 }
 
 func (x *Queue) GetName() string {
@@ -3448,7 +3565,7 @@ type ClusterStatusRequest struct {
 
 func (x *ClusterStatusRequest) Reset() {
 	*x = ClusterStatusRequest{}
-	mi := &file_v1_fanfold_proto_msgTypes[48]
+	mi := &file_v1_fanfold_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3460,7 +3577,7 @@ func (x *ClusterStatusRequest) String() string {
 func (*ClusterStatusRequest) ProtoMessage() {}
 
 func (x *ClusterStatusRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_v1_fanfold_proto_msgTypes[48]
+	mi := &file_v1_fanfold_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3473,7 +3590,7 @@ func (x *ClusterStatusRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ClusterStatusRequest.ProtoReflect.Descriptor instead.
 func (*ClusterStatusRequest) Descriptor() ([]byte, []int) {
-	return file_v1_fanfold_proto_rawDescGZIP(), []int{48}
+	return file_v1_fanfold_proto_rawDescGZIP(), []int{49}
 }
 
 type ClusterStatusResponse struct {
@@ -3497,7 +3614,7 @@ type ClusterStatusResponse struct {
 
 func (x *ClusterStatusResponse) Reset() {
 	*x = ClusterStatusResponse{}
-	mi := &file_v1_fanfold_proto_msgTypes[49]
+	mi := &file_v1_fanfold_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3509,7 +3626,7 @@ func (x *ClusterStatusResponse) String() string {
 func (*ClusterStatusResponse) ProtoMessage() {}
 
 func (x *ClusterStatusResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_v1_fanfold_proto_msgTypes[49]
+	mi := &file_v1_fanfold_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3522,7 +3639,7 @@ func (x *ClusterStatusResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ClusterStatusResponse.ProtoReflect.Descriptor instead.
 func (*ClusterStatusResponse) Descriptor() ([]byte, []int) {
-	return file_v1_fanfold_proto_rawDescGZIP(), []int{49}
+	return file_v1_fanfold_proto_rawDescGZIP(), []int{50}
 }
 
 func (x *ClusterStatusResponse) GetClusterId() string {
@@ -3631,7 +3748,7 @@ type Node struct {
 
 func (x *Node) Reset() {
 	*x = Node{}
-	mi := &file_v1_fanfold_proto_msgTypes[50]
+	mi := &file_v1_fanfold_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3643,7 +3760,7 @@ func (x *Node) String() string {
 func (*Node) ProtoMessage() {}
 
 func (x *Node) ProtoReflect() protoreflect.Message {
-	mi := &file_v1_fanfold_proto_msgTypes[50]
+	mi := &file_v1_fanfold_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3656,7 +3773,7 @@ func (x *Node) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Node.ProtoReflect.Descriptor instead.
 func (*Node) Descriptor() ([]byte, []int) {
-	return file_v1_fanfold_proto_rawDescGZIP(), []int{50}
+	return file_v1_fanfold_proto_rawDescGZIP(), []int{51}
 }
 
 func (x *Node) GetId() string {
@@ -3710,31 +3827,34 @@ func (x *Node) GetAppliedIndex() uint64 {
 
 // Counters are replicated: exact, and the same on every node at the same index.
 type Counters struct {
-	state          protoimpl.MessageState `protogen:"open.v1"`
-	JobsSubmitted  uint64                 `protobuf:"varint,1,opt,name=jobs_submitted,json=jobsSubmitted,proto3" json:"jobs_submitted,omitempty"`
-	JobsSucceeded  uint64                 `protobuf:"varint,2,opt,name=jobs_succeeded,json=jobsSucceeded,proto3" json:"jobs_succeeded,omitempty"`
-	JobsFailed     uint64                 `protobuf:"varint,3,opt,name=jobs_failed,json=jobsFailed,proto3" json:"jobs_failed,omitempty"`
-	JobsCanceled   uint64                 `protobuf:"varint,4,opt,name=jobs_canceled,json=jobsCanceled,proto3" json:"jobs_canceled,omitempty"`
-	Grants         uint64                 `protobuf:"varint,5,opt,name=grants,proto3" json:"grants,omitempty"`           // attempts started
-	Completions    uint64                 `protobuf:"varint,6,opt,name=completions,proto3" json:"completions,omitempty"` // results accepted
-	Duplicates     uint64                 `protobuf:"varint,7,opt,name=duplicates,proto3" json:"duplicates,omitempty"`   // the same result reported again, acknowledged
-	Stale          uint64                 `protobuf:"varint,8,opt,name=stale,proto3" json:"stale,omitempty"`             // reports refused: their lease was over
-	Failures       uint64                 `protobuf:"varint,9,opt,name=failures,proto3" json:"failures,omitempty"`       // attempts that ended in an error
-	Crashes        uint64                 `protobuf:"varint,10,opt,name=crashes,proto3" json:"crashes,omitempty"`        // attempts that lost their worker
-	Releases       uint64                 `protobuf:"varint,11,opt,name=releases,proto3" json:"releases,omitempty"`      // attempts handed back
-	Dead           uint64                 `protobuf:"varint,12,opt,name=dead,proto3" json:"dead,omitempty"`
-	SessionsOpened uint64                 `protobuf:"varint,13,opt,name=sessions_opened,json=sessionsOpened,proto3" json:"sessions_opened,omitempty"`
-	SessionsLost   uint64                 `protobuf:"varint,14,opt,name=sessions_lost,json=sessionsLost,proto3" json:"sessions_lost,omitempty"`
-	TimersFired    uint64                 `protobuf:"varint,15,opt,name=timers_fired,json=timersFired,proto3" json:"timers_fired,omitempty"`
-	JobsPurged     uint64                 `protobuf:"varint,16,opt,name=jobs_purged,json=jobsPurged,proto3" json:"jobs_purged,omitempty"`
-	Snoozes        uint64                 `protobuf:"varint,17,opt,name=snoozes,proto3" json:"snoozes,omitempty"`
-	unknownFields  protoimpl.UnknownFields
-	sizeCache      protoimpl.SizeCache
+	state           protoimpl.MessageState `protogen:"open.v1"`
+	JobsSubmitted   uint64                 `protobuf:"varint,1,opt,name=jobs_submitted,json=jobsSubmitted,proto3" json:"jobs_submitted,omitempty"`
+	JobsSucceeded   uint64                 `protobuf:"varint,2,opt,name=jobs_succeeded,json=jobsSucceeded,proto3" json:"jobs_succeeded,omitempty"`
+	JobsFailed      uint64                 `protobuf:"varint,3,opt,name=jobs_failed,json=jobsFailed,proto3" json:"jobs_failed,omitempty"`
+	JobsCanceled    uint64                 `protobuf:"varint,4,opt,name=jobs_canceled,json=jobsCanceled,proto3" json:"jobs_canceled,omitempty"`
+	Grants          uint64                 `protobuf:"varint,5,opt,name=grants,proto3" json:"grants,omitempty"`           // attempts started
+	Completions     uint64                 `protobuf:"varint,6,opt,name=completions,proto3" json:"completions,omitempty"` // results accepted
+	Duplicates      uint64                 `protobuf:"varint,7,opt,name=duplicates,proto3" json:"duplicates,omitempty"`   // the same result reported again, acknowledged
+	Stale           uint64                 `protobuf:"varint,8,opt,name=stale,proto3" json:"stale,omitempty"`             // reports refused: their lease was over
+	Failures        uint64                 `protobuf:"varint,9,opt,name=failures,proto3" json:"failures,omitempty"`       // attempts that ended in an error
+	Crashes         uint64                 `protobuf:"varint,10,opt,name=crashes,proto3" json:"crashes,omitempty"`        // attempts that lost their worker
+	Releases        uint64                 `protobuf:"varint,11,opt,name=releases,proto3" json:"releases,omitempty"`      // attempts handed back
+	Dead            uint64                 `protobuf:"varint,12,opt,name=dead,proto3" json:"dead,omitempty"`
+	SessionsOpened  uint64                 `protobuf:"varint,13,opt,name=sessions_opened,json=sessionsOpened,proto3" json:"sessions_opened,omitempty"`
+	SessionsLost    uint64                 `protobuf:"varint,14,opt,name=sessions_lost,json=sessionsLost,proto3" json:"sessions_lost,omitempty"`
+	TimersFired     uint64                 `protobuf:"varint,15,opt,name=timers_fired,json=timersFired,proto3" json:"timers_fired,omitempty"`
+	JobsPurged      uint64                 `protobuf:"varint,16,opt,name=jobs_purged,json=jobsPurged,proto3" json:"jobs_purged,omitempty"`
+	Snoozes         uint64                 `protobuf:"varint,17,opt,name=snoozes,proto3" json:"snoozes,omitempty"`
+	Saves           uint64                 `protobuf:"varint,50,opt,name=saves,proto3" json:"saves,omitempty"`                                              // checkpoints and sub-steps saved
+	LogLines        uint64                 `protobuf:"varint,51,opt,name=log_lines,json=logLines,proto3" json:"log_lines,omitempty"`                        // lines of task logs stored
+	LogLinesDropped uint64                 `protobuf:"varint,52,opt,name=log_lines_dropped,json=logLinesDropped,proto3" json:"log_lines_dropped,omitempty"` // lines that gave way to later ones, or came after their lease
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
 }
 
 func (x *Counters) Reset() {
 	*x = Counters{}
-	mi := &file_v1_fanfold_proto_msgTypes[51]
+	mi := &file_v1_fanfold_proto_msgTypes[52]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3746,7 +3866,7 @@ func (x *Counters) String() string {
 func (*Counters) ProtoMessage() {}
 
 func (x *Counters) ProtoReflect() protoreflect.Message {
-	mi := &file_v1_fanfold_proto_msgTypes[51]
+	mi := &file_v1_fanfold_proto_msgTypes[52]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3759,7 +3879,7 @@ func (x *Counters) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Counters.ProtoReflect.Descriptor instead.
 func (*Counters) Descriptor() ([]byte, []int) {
-	return file_v1_fanfold_proto_rawDescGZIP(), []int{51}
+	return file_v1_fanfold_proto_rawDescGZIP(), []int{52}
 }
 
 func (x *Counters) GetJobsSubmitted() uint64 {
@@ -3881,6 +4001,27 @@ func (x *Counters) GetSnoozes() uint64 {
 	return 0
 }
 
+func (x *Counters) GetSaves() uint64 {
+	if x != nil {
+		return x.Saves
+	}
+	return 0
+}
+
+func (x *Counters) GetLogLines() uint64 {
+	if x != nil {
+		return x.LogLines
+	}
+	return 0
+}
+
+func (x *Counters) GetLogLinesDropped() uint64 {
+	if x != nil {
+		return x.LogLinesDropped
+	}
+	return 0
+}
+
 type AddNodeRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Id            string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
@@ -3893,7 +4034,7 @@ type AddNodeRequest struct {
 
 func (x *AddNodeRequest) Reset() {
 	*x = AddNodeRequest{}
-	mi := &file_v1_fanfold_proto_msgTypes[52]
+	mi := &file_v1_fanfold_proto_msgTypes[53]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3905,7 +4046,7 @@ func (x *AddNodeRequest) String() string {
 func (*AddNodeRequest) ProtoMessage() {}
 
 func (x *AddNodeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_v1_fanfold_proto_msgTypes[52]
+	mi := &file_v1_fanfold_proto_msgTypes[53]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3918,7 +4059,7 @@ func (x *AddNodeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AddNodeRequest.ProtoReflect.Descriptor instead.
 func (*AddNodeRequest) Descriptor() ([]byte, []int) {
-	return file_v1_fanfold_proto_rawDescGZIP(), []int{52}
+	return file_v1_fanfold_proto_rawDescGZIP(), []int{53}
 }
 
 func (x *AddNodeRequest) GetId() string {
@@ -3958,7 +4099,7 @@ type AddNodeResponse struct {
 
 func (x *AddNodeResponse) Reset() {
 	*x = AddNodeResponse{}
-	mi := &file_v1_fanfold_proto_msgTypes[53]
+	mi := &file_v1_fanfold_proto_msgTypes[54]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3970,7 +4111,7 @@ func (x *AddNodeResponse) String() string {
 func (*AddNodeResponse) ProtoMessage() {}
 
 func (x *AddNodeResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_v1_fanfold_proto_msgTypes[53]
+	mi := &file_v1_fanfold_proto_msgTypes[54]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3983,7 +4124,7 @@ func (x *AddNodeResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AddNodeResponse.ProtoReflect.Descriptor instead.
 func (*AddNodeResponse) Descriptor() ([]byte, []int) {
-	return file_v1_fanfold_proto_rawDescGZIP(), []int{53}
+	return file_v1_fanfold_proto_rawDescGZIP(), []int{54}
 }
 
 func (x *AddNodeResponse) GetClusterId() string {
@@ -4002,7 +4143,7 @@ type RemoveNodeRequest struct {
 
 func (x *RemoveNodeRequest) Reset() {
 	*x = RemoveNodeRequest{}
-	mi := &file_v1_fanfold_proto_msgTypes[54]
+	mi := &file_v1_fanfold_proto_msgTypes[55]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4014,7 +4155,7 @@ func (x *RemoveNodeRequest) String() string {
 func (*RemoveNodeRequest) ProtoMessage() {}
 
 func (x *RemoveNodeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_v1_fanfold_proto_msgTypes[54]
+	mi := &file_v1_fanfold_proto_msgTypes[55]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4027,7 +4168,7 @@ func (x *RemoveNodeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RemoveNodeRequest.ProtoReflect.Descriptor instead.
 func (*RemoveNodeRequest) Descriptor() ([]byte, []int) {
-	return file_v1_fanfold_proto_rawDescGZIP(), []int{54}
+	return file_v1_fanfold_proto_rawDescGZIP(), []int{55}
 }
 
 func (x *RemoveNodeRequest) GetId() string {
@@ -4045,7 +4186,7 @@ type RemoveNodeResponse struct {
 
 func (x *RemoveNodeResponse) Reset() {
 	*x = RemoveNodeResponse{}
-	mi := &file_v1_fanfold_proto_msgTypes[55]
+	mi := &file_v1_fanfold_proto_msgTypes[56]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4057,7 +4198,7 @@ func (x *RemoveNodeResponse) String() string {
 func (*RemoveNodeResponse) ProtoMessage() {}
 
 func (x *RemoveNodeResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_v1_fanfold_proto_msgTypes[55]
+	mi := &file_v1_fanfold_proto_msgTypes[56]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4070,7 +4211,7 @@ func (x *RemoveNodeResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RemoveNodeResponse.ProtoReflect.Descriptor instead.
 func (*RemoveNodeResponse) Descriptor() ([]byte, []int) {
-	return file_v1_fanfold_proto_rawDescGZIP(), []int{55}
+	return file_v1_fanfold_proto_rawDescGZIP(), []int{56}
 }
 
 type TransferLeadershipRequest struct {
@@ -4082,7 +4223,7 @@ type TransferLeadershipRequest struct {
 
 func (x *TransferLeadershipRequest) Reset() {
 	*x = TransferLeadershipRequest{}
-	mi := &file_v1_fanfold_proto_msgTypes[56]
+	mi := &file_v1_fanfold_proto_msgTypes[57]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4094,7 +4235,7 @@ func (x *TransferLeadershipRequest) String() string {
 func (*TransferLeadershipRequest) ProtoMessage() {}
 
 func (x *TransferLeadershipRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_v1_fanfold_proto_msgTypes[56]
+	mi := &file_v1_fanfold_proto_msgTypes[57]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4107,7 +4248,7 @@ func (x *TransferLeadershipRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TransferLeadershipRequest.ProtoReflect.Descriptor instead.
 func (*TransferLeadershipRequest) Descriptor() ([]byte, []int) {
-	return file_v1_fanfold_proto_rawDescGZIP(), []int{56}
+	return file_v1_fanfold_proto_rawDescGZIP(), []int{57}
 }
 
 func (x *TransferLeadershipRequest) GetTo() string {
@@ -4125,7 +4266,7 @@ type TransferLeadershipResponse struct {
 
 func (x *TransferLeadershipResponse) Reset() {
 	*x = TransferLeadershipResponse{}
-	mi := &file_v1_fanfold_proto_msgTypes[57]
+	mi := &file_v1_fanfold_proto_msgTypes[58]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4137,7 +4278,7 @@ func (x *TransferLeadershipResponse) String() string {
 func (*TransferLeadershipResponse) ProtoMessage() {}
 
 func (x *TransferLeadershipResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_v1_fanfold_proto_msgTypes[57]
+	mi := &file_v1_fanfold_proto_msgTypes[58]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4150,7 +4291,7 @@ func (x *TransferLeadershipResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TransferLeadershipResponse.ProtoReflect.Descriptor instead.
 func (*TransferLeadershipResponse) Descriptor() ([]byte, []int) {
-	return file_v1_fanfold_proto_rawDescGZIP(), []int{57}
+	return file_v1_fanfold_proto_rawDescGZIP(), []int{58}
 }
 
 type HashStateRequest struct {
@@ -4161,7 +4302,7 @@ type HashStateRequest struct {
 
 func (x *HashStateRequest) Reset() {
 	*x = HashStateRequest{}
-	mi := &file_v1_fanfold_proto_msgTypes[58]
+	mi := &file_v1_fanfold_proto_msgTypes[59]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4173,7 +4314,7 @@ func (x *HashStateRequest) String() string {
 func (*HashStateRequest) ProtoMessage() {}
 
 func (x *HashStateRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_v1_fanfold_proto_msgTypes[58]
+	mi := &file_v1_fanfold_proto_msgTypes[59]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4186,7 +4327,7 @@ func (x *HashStateRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HashStateRequest.ProtoReflect.Descriptor instead.
 func (*HashStateRequest) Descriptor() ([]byte, []int) {
-	return file_v1_fanfold_proto_rawDescGZIP(), []int{58}
+	return file_v1_fanfold_proto_rawDescGZIP(), []int{59}
 }
 
 type HashStateResponse struct {
@@ -4199,7 +4340,7 @@ type HashStateResponse struct {
 
 func (x *HashStateResponse) Reset() {
 	*x = HashStateResponse{}
-	mi := &file_v1_fanfold_proto_msgTypes[59]
+	mi := &file_v1_fanfold_proto_msgTypes[60]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4211,7 +4352,7 @@ func (x *HashStateResponse) String() string {
 func (*HashStateResponse) ProtoMessage() {}
 
 func (x *HashStateResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_v1_fanfold_proto_msgTypes[59]
+	mi := &file_v1_fanfold_proto_msgTypes[60]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4224,7 +4365,7 @@ func (x *HashStateResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HashStateResponse.ProtoReflect.Descriptor instead.
 func (*HashStateResponse) Descriptor() ([]byte, []int) {
-	return file_v1_fanfold_proto_rawDescGZIP(), []int{59}
+	return file_v1_fanfold_proto_rawDescGZIP(), []int{60}
 }
 
 func (x *HashStateResponse) GetIndex() uint64 {
@@ -4251,7 +4392,7 @@ type NodeHashRequest struct {
 
 func (x *NodeHashRequest) Reset() {
 	*x = NodeHashRequest{}
-	mi := &file_v1_fanfold_proto_msgTypes[60]
+	mi := &file_v1_fanfold_proto_msgTypes[61]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4263,7 +4404,7 @@ func (x *NodeHashRequest) String() string {
 func (*NodeHashRequest) ProtoMessage() {}
 
 func (x *NodeHashRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_v1_fanfold_proto_msgTypes[60]
+	mi := &file_v1_fanfold_proto_msgTypes[61]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4276,7 +4417,7 @@ func (x *NodeHashRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NodeHashRequest.ProtoReflect.Descriptor instead.
 func (*NodeHashRequest) Descriptor() ([]byte, []int) {
-	return file_v1_fanfold_proto_rawDescGZIP(), []int{60}
+	return file_v1_fanfold_proto_rawDescGZIP(), []int{61}
 }
 
 func (x *NodeHashRequest) GetIndex() uint64 {
@@ -4305,7 +4446,7 @@ type NodeHashResponse struct {
 
 func (x *NodeHashResponse) Reset() {
 	*x = NodeHashResponse{}
-	mi := &file_v1_fanfold_proto_msgTypes[61]
+	mi := &file_v1_fanfold_proto_msgTypes[62]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4317,7 +4458,7 @@ func (x *NodeHashResponse) String() string {
 func (*NodeHashResponse) ProtoMessage() {}
 
 func (x *NodeHashResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_v1_fanfold_proto_msgTypes[61]
+	mi := &file_v1_fanfold_proto_msgTypes[62]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4330,7 +4471,7 @@ func (x *NodeHashResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NodeHashResponse.ProtoReflect.Descriptor instead.
 func (*NodeHashResponse) Descriptor() ([]byte, []int) {
-	return file_v1_fanfold_proto_rawDescGZIP(), []int{61}
+	return file_v1_fanfold_proto_rawDescGZIP(), []int{62}
 }
 
 func (x *NodeHashResponse) GetIndex() uint64 {
@@ -4366,7 +4507,7 @@ var File_v1_fanfold_proto protoreflect.FileDescriptor
 const file_v1_fanfold_proto_rawDesc = "" +
 	"\n" +
 	"\x10v1/fanfold.proto\x12\n" +
-	"fanfold.v1\x1a\fv1/job.proto\"8\n" +
+	"fanfold.v1\x1a\fv1/job.proto\x1a\x0ev1/tasks.proto\"8\n" +
 	"\x11SubmitJobsRequest\x12#\n" +
 	"\x04jobs\x18\x01 \x03(\v2\x0f.fanfold.v1.JobR\x04jobs\"^\n" +
 	"\x12SubmitJobsResponse\x122\n" +
@@ -4418,7 +4559,7 @@ const file_v1_fanfold_proto_rawDesc = "" +
 	"\x05error\x18\b \x01(\v2\x15.fanfold.v1.TaskErrorR\x05error\x12,\n" +
 	"\x05steps\x18\t \x03(\v2\x16.fanfold.v1.StepStatusR\x05steps\x12#\n" +
 	"\rcancel_reason\x18\n" +
-	" \x01(\tR\fcancelReason\"\x9e\x03\n" +
+	" \x01(\tR\fcancelReason\"\xd0\x03\n" +
 	"\n" +
 	"StepStatus\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x12\n" +
@@ -4437,7 +4578,8 @@ const file_v1_fanfold_proto_rawDesc = "" +
 	"\x06worker\x18\r \x01(\tR\x06worker\x12\x15\n" +
 	"\x06due_ms\x18\x0e \x01(\x03R\x05dueMs\x12+\n" +
 	"\x05error\x18\x0f \x01(\v2\x15.fanfold.v1.TaskErrorR\x05error\x12\x14\n" +
-	"\x05after\x18\x10 \x03(\tR\x05after\"\xd8\x01\n" +
+	"\x05after\x18\x10 \x03(\tR\x05after\x120\n" +
+	"\bprogress\x182 \x01(\v2\x14.fanfold.v1.ProgressR\bprogress\"\xd8\x01\n" +
 	"\x0fListJobsRequest\x12\x1c\n" +
 	"\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x14\n" +
 	"\x05state\x18\x02 \x01(\tR\x05state\x12\x1a\n" +
@@ -4462,7 +4604,7 @@ const file_v1_fanfold_proto_rawDesc = "" +
 	"\x11ListTasksResponse\x12,\n" +
 	"\x05tasks\x18\x01 \x03(\v2\x16.fanfold.v1.TaskStatusR\x05tasks\x12&\n" +
 	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\x12\x14\n" +
-	"\x05index\x18\x03 \x01(\x04R\x05index\"\xaa\x02\n" +
+	"\x05index\x18\x03 \x01(\x04R\x05index\"\xcb\x02\n" +
 	"\n" +
 	"TaskStatus\x12\x12\n" +
 	"\x04step\x18\x01 \x01(\tR\x04step\x12\x14\n" +
@@ -4475,7 +4617,9 @@ const file_v1_fanfold_proto_rawDesc = "" +
 	"\x06due_ms\x18\b \x01(\x03R\x05dueMs\x12+\n" +
 	"\x05error\x18\t \x01(\v2\x15.fanfold.v1.TaskErrorR\x05error\x120\n" +
 	"\bprogress\x18\n" +
-	" \x01(\v2\x14.fanfold.v1.ProgressR\bprogress\"`\n" +
+	" \x01(\v2\x14.fanfold.v1.ProgressR\bprogress\x12\x1f\n" +
+	"\vsaved_bytes\x182 \x01(\x04R\n" +
+	"savedBytes\"`\n" +
 	"\x0fWatchJobRequest\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x1c\n" +
 	"\tnamespace\x18\x02 \x01(\tR\tnamespace\x12\x1f\n" +
@@ -4525,14 +4669,20 @@ const file_v1_fanfold_proto_rawDesc = "" +
 	"\x04Task\x12\x10\n" +
 	"\x03job\x18\x01 \x01(\fR\x03job\x12\x12\n" +
 	"\x04step\x18\x02 \x01(\rR\x04step\x12\x14\n" +
-	"\x05shard\x18\x03 \x01(\x04R\x05shard\"\xe4\x01\n" +
+	"\x05shard\x18\x03 \x01(\x04R\x05shard\"\x8d\x02\n" +
 	"\vWorkRequest\x12'\n" +
 	"\x05hello\x18\x01 \x01(\v2\x11.fanfold.v1.HelloR\x05hello\x12,\n" +
 	"\areports\x18\x02 \x03(\v2\x12.fanfold.v1.ReportR\areports\x12\x1c\n" +
 	"\theartbeat\x18\x03 \x01(\bR\theartbeat\x12\x14\n" +
 	"\x05drain\x18\x04 \x01(\bR\x05drain\x12\x18\n" +
 	"\agoodbye\x18\x05 \x01(\bR\agoodbye\x120\n" +
-	"\bprogress\x18\x06 \x03(\v2\x14.fanfold.v1.ProgressR\bprogress\"\xf9\x02\n" +
+	"\bprogress\x18\x06 \x03(\v2\x14.fanfold.v1.ProgressR\bprogress\x12'\n" +
+	"\x04logs\x182 \x03(\v2\x13.fanfold.v1.TaskLogR\x04logs\"\x9d\x01\n" +
+	"\aTaskLog\x12'\n" +
+	"\x05fence\x18\x01 \x01(\v2\x11.fanfold.v1.FenceR\x05fence\x12$\n" +
+	"\x04task\x18\x02 \x01(\v2\x10.fanfold.v1.TaskR\x04task\x12)\n" +
+	"\x05lines\x18\x03 \x03(\v2\x13.fanfold.v1.LogLineR\x05lines\x12\x18\n" +
+	"\adropped\x18\x04 \x01(\rR\adropped\"\xf9\x02\n" +
 	"\x05Hello\x12\x18\n" +
 	"\asession\x18\x01 \x01(\x04R\asession\x12%\n" +
 	"\x04held\x18\x02 \x03(\v2\x11.fanfold.v1.FenceR\x04held\x12\x1c\n" +
@@ -4581,7 +4731,7 @@ const file_v1_fanfold_proto_rawDesc = "" +
 	"\x06ttl_ms\x18\x02 \x01(\x03R\x05ttlMs\x12!\n" +
 	"\fheartbeat_ms\x18\x03 \x01(\x03R\vheartbeatMs\x12\x18\n" +
 	"\aresumed\x18\x04 \x01(\bR\aresumed\x12%\n" +
-	"\x04drop\x18\x05 \x03(\v2\x11.fanfold.v1.FenceR\x04drop\"\xc6\x02\n" +
+	"\x04drop\x18\x05 \x03(\v2\x11.fanfold.v1.FenceR\x04drop\"\xd7\x03\n" +
 	"\n" +
 	"Assignment\x12'\n" +
 	"\x05fence\x18\x01 \x01(\v2\x11.fanfold.v1.FenceR\x05fence\x12$\n" +
@@ -4597,15 +4747,21 @@ const file_v1_fanfold_proto_rawDesc = "" +
 	"\x05input\x18\n" +
 	" \x01(\fR\x05input\x12\x14\n" +
 	"\x05large\x18\v \x01(\bR\x05large\x12\x14\n" +
-	"\x05queue\x18\f \x01(\tR\x05queue\"x\n" +
+	"\x05queue\x18\f \x01(\tR\x05queue\x12\x14\n" +
+	"\x05saved\x182 \x01(\bR\x05saved\x12=\n" +
+	"\aheaders\x183 \x03(\v2#.fanfold.v1.Assignment.HeadersEntryR\aheaders\x1a:\n" +
+	"\fHeadersEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"x\n" +
 	"\x03Ack\x12'\n" +
 	"\x05fence\x18\x01 \x01(\v2\x11.fanfold.v1.FenceR\x05fence\x12\x1a\n" +
 	"\baccepted\x18\x02 \x01(\bR\baccepted\x12\x12\n" +
 	"\x04code\x18\x03 \x01(\tR\x04code\x12\x18\n" +
-	"\amessage\x18\x04 \x01(\tR\amessage\"G\n" +
+	"\amessage\x18\x04 \x01(\tR\amessage\"_\n" +
 	"\x06Revoke\x12'\n" +
 	"\x05fence\x18\x01 \x01(\v2\x11.fanfold.v1.FenceR\x05fence\x12\x14\n" +
-	"\x05cause\x18\x02 \x01(\tR\x05cause\"m\n" +
+	"\x05cause\x18\x02 \x01(\tR\x05cause\x12\x16\n" +
+	"\x06reason\x182 \x01(\tR\x06reason\"m\n" +
 	"\x12ListWorkersRequest\x12\x1c\n" +
 	"\tnamespace\x18\x01 \x01(\tR\tnamespace\x129\n" +
 	"\vconsistency\x18\x02 \x01(\x0e2\x17.fanfold.v1.ConsistencyR\vconsistency\"Y\n" +
@@ -4663,7 +4819,7 @@ const file_v1_fanfold_proto_rawDesc = "" +
 	"\x05voter\x18\x04 \x01(\bR\x05voter\x12\x16\n" +
 	"\x06leader\x18\x05 \x01(\bR\x06leader\x12\x1c\n" +
 	"\treachable\x18\x06 \x01(\bR\treachable\x12#\n" +
-	"\rapplied_index\x18\a \x01(\x04R\fappliedIndex\"\xa0\x04\n" +
+	"\rapplied_index\x18\a \x01(\x04R\fappliedIndex\"\xff\x04\n" +
 	"\bCounters\x12%\n" +
 	"\x0ejobs_submitted\x18\x01 \x01(\x04R\rjobsSubmitted\x12%\n" +
 	"\x0ejobs_succeeded\x18\x02 \x01(\x04R\rjobsSucceeded\x12\x1f\n" +
@@ -4686,7 +4842,10 @@ const file_v1_fanfold_proto_rawDesc = "" +
 	"\ftimers_fired\x18\x0f \x01(\x04R\vtimersFired\x12\x1f\n" +
 	"\vjobs_purged\x18\x10 \x01(\x04R\n" +
 	"jobsPurged\x12\x18\n" +
-	"\asnoozes\x18\x11 \x01(\x04R\asnoozes\"\x83\x01\n" +
+	"\asnoozes\x18\x11 \x01(\x04R\asnoozes\x12\x14\n" +
+	"\x05saves\x182 \x01(\x04R\x05saves\x12\x1b\n" +
+	"\tlog_lines\x183 \x01(\x04R\blogLines\x12*\n" +
+	"\x11log_lines_dropped\x184 \x01(\x04R\x0flogLinesDropped\"\x83\x01\n" +
 	"\x0eAddNodeRequest\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12!\n" +
 	"\fraft_address\x18\x02 \x01(\tR\vraftAddress\x12\x1f\n" +
@@ -4714,7 +4873,7 @@ const file_v1_fanfold_proto_rawDesc = "" +
 	"\x05index\x18\x01 \x01(\x04R\x05index\x12\x12\n" +
 	"\x04hash\x18\x02 \x01(\tR\x04hash\x12\x14\n" +
 	"\x05known\x18\x03 \x01(\bR\x05known\x12\x17\n" +
-	"\anode_id\x18\x04 \x01(\tR\x06nodeId2\xe3\v\n" +
+	"\anode_id\x18\x04 \x01(\tR\x06nodeId2\xbb\r\n" +
 	"\aFanfold\x12K\n" +
 	"\n" +
 	"SubmitJobs\x12\x1d.fanfold.v1.SubmitJobsRequest\x1a\x1e.fanfold.v1.SubmitJobsResponse\x12L\n" +
@@ -4738,7 +4897,10 @@ const file_v1_fanfold_proto_rawDesc = "" +
 	"RemoveNode\x12\x1d.fanfold.v1.RemoveNodeRequest\x1a\x1e.fanfold.v1.RemoveNodeResponse\x12c\n" +
 	"\x12TransferLeadership\x12%.fanfold.v1.TransferLeadershipRequest\x1a&.fanfold.v1.TransferLeadershipResponse\x12H\n" +
 	"\tHashState\x12\x1c.fanfold.v1.HashStateRequest\x1a\x1d.fanfold.v1.HashStateResponse\x12E\n" +
-	"\bNodeHash\x12\x1b.fanfold.v1.NodeHashRequest\x1a\x1c.fanfold.v1.NodeHashResponseB-Z+github.com/fanfold/fanfold/sdk/api/v1;apiv1b\x06proto3"
+	"\bNodeHash\x12\x1b.fanfold.v1.NodeHashRequest\x1a\x1c.fanfold.v1.NodeHashResponse\x12E\n" +
+	"\bSaveTask\x12\x1b.fanfold.v1.SaveTaskRequest\x1a\x1c.fanfold.v1.SaveTaskResponse\x12H\n" +
+	"\tListSaved\x12\x1c.fanfold.v1.ListSavedRequest\x1a\x1d.fanfold.v1.ListSavedResponse\x12E\n" +
+	"\bListLogs\x12\x1b.fanfold.v1.ListLogsRequest\x1a\x1c.fanfold.v1.ListLogsResponseB-Z+github.com/fanfold/fanfold/sdk/api/v1;apiv1b\x06proto3"
 
 var (
 	file_v1_fanfold_proto_rawDescOnce sync.Once
@@ -4752,7 +4914,7 @@ func file_v1_fanfold_proto_rawDescGZIP() []byte {
 	return file_v1_fanfold_proto_rawDescData
 }
 
-var file_v1_fanfold_proto_msgTypes = make([]protoimpl.MessageInfo, 64)
+var file_v1_fanfold_proto_msgTypes = make([]protoimpl.MessageInfo, 66)
 var file_v1_fanfold_proto_goTypes = []any{
 	(*SubmitJobsRequest)(nil),          // 0: fanfold.v1.SubmitJobsRequest
 	(*SubmitJobsResponse)(nil),         // 1: fanfold.v1.SubmitJobsResponse
@@ -4785,143 +4947,164 @@ var file_v1_fanfold_proto_goTypes = []any{
 	(*Fence)(nil),                      // 28: fanfold.v1.Fence
 	(*Task)(nil),                       // 29: fanfold.v1.Task
 	(*WorkRequest)(nil),                // 30: fanfold.v1.WorkRequest
-	(*Hello)(nil),                      // 31: fanfold.v1.Hello
-	(*QueueSlots)(nil),                 // 32: fanfold.v1.QueueSlots
-	(*TaskKind)(nil),                   // 33: fanfold.v1.TaskKind
-	(*Report)(nil),                     // 34: fanfold.v1.Report
-	(*Failure)(nil),                    // 35: fanfold.v1.Failure
-	(*Progress)(nil),                   // 36: fanfold.v1.Progress
-	(*WorkResponse)(nil),               // 37: fanfold.v1.WorkResponse
-	(*Welcome)(nil),                    // 38: fanfold.v1.Welcome
-	(*Assignment)(nil),                 // 39: fanfold.v1.Assignment
-	(*Ack)(nil),                        // 40: fanfold.v1.Ack
-	(*Revoke)(nil),                     // 41: fanfold.v1.Revoke
-	(*ListWorkersRequest)(nil),         // 42: fanfold.v1.ListWorkersRequest
-	(*ListWorkersResponse)(nil),        // 43: fanfold.v1.ListWorkersResponse
-	(*Worker)(nil),                     // 44: fanfold.v1.Worker
-	(*ListQueuesRequest)(nil),          // 45: fanfold.v1.ListQueuesRequest
-	(*ListQueuesResponse)(nil),         // 46: fanfold.v1.ListQueuesResponse
-	(*Queue)(nil),                      // 47: fanfold.v1.Queue
-	(*ClusterStatusRequest)(nil),       // 48: fanfold.v1.ClusterStatusRequest
-	(*ClusterStatusResponse)(nil),      // 49: fanfold.v1.ClusterStatusResponse
-	(*Node)(nil),                       // 50: fanfold.v1.Node
-	(*Counters)(nil),                   // 51: fanfold.v1.Counters
-	(*AddNodeRequest)(nil),             // 52: fanfold.v1.AddNodeRequest
-	(*AddNodeResponse)(nil),            // 53: fanfold.v1.AddNodeResponse
-	(*RemoveNodeRequest)(nil),          // 54: fanfold.v1.RemoveNodeRequest
-	(*RemoveNodeResponse)(nil),         // 55: fanfold.v1.RemoveNodeResponse
-	(*TransferLeadershipRequest)(nil),  // 56: fanfold.v1.TransferLeadershipRequest
-	(*TransferLeadershipResponse)(nil), // 57: fanfold.v1.TransferLeadershipResponse
-	(*HashStateRequest)(nil),           // 58: fanfold.v1.HashStateRequest
-	(*HashStateResponse)(nil),          // 59: fanfold.v1.HashStateResponse
-	(*NodeHashRequest)(nil),            // 60: fanfold.v1.NodeHashRequest
-	(*NodeHashResponse)(nil),           // 61: fanfold.v1.NodeHashResponse
-	nil,                                // 62: fanfold.v1.Hello.LabelsEntry
-	nil,                                // 63: fanfold.v1.Worker.LabelsEntry
-	(*Job)(nil),                        // 64: fanfold.v1.Job
-	(*ErrorInfo)(nil),                  // 65: fanfold.v1.ErrorInfo
-	(Consistency)(0),                   // 66: fanfold.v1.Consistency
-	(*Value)(nil),                      // 67: fanfold.v1.Value
+	(*TaskLog)(nil),                    // 31: fanfold.v1.TaskLog
+	(*Hello)(nil),                      // 32: fanfold.v1.Hello
+	(*QueueSlots)(nil),                 // 33: fanfold.v1.QueueSlots
+	(*TaskKind)(nil),                   // 34: fanfold.v1.TaskKind
+	(*Report)(nil),                     // 35: fanfold.v1.Report
+	(*Failure)(nil),                    // 36: fanfold.v1.Failure
+	(*Progress)(nil),                   // 37: fanfold.v1.Progress
+	(*WorkResponse)(nil),               // 38: fanfold.v1.WorkResponse
+	(*Welcome)(nil),                    // 39: fanfold.v1.Welcome
+	(*Assignment)(nil),                 // 40: fanfold.v1.Assignment
+	(*Ack)(nil),                        // 41: fanfold.v1.Ack
+	(*Revoke)(nil),                     // 42: fanfold.v1.Revoke
+	(*ListWorkersRequest)(nil),         // 43: fanfold.v1.ListWorkersRequest
+	(*ListWorkersResponse)(nil),        // 44: fanfold.v1.ListWorkersResponse
+	(*Worker)(nil),                     // 45: fanfold.v1.Worker
+	(*ListQueuesRequest)(nil),          // 46: fanfold.v1.ListQueuesRequest
+	(*ListQueuesResponse)(nil),         // 47: fanfold.v1.ListQueuesResponse
+	(*Queue)(nil),                      // 48: fanfold.v1.Queue
+	(*ClusterStatusRequest)(nil),       // 49: fanfold.v1.ClusterStatusRequest
+	(*ClusterStatusResponse)(nil),      // 50: fanfold.v1.ClusterStatusResponse
+	(*Node)(nil),                       // 51: fanfold.v1.Node
+	(*Counters)(nil),                   // 52: fanfold.v1.Counters
+	(*AddNodeRequest)(nil),             // 53: fanfold.v1.AddNodeRequest
+	(*AddNodeResponse)(nil),            // 54: fanfold.v1.AddNodeResponse
+	(*RemoveNodeRequest)(nil),          // 55: fanfold.v1.RemoveNodeRequest
+	(*RemoveNodeResponse)(nil),         // 56: fanfold.v1.RemoveNodeResponse
+	(*TransferLeadershipRequest)(nil),  // 57: fanfold.v1.TransferLeadershipRequest
+	(*TransferLeadershipResponse)(nil), // 58: fanfold.v1.TransferLeadershipResponse
+	(*HashStateRequest)(nil),           // 59: fanfold.v1.HashStateRequest
+	(*HashStateResponse)(nil),          // 60: fanfold.v1.HashStateResponse
+	(*NodeHashRequest)(nil),            // 61: fanfold.v1.NodeHashRequest
+	(*NodeHashResponse)(nil),           // 62: fanfold.v1.NodeHashResponse
+	nil,                                // 63: fanfold.v1.Hello.LabelsEntry
+	nil,                                // 64: fanfold.v1.Assignment.HeadersEntry
+	nil,                                // 65: fanfold.v1.Worker.LabelsEntry
+	(*Job)(nil),                        // 66: fanfold.v1.Job
+	(*ErrorInfo)(nil),                  // 67: fanfold.v1.ErrorInfo
+	(Consistency)(0),                   // 68: fanfold.v1.Consistency
+	(*LogLine)(nil),                    // 69: fanfold.v1.LogLine
+	(*Value)(nil),                      // 70: fanfold.v1.Value
+	(*SaveTaskRequest)(nil),            // 71: fanfold.v1.SaveTaskRequest
+	(*ListSavedRequest)(nil),           // 72: fanfold.v1.ListSavedRequest
+	(*ListLogsRequest)(nil),            // 73: fanfold.v1.ListLogsRequest
+	(*SaveTaskResponse)(nil),           // 74: fanfold.v1.SaveTaskResponse
+	(*ListSavedResponse)(nil),          // 75: fanfold.v1.ListSavedResponse
+	(*ListLogsResponse)(nil),           // 76: fanfold.v1.ListLogsResponse
 }
 var file_v1_fanfold_proto_depIdxs = []int32{
-	64, // 0: fanfold.v1.SubmitJobsRequest.jobs:type_name -> fanfold.v1.Job
+	66, // 0: fanfold.v1.SubmitJobsRequest.jobs:type_name -> fanfold.v1.Job
 	2,  // 1: fanfold.v1.SubmitJobsResponse.results:type_name -> fanfold.v1.SubmitResult
-	65, // 2: fanfold.v1.SubmitResult.error:type_name -> fanfold.v1.ErrorInfo
+	67, // 2: fanfold.v1.SubmitResult.error:type_name -> fanfold.v1.ErrorInfo
 	5,  // 3: fanfold.v1.AwaitJobsResponse.results:type_name -> fanfold.v1.JobResult
 	6,  // 4: fanfold.v1.JobResult.error:type_name -> fanfold.v1.TaskError
-	65, // 5: fanfold.v1.JobResult.refused:type_name -> fanfold.v1.ErrorInfo
-	66, // 6: fanfold.v1.GetJobRequest.consistency:type_name -> fanfold.v1.Consistency
+	67, // 5: fanfold.v1.JobResult.refused:type_name -> fanfold.v1.ErrorInfo
+	68, // 6: fanfold.v1.GetJobRequest.consistency:type_name -> fanfold.v1.Consistency
 	9,  // 7: fanfold.v1.GetJobResponse.job:type_name -> fanfold.v1.JobStatus
 	5,  // 8: fanfold.v1.GetJobResponse.result:type_name -> fanfold.v1.JobResult
 	6,  // 9: fanfold.v1.JobStatus.error:type_name -> fanfold.v1.TaskError
 	10, // 10: fanfold.v1.JobStatus.steps:type_name -> fanfold.v1.StepStatus
 	6,  // 11: fanfold.v1.StepStatus.error:type_name -> fanfold.v1.TaskError
-	66, // 12: fanfold.v1.ListJobsRequest.consistency:type_name -> fanfold.v1.Consistency
-	9,  // 13: fanfold.v1.ListJobsResponse.jobs:type_name -> fanfold.v1.JobStatus
-	66, // 14: fanfold.v1.ListTasksRequest.consistency:type_name -> fanfold.v1.Consistency
-	15, // 15: fanfold.v1.ListTasksResponse.tasks:type_name -> fanfold.v1.TaskStatus
-	6,  // 16: fanfold.v1.TaskStatus.error:type_name -> fanfold.v1.TaskError
-	36, // 17: fanfold.v1.TaskStatus.progress:type_name -> fanfold.v1.Progress
-	9,  // 18: fanfold.v1.WatchJobResponse.job:type_name -> fanfold.v1.JobStatus
-	29, // 19: fanfold.v1.ReadValueRequest.task:type_name -> fanfold.v1.Task
-	66, // 20: fanfold.v1.ReadValueRequest.consistency:type_name -> fanfold.v1.Consistency
-	31, // 21: fanfold.v1.WorkRequest.hello:type_name -> fanfold.v1.Hello
-	34, // 22: fanfold.v1.WorkRequest.reports:type_name -> fanfold.v1.Report
-	36, // 23: fanfold.v1.WorkRequest.progress:type_name -> fanfold.v1.Progress
-	28, // 24: fanfold.v1.Hello.held:type_name -> fanfold.v1.Fence
-	32, // 25: fanfold.v1.Hello.queues:type_name -> fanfold.v1.QueueSlots
-	33, // 26: fanfold.v1.Hello.kinds:type_name -> fanfold.v1.TaskKind
-	62, // 27: fanfold.v1.Hello.labels:type_name -> fanfold.v1.Hello.LabelsEntry
-	28, // 28: fanfold.v1.Report.fence:type_name -> fanfold.v1.Fence
-	29, // 29: fanfold.v1.Report.task:type_name -> fanfold.v1.Task
-	67, // 30: fanfold.v1.Report.result:type_name -> fanfold.v1.Value
-	35, // 31: fanfold.v1.Report.failure:type_name -> fanfold.v1.Failure
-	6,  // 32: fanfold.v1.Failure.error:type_name -> fanfold.v1.TaskError
-	28, // 33: fanfold.v1.Progress.fence:type_name -> fanfold.v1.Fence
-	38, // 34: fanfold.v1.WorkResponse.welcome:type_name -> fanfold.v1.Welcome
-	39, // 35: fanfold.v1.WorkResponse.assignments:type_name -> fanfold.v1.Assignment
-	40, // 36: fanfold.v1.WorkResponse.acks:type_name -> fanfold.v1.Ack
-	41, // 37: fanfold.v1.WorkResponse.revokes:type_name -> fanfold.v1.Revoke
-	28, // 38: fanfold.v1.Welcome.drop:type_name -> fanfold.v1.Fence
-	28, // 39: fanfold.v1.Assignment.fence:type_name -> fanfold.v1.Fence
-	29, // 40: fanfold.v1.Assignment.task:type_name -> fanfold.v1.Task
-	28, // 41: fanfold.v1.Ack.fence:type_name -> fanfold.v1.Fence
-	28, // 42: fanfold.v1.Revoke.fence:type_name -> fanfold.v1.Fence
-	66, // 43: fanfold.v1.ListWorkersRequest.consistency:type_name -> fanfold.v1.Consistency
-	44, // 44: fanfold.v1.ListWorkersResponse.workers:type_name -> fanfold.v1.Worker
-	32, // 45: fanfold.v1.Worker.queues:type_name -> fanfold.v1.QueueSlots
-	32, // 46: fanfold.v1.Worker.used:type_name -> fanfold.v1.QueueSlots
-	33, // 47: fanfold.v1.Worker.kinds:type_name -> fanfold.v1.TaskKind
-	63, // 48: fanfold.v1.Worker.labels:type_name -> fanfold.v1.Worker.LabelsEntry
-	66, // 49: fanfold.v1.ListQueuesRequest.consistency:type_name -> fanfold.v1.Consistency
-	47, // 50: fanfold.v1.ListQueuesResponse.queues:type_name -> fanfold.v1.Queue
-	50, // 51: fanfold.v1.ClusterStatusResponse.nodes:type_name -> fanfold.v1.Node
-	51, // 52: fanfold.v1.ClusterStatusResponse.counters:type_name -> fanfold.v1.Counters
-	0,  // 53: fanfold.v1.Fanfold.SubmitJobs:input_type -> fanfold.v1.SubmitJobsRequest
-	3,  // 54: fanfold.v1.Fanfold.AwaitJobs:input_type -> fanfold.v1.AwaitJobsRequest
-	7,  // 55: fanfold.v1.Fanfold.GetJob:input_type -> fanfold.v1.GetJobRequest
-	11, // 56: fanfold.v1.Fanfold.ListJobs:input_type -> fanfold.v1.ListJobsRequest
-	13, // 57: fanfold.v1.Fanfold.ListTasks:input_type -> fanfold.v1.ListTasksRequest
-	16, // 58: fanfold.v1.Fanfold.WatchJob:input_type -> fanfold.v1.WatchJobRequest
-	18, // 59: fanfold.v1.Fanfold.CancelJob:input_type -> fanfold.v1.CancelJobRequest
-	20, // 60: fanfold.v1.Fanfold.RetryJob:input_type -> fanfold.v1.RetryJobRequest
-	22, // 61: fanfold.v1.Fanfold.PurgeJob:input_type -> fanfold.v1.PurgeJobRequest
-	24, // 62: fanfold.v1.Fanfold.PutChunk:input_type -> fanfold.v1.PutChunkRequest
-	26, // 63: fanfold.v1.Fanfold.ReadValue:input_type -> fanfold.v1.ReadValueRequest
-	30, // 64: fanfold.v1.Fanfold.Work:input_type -> fanfold.v1.WorkRequest
-	42, // 65: fanfold.v1.Fanfold.ListWorkers:input_type -> fanfold.v1.ListWorkersRequest
-	45, // 66: fanfold.v1.Fanfold.ListQueues:input_type -> fanfold.v1.ListQueuesRequest
-	48, // 67: fanfold.v1.Fanfold.ClusterStatus:input_type -> fanfold.v1.ClusterStatusRequest
-	52, // 68: fanfold.v1.Fanfold.AddNode:input_type -> fanfold.v1.AddNodeRequest
-	54, // 69: fanfold.v1.Fanfold.RemoveNode:input_type -> fanfold.v1.RemoveNodeRequest
-	56, // 70: fanfold.v1.Fanfold.TransferLeadership:input_type -> fanfold.v1.TransferLeadershipRequest
-	58, // 71: fanfold.v1.Fanfold.HashState:input_type -> fanfold.v1.HashStateRequest
-	60, // 72: fanfold.v1.Fanfold.NodeHash:input_type -> fanfold.v1.NodeHashRequest
-	1,  // 73: fanfold.v1.Fanfold.SubmitJobs:output_type -> fanfold.v1.SubmitJobsResponse
-	4,  // 74: fanfold.v1.Fanfold.AwaitJobs:output_type -> fanfold.v1.AwaitJobsResponse
-	8,  // 75: fanfold.v1.Fanfold.GetJob:output_type -> fanfold.v1.GetJobResponse
-	12, // 76: fanfold.v1.Fanfold.ListJobs:output_type -> fanfold.v1.ListJobsResponse
-	14, // 77: fanfold.v1.Fanfold.ListTasks:output_type -> fanfold.v1.ListTasksResponse
-	17, // 78: fanfold.v1.Fanfold.WatchJob:output_type -> fanfold.v1.WatchJobResponse
-	19, // 79: fanfold.v1.Fanfold.CancelJob:output_type -> fanfold.v1.CancelJobResponse
-	21, // 80: fanfold.v1.Fanfold.RetryJob:output_type -> fanfold.v1.RetryJobResponse
-	23, // 81: fanfold.v1.Fanfold.PurgeJob:output_type -> fanfold.v1.PurgeJobResponse
-	25, // 82: fanfold.v1.Fanfold.PutChunk:output_type -> fanfold.v1.PutChunkResponse
-	27, // 83: fanfold.v1.Fanfold.ReadValue:output_type -> fanfold.v1.ReadValueResponse
-	37, // 84: fanfold.v1.Fanfold.Work:output_type -> fanfold.v1.WorkResponse
-	43, // 85: fanfold.v1.Fanfold.ListWorkers:output_type -> fanfold.v1.ListWorkersResponse
-	46, // 86: fanfold.v1.Fanfold.ListQueues:output_type -> fanfold.v1.ListQueuesResponse
-	49, // 87: fanfold.v1.Fanfold.ClusterStatus:output_type -> fanfold.v1.ClusterStatusResponse
-	53, // 88: fanfold.v1.Fanfold.AddNode:output_type -> fanfold.v1.AddNodeResponse
-	55, // 89: fanfold.v1.Fanfold.RemoveNode:output_type -> fanfold.v1.RemoveNodeResponse
-	57, // 90: fanfold.v1.Fanfold.TransferLeadership:output_type -> fanfold.v1.TransferLeadershipResponse
-	59, // 91: fanfold.v1.Fanfold.HashState:output_type -> fanfold.v1.HashStateResponse
-	61, // 92: fanfold.v1.Fanfold.NodeHash:output_type -> fanfold.v1.NodeHashResponse
-	73, // [73:93] is the sub-list for method output_type
-	53, // [53:73] is the sub-list for method input_type
-	53, // [53:53] is the sub-list for extension type_name
-	53, // [53:53] is the sub-list for extension extendee
-	0,  // [0:53] is the sub-list for field type_name
+	37, // 12: fanfold.v1.StepStatus.progress:type_name -> fanfold.v1.Progress
+	68, // 13: fanfold.v1.ListJobsRequest.consistency:type_name -> fanfold.v1.Consistency
+	9,  // 14: fanfold.v1.ListJobsResponse.jobs:type_name -> fanfold.v1.JobStatus
+	68, // 15: fanfold.v1.ListTasksRequest.consistency:type_name -> fanfold.v1.Consistency
+	15, // 16: fanfold.v1.ListTasksResponse.tasks:type_name -> fanfold.v1.TaskStatus
+	6,  // 17: fanfold.v1.TaskStatus.error:type_name -> fanfold.v1.TaskError
+	37, // 18: fanfold.v1.TaskStatus.progress:type_name -> fanfold.v1.Progress
+	9,  // 19: fanfold.v1.WatchJobResponse.job:type_name -> fanfold.v1.JobStatus
+	29, // 20: fanfold.v1.ReadValueRequest.task:type_name -> fanfold.v1.Task
+	68, // 21: fanfold.v1.ReadValueRequest.consistency:type_name -> fanfold.v1.Consistency
+	32, // 22: fanfold.v1.WorkRequest.hello:type_name -> fanfold.v1.Hello
+	35, // 23: fanfold.v1.WorkRequest.reports:type_name -> fanfold.v1.Report
+	37, // 24: fanfold.v1.WorkRequest.progress:type_name -> fanfold.v1.Progress
+	31, // 25: fanfold.v1.WorkRequest.logs:type_name -> fanfold.v1.TaskLog
+	28, // 26: fanfold.v1.TaskLog.fence:type_name -> fanfold.v1.Fence
+	29, // 27: fanfold.v1.TaskLog.task:type_name -> fanfold.v1.Task
+	69, // 28: fanfold.v1.TaskLog.lines:type_name -> fanfold.v1.LogLine
+	28, // 29: fanfold.v1.Hello.held:type_name -> fanfold.v1.Fence
+	33, // 30: fanfold.v1.Hello.queues:type_name -> fanfold.v1.QueueSlots
+	34, // 31: fanfold.v1.Hello.kinds:type_name -> fanfold.v1.TaskKind
+	63, // 32: fanfold.v1.Hello.labels:type_name -> fanfold.v1.Hello.LabelsEntry
+	28, // 33: fanfold.v1.Report.fence:type_name -> fanfold.v1.Fence
+	29, // 34: fanfold.v1.Report.task:type_name -> fanfold.v1.Task
+	70, // 35: fanfold.v1.Report.result:type_name -> fanfold.v1.Value
+	36, // 36: fanfold.v1.Report.failure:type_name -> fanfold.v1.Failure
+	6,  // 37: fanfold.v1.Failure.error:type_name -> fanfold.v1.TaskError
+	28, // 38: fanfold.v1.Progress.fence:type_name -> fanfold.v1.Fence
+	39, // 39: fanfold.v1.WorkResponse.welcome:type_name -> fanfold.v1.Welcome
+	40, // 40: fanfold.v1.WorkResponse.assignments:type_name -> fanfold.v1.Assignment
+	41, // 41: fanfold.v1.WorkResponse.acks:type_name -> fanfold.v1.Ack
+	42, // 42: fanfold.v1.WorkResponse.revokes:type_name -> fanfold.v1.Revoke
+	28, // 43: fanfold.v1.Welcome.drop:type_name -> fanfold.v1.Fence
+	28, // 44: fanfold.v1.Assignment.fence:type_name -> fanfold.v1.Fence
+	29, // 45: fanfold.v1.Assignment.task:type_name -> fanfold.v1.Task
+	64, // 46: fanfold.v1.Assignment.headers:type_name -> fanfold.v1.Assignment.HeadersEntry
+	28, // 47: fanfold.v1.Ack.fence:type_name -> fanfold.v1.Fence
+	28, // 48: fanfold.v1.Revoke.fence:type_name -> fanfold.v1.Fence
+	68, // 49: fanfold.v1.ListWorkersRequest.consistency:type_name -> fanfold.v1.Consistency
+	45, // 50: fanfold.v1.ListWorkersResponse.workers:type_name -> fanfold.v1.Worker
+	33, // 51: fanfold.v1.Worker.queues:type_name -> fanfold.v1.QueueSlots
+	33, // 52: fanfold.v1.Worker.used:type_name -> fanfold.v1.QueueSlots
+	34, // 53: fanfold.v1.Worker.kinds:type_name -> fanfold.v1.TaskKind
+	65, // 54: fanfold.v1.Worker.labels:type_name -> fanfold.v1.Worker.LabelsEntry
+	68, // 55: fanfold.v1.ListQueuesRequest.consistency:type_name -> fanfold.v1.Consistency
+	48, // 56: fanfold.v1.ListQueuesResponse.queues:type_name -> fanfold.v1.Queue
+	51, // 57: fanfold.v1.ClusterStatusResponse.nodes:type_name -> fanfold.v1.Node
+	52, // 58: fanfold.v1.ClusterStatusResponse.counters:type_name -> fanfold.v1.Counters
+	0,  // 59: fanfold.v1.Fanfold.SubmitJobs:input_type -> fanfold.v1.SubmitJobsRequest
+	3,  // 60: fanfold.v1.Fanfold.AwaitJobs:input_type -> fanfold.v1.AwaitJobsRequest
+	7,  // 61: fanfold.v1.Fanfold.GetJob:input_type -> fanfold.v1.GetJobRequest
+	11, // 62: fanfold.v1.Fanfold.ListJobs:input_type -> fanfold.v1.ListJobsRequest
+	13, // 63: fanfold.v1.Fanfold.ListTasks:input_type -> fanfold.v1.ListTasksRequest
+	16, // 64: fanfold.v1.Fanfold.WatchJob:input_type -> fanfold.v1.WatchJobRequest
+	18, // 65: fanfold.v1.Fanfold.CancelJob:input_type -> fanfold.v1.CancelJobRequest
+	20, // 66: fanfold.v1.Fanfold.RetryJob:input_type -> fanfold.v1.RetryJobRequest
+	22, // 67: fanfold.v1.Fanfold.PurgeJob:input_type -> fanfold.v1.PurgeJobRequest
+	24, // 68: fanfold.v1.Fanfold.PutChunk:input_type -> fanfold.v1.PutChunkRequest
+	26, // 69: fanfold.v1.Fanfold.ReadValue:input_type -> fanfold.v1.ReadValueRequest
+	30, // 70: fanfold.v1.Fanfold.Work:input_type -> fanfold.v1.WorkRequest
+	43, // 71: fanfold.v1.Fanfold.ListWorkers:input_type -> fanfold.v1.ListWorkersRequest
+	46, // 72: fanfold.v1.Fanfold.ListQueues:input_type -> fanfold.v1.ListQueuesRequest
+	49, // 73: fanfold.v1.Fanfold.ClusterStatus:input_type -> fanfold.v1.ClusterStatusRequest
+	53, // 74: fanfold.v1.Fanfold.AddNode:input_type -> fanfold.v1.AddNodeRequest
+	55, // 75: fanfold.v1.Fanfold.RemoveNode:input_type -> fanfold.v1.RemoveNodeRequest
+	57, // 76: fanfold.v1.Fanfold.TransferLeadership:input_type -> fanfold.v1.TransferLeadershipRequest
+	59, // 77: fanfold.v1.Fanfold.HashState:input_type -> fanfold.v1.HashStateRequest
+	61, // 78: fanfold.v1.Fanfold.NodeHash:input_type -> fanfold.v1.NodeHashRequest
+	71, // 79: fanfold.v1.Fanfold.SaveTask:input_type -> fanfold.v1.SaveTaskRequest
+	72, // 80: fanfold.v1.Fanfold.ListSaved:input_type -> fanfold.v1.ListSavedRequest
+	73, // 81: fanfold.v1.Fanfold.ListLogs:input_type -> fanfold.v1.ListLogsRequest
+	1,  // 82: fanfold.v1.Fanfold.SubmitJobs:output_type -> fanfold.v1.SubmitJobsResponse
+	4,  // 83: fanfold.v1.Fanfold.AwaitJobs:output_type -> fanfold.v1.AwaitJobsResponse
+	8,  // 84: fanfold.v1.Fanfold.GetJob:output_type -> fanfold.v1.GetJobResponse
+	12, // 85: fanfold.v1.Fanfold.ListJobs:output_type -> fanfold.v1.ListJobsResponse
+	14, // 86: fanfold.v1.Fanfold.ListTasks:output_type -> fanfold.v1.ListTasksResponse
+	17, // 87: fanfold.v1.Fanfold.WatchJob:output_type -> fanfold.v1.WatchJobResponse
+	19, // 88: fanfold.v1.Fanfold.CancelJob:output_type -> fanfold.v1.CancelJobResponse
+	21, // 89: fanfold.v1.Fanfold.RetryJob:output_type -> fanfold.v1.RetryJobResponse
+	23, // 90: fanfold.v1.Fanfold.PurgeJob:output_type -> fanfold.v1.PurgeJobResponse
+	25, // 91: fanfold.v1.Fanfold.PutChunk:output_type -> fanfold.v1.PutChunkResponse
+	27, // 92: fanfold.v1.Fanfold.ReadValue:output_type -> fanfold.v1.ReadValueResponse
+	38, // 93: fanfold.v1.Fanfold.Work:output_type -> fanfold.v1.WorkResponse
+	44, // 94: fanfold.v1.Fanfold.ListWorkers:output_type -> fanfold.v1.ListWorkersResponse
+	47, // 95: fanfold.v1.Fanfold.ListQueues:output_type -> fanfold.v1.ListQueuesResponse
+	50, // 96: fanfold.v1.Fanfold.ClusterStatus:output_type -> fanfold.v1.ClusterStatusResponse
+	54, // 97: fanfold.v1.Fanfold.AddNode:output_type -> fanfold.v1.AddNodeResponse
+	56, // 98: fanfold.v1.Fanfold.RemoveNode:output_type -> fanfold.v1.RemoveNodeResponse
+	58, // 99: fanfold.v1.Fanfold.TransferLeadership:output_type -> fanfold.v1.TransferLeadershipResponse
+	60, // 100: fanfold.v1.Fanfold.HashState:output_type -> fanfold.v1.HashStateResponse
+	62, // 101: fanfold.v1.Fanfold.NodeHash:output_type -> fanfold.v1.NodeHashResponse
+	74, // 102: fanfold.v1.Fanfold.SaveTask:output_type -> fanfold.v1.SaveTaskResponse
+	75, // 103: fanfold.v1.Fanfold.ListSaved:output_type -> fanfold.v1.ListSavedResponse
+	76, // 104: fanfold.v1.Fanfold.ListLogs:output_type -> fanfold.v1.ListLogsResponse
+	82, // [82:105] is the sub-list for method output_type
+	59, // [59:82] is the sub-list for method input_type
+	59, // [59:59] is the sub-list for extension type_name
+	59, // [59:59] is the sub-list for extension extendee
+	0,  // [0:59] is the sub-list for field type_name
 }
 
 func init() { file_v1_fanfold_proto_init() }
@@ -4930,13 +5113,14 @@ func file_v1_fanfold_proto_init() {
 		return
 	}
 	file_v1_job_proto_init()
+	file_v1_tasks_proto_init()
 	file_v1_fanfold_proto_msgTypes[26].OneofWrappers = []any{
 		(*ReadValueRequest_Input)(nil),
 		(*ReadValueRequest_Result)(nil),
 		(*ReadValueRequest_Step)(nil),
 		(*ReadValueRequest_Task)(nil),
 	}
-	file_v1_fanfold_proto_msgTypes[34].OneofWrappers = []any{
+	file_v1_fanfold_proto_msgTypes[35].OneofWrappers = []any{
 		(*Report_Result)(nil),
 		(*Report_Failure)(nil),
 		(*Report_Release)(nil),
@@ -4947,7 +5131,7 @@ func file_v1_fanfold_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_v1_fanfold_proto_rawDesc), len(file_v1_fanfold_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   64,
+			NumMessages:   66,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

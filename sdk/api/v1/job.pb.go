@@ -359,7 +359,9 @@ func (x *Job) GetOptions() *JobOptions {
 
 // JobOptions say how a job is asked for, beyond what every job has.
 type JobOptions struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Checkpoints, logs and codecs: 60-69.
+	Headers       map[string]string `protobuf:"bytes,60,rep,name=headers,proto3" json:"headers,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"` // for the handlers: trace ids and the like; at most 32, 8 KiB in all
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -394,6 +396,13 @@ func (*JobOptions) Descriptor() ([]byte, []int) {
 	return file_v1_job_proto_rawDescGZIP(), []int{4}
 }
 
+func (x *JobOptions) GetHeaders() map[string]string {
+	if x != nil {
+		return x.Headers
+	}
+	return nil
+}
+
 var File_v1_job_proto protoreflect.FileDescriptor
 
 const file_v1_job_proto_rawDesc = "" +
@@ -420,9 +429,13 @@ const file_v1_job_proto_rawDesc = "" +
 	"\rnot_before_ms\x18\x05 \x01(\x03R\vnotBeforeMs\x12\x1b\n" +
 	"\tretain_ms\x18\x06 \x01(\x03R\bretainMs\x12\x10\n" +
 	"\x03key\x18\a \x01(\tR\x03key\x120\n" +
-	"\aoptions\x18\b \x01(\v2\x16.fanfold.v1.JobOptionsR\aoptions\"\f\n" +
+	"\aoptions\x18\b \x01(\v2\x16.fanfold.v1.JobOptionsR\aoptions\"\x87\x01\n" +
 	"\n" +
-	"JobOptions*_\n" +
+	"JobOptions\x12=\n" +
+	"\aheaders\x18< \x03(\v2#.fanfold.v1.JobOptions.HeadersEntryR\aheaders\x1a:\n" +
+	"\fHeadersEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01*_\n" +
 	"\vConsistency\x12\x1b\n" +
 	"\x17CONSISTENCY_UNSPECIFIED\x10\x00\x12\x1c\n" +
 	"\x18CONSISTENCY_LINEARIZABLE\x10\x01\x12\x15\n" +
@@ -441,7 +454,7 @@ func file_v1_job_proto_rawDescGZIP() []byte {
 }
 
 var file_v1_job_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_v1_job_proto_msgTypes = make([]protoimpl.MessageInfo, 5)
+var file_v1_job_proto_msgTypes = make([]protoimpl.MessageInfo, 6)
 var file_v1_job_proto_goTypes = []any{
 	(Consistency)(0),   // 0: fanfold.v1.Consistency
 	(*ErrorInfo)(nil),  // 1: fanfold.v1.ErrorInfo
@@ -449,16 +462,18 @@ var file_v1_job_proto_goTypes = []any{
 	(*Blob)(nil),       // 3: fanfold.v1.Blob
 	(*Job)(nil),        // 4: fanfold.v1.Job
 	(*JobOptions)(nil), // 5: fanfold.v1.JobOptions
+	nil,                // 6: fanfold.v1.JobOptions.HeadersEntry
 }
 var file_v1_job_proto_depIdxs = []int32{
 	3, // 0: fanfold.v1.Value.blob:type_name -> fanfold.v1.Blob
 	2, // 1: fanfold.v1.Job.input:type_name -> fanfold.v1.Value
 	5, // 2: fanfold.v1.Job.options:type_name -> fanfold.v1.JobOptions
-	3, // [3:3] is the sub-list for method output_type
-	3, // [3:3] is the sub-list for method input_type
-	3, // [3:3] is the sub-list for extension type_name
-	3, // [3:3] is the sub-list for extension extendee
-	0, // [0:3] is the sub-list for field type_name
+	6, // 3: fanfold.v1.JobOptions.headers:type_name -> fanfold.v1.JobOptions.HeadersEntry
+	4, // [4:4] is the sub-list for method output_type
+	4, // [4:4] is the sub-list for method input_type
+	4, // [4:4] is the sub-list for extension type_name
+	4, // [4:4] is the sub-list for extension extendee
+	0, // [0:4] is the sub-list for field type_name
 }
 
 func init() { file_v1_job_proto_init() }
@@ -472,7 +487,7 @@ func file_v1_job_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_v1_job_proto_rawDesc), len(file_v1_job_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   5,
+			NumMessages:   6,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -81,6 +81,12 @@ const (
 	FanfoldHashStateProcedure = "/fanfold.v1.Fanfold/HashState"
 	// FanfoldNodeHashProcedure is the fully-qualified name of the Fanfold's NodeHash RPC.
 	FanfoldNodeHashProcedure = "/fanfold.v1.Fanfold/NodeHash"
+	// FanfoldSaveTaskProcedure is the fully-qualified name of the Fanfold's SaveTask RPC.
+	FanfoldSaveTaskProcedure = "/fanfold.v1.Fanfold/SaveTask"
+	// FanfoldListSavedProcedure is the fully-qualified name of the Fanfold's ListSaved RPC.
+	FanfoldListSavedProcedure = "/fanfold.v1.Fanfold/ListSaved"
+	// FanfoldListLogsProcedure is the fully-qualified name of the Fanfold's ListLogs RPC.
+	FanfoldListLogsProcedure = "/fanfold.v1.Fanfold/ListLogs"
 )
 
 // FanfoldClient is a client for the fanfold.v1.Fanfold service.
@@ -119,6 +125,13 @@ type FanfoldClient interface {
 	// and the answer is this node's. NodeHash reads the hash that the answering node has for an index.
 	HashState(context.Context, *connect.Request[v1.HashStateRequest]) (*connect.Response[v1.HashStateResponse], error)
 	NodeHash(context.Context, *connect.Request[v1.NodeHashRequest]) (*connect.Response[v1.NodeHashResponse], error)
+	// Checkpoints, logs of tasks, explanations (tasks.proto).
+	// SaveTask keeps a checkpoint of a running task for its next attempt, answered after commit.
+	SaveTask(context.Context, *connect.Request[v1.SaveTaskRequest]) (*connect.Response[v1.SaveTaskResponse], error)
+	// ListSaved reads the checkpoints of a task that is not done.
+	ListSaved(context.Context, *connect.Request[v1.ListSavedRequest]) (*connect.Response[v1.ListSavedResponse], error)
+	// ListLogs reads the lines that a job's tasks have logged, oldest first, a page at a time; with wait_ms it waits for one.
+	ListLogs(context.Context, *connect.Request[v1.ListLogsRequest]) (*connect.Response[v1.ListLogsResponse], error)
 }
 
 // NewFanfoldClient constructs a client for the fanfold.v1.Fanfold service. By default, it uses the
@@ -252,6 +265,24 @@ func NewFanfoldClient(httpClient connect.HTTPClient, baseURL string, opts ...con
 			connect.WithSchema(fanfoldMethods.ByName("NodeHash")),
 			connect.WithClientOptions(opts...),
 		),
+		saveTask: connect.NewClient[v1.SaveTaskRequest, v1.SaveTaskResponse](
+			httpClient,
+			baseURL+FanfoldSaveTaskProcedure,
+			connect.WithSchema(fanfoldMethods.ByName("SaveTask")),
+			connect.WithClientOptions(opts...),
+		),
+		listSaved: connect.NewClient[v1.ListSavedRequest, v1.ListSavedResponse](
+			httpClient,
+			baseURL+FanfoldListSavedProcedure,
+			connect.WithSchema(fanfoldMethods.ByName("ListSaved")),
+			connect.WithClientOptions(opts...),
+		),
+		listLogs: connect.NewClient[v1.ListLogsRequest, v1.ListLogsResponse](
+			httpClient,
+			baseURL+FanfoldListLogsProcedure,
+			connect.WithSchema(fanfoldMethods.ByName("ListLogs")),
+			connect.WithClientOptions(opts...),
+		),
 	}
 }
 
@@ -277,6 +308,9 @@ type fanfoldClient struct {
 	transferLeadership *connect.Client[v1.TransferLeadershipRequest, v1.TransferLeadershipResponse]
 	hashState          *connect.Client[v1.HashStateRequest, v1.HashStateResponse]
 	nodeHash           *connect.Client[v1.NodeHashRequest, v1.NodeHashResponse]
+	saveTask           *connect.Client[v1.SaveTaskRequest, v1.SaveTaskResponse]
+	listSaved          *connect.Client[v1.ListSavedRequest, v1.ListSavedResponse]
+	listLogs           *connect.Client[v1.ListLogsRequest, v1.ListLogsResponse]
 }
 
 // SubmitJobs calls fanfold.v1.Fanfold.SubmitJobs.
@@ -379,6 +413,21 @@ func (c *fanfoldClient) NodeHash(ctx context.Context, req *connect.Request[v1.No
 	return c.nodeHash.CallUnary(ctx, req)
 }
 
+// SaveTask calls fanfold.v1.Fanfold.SaveTask.
+func (c *fanfoldClient) SaveTask(ctx context.Context, req *connect.Request[v1.SaveTaskRequest]) (*connect.Response[v1.SaveTaskResponse], error) {
+	return c.saveTask.CallUnary(ctx, req)
+}
+
+// ListSaved calls fanfold.v1.Fanfold.ListSaved.
+func (c *fanfoldClient) ListSaved(ctx context.Context, req *connect.Request[v1.ListSavedRequest]) (*connect.Response[v1.ListSavedResponse], error) {
+	return c.listSaved.CallUnary(ctx, req)
+}
+
+// ListLogs calls fanfold.v1.Fanfold.ListLogs.
+func (c *fanfoldClient) ListLogs(ctx context.Context, req *connect.Request[v1.ListLogsRequest]) (*connect.Response[v1.ListLogsResponse], error) {
+	return c.listLogs.CallUnary(ctx, req)
+}
+
 // FanfoldHandler is an implementation of the fanfold.v1.Fanfold service.
 type FanfoldHandler interface {
 	// SubmitJobs creates jobs, each all or nothing, answered after commit. Retrying with the same ids is safe.
@@ -415,6 +464,13 @@ type FanfoldHandler interface {
 	// and the answer is this node's. NodeHash reads the hash that the answering node has for an index.
 	HashState(context.Context, *connect.Request[v1.HashStateRequest]) (*connect.Response[v1.HashStateResponse], error)
 	NodeHash(context.Context, *connect.Request[v1.NodeHashRequest]) (*connect.Response[v1.NodeHashResponse], error)
+	// Checkpoints, logs of tasks, explanations (tasks.proto).
+	// SaveTask keeps a checkpoint of a running task for its next attempt, answered after commit.
+	SaveTask(context.Context, *connect.Request[v1.SaveTaskRequest]) (*connect.Response[v1.SaveTaskResponse], error)
+	// ListSaved reads the checkpoints of a task that is not done.
+	ListSaved(context.Context, *connect.Request[v1.ListSavedRequest]) (*connect.Response[v1.ListSavedResponse], error)
+	// ListLogs reads the lines that a job's tasks have logged, oldest first, a page at a time; with wait_ms it waits for one.
+	ListLogs(context.Context, *connect.Request[v1.ListLogsRequest]) (*connect.Response[v1.ListLogsResponse], error)
 }
 
 // NewFanfoldHandler builds an HTTP handler from the service implementation. It returns the path on
@@ -544,6 +600,24 @@ func NewFanfoldHandler(svc FanfoldHandler, opts ...connect.HandlerOption) (strin
 		connect.WithSchema(fanfoldMethods.ByName("NodeHash")),
 		connect.WithHandlerOptions(opts...),
 	)
+	fanfoldSaveTaskHandler := connect.NewUnaryHandler(
+		FanfoldSaveTaskProcedure,
+		svc.SaveTask,
+		connect.WithSchema(fanfoldMethods.ByName("SaveTask")),
+		connect.WithHandlerOptions(opts...),
+	)
+	fanfoldListSavedHandler := connect.NewUnaryHandler(
+		FanfoldListSavedProcedure,
+		svc.ListSaved,
+		connect.WithSchema(fanfoldMethods.ByName("ListSaved")),
+		connect.WithHandlerOptions(opts...),
+	)
+	fanfoldListLogsHandler := connect.NewUnaryHandler(
+		FanfoldListLogsProcedure,
+		svc.ListLogs,
+		connect.WithSchema(fanfoldMethods.ByName("ListLogs")),
+		connect.WithHandlerOptions(opts...),
+	)
 	return "/fanfold.v1.Fanfold/", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch r.URL.Path {
 		case FanfoldSubmitJobsProcedure:
@@ -586,6 +660,12 @@ func NewFanfoldHandler(svc FanfoldHandler, opts ...connect.HandlerOption) (strin
 			fanfoldHashStateHandler.ServeHTTP(w, r)
 		case FanfoldNodeHashProcedure:
 			fanfoldNodeHashHandler.ServeHTTP(w, r)
+		case FanfoldSaveTaskProcedure:
+			fanfoldSaveTaskHandler.ServeHTTP(w, r)
+		case FanfoldListSavedProcedure:
+			fanfoldListSavedHandler.ServeHTTP(w, r)
+		case FanfoldListLogsProcedure:
+			fanfoldListLogsHandler.ServeHTTP(w, r)
 		default:
 			http.NotFound(w, r)
 		}
@@ -673,4 +753,16 @@ func (UnimplementedFanfoldHandler) HashState(context.Context, *connect.Request[v
 
 func (UnimplementedFanfoldHandler) NodeHash(context.Context, *connect.Request[v1.NodeHashRequest]) (*connect.Response[v1.NodeHashResponse], error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("fanfold.v1.Fanfold.NodeHash is not implemented"))
+}
+
+func (UnimplementedFanfoldHandler) SaveTask(context.Context, *connect.Request[v1.SaveTaskRequest]) (*connect.Response[v1.SaveTaskResponse], error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("fanfold.v1.Fanfold.SaveTask is not implemented"))
+}
+
+func (UnimplementedFanfoldHandler) ListSaved(context.Context, *connect.Request[v1.ListSavedRequest]) (*connect.Response[v1.ListSavedResponse], error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("fanfold.v1.Fanfold.ListSaved is not implemented"))
+}
+
+func (UnimplementedFanfoldHandler) ListLogs(context.Context, *connect.Request[v1.ListLogsRequest]) (*connect.Response[v1.ListLogsResponse], error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("fanfold.v1.Fanfold.ListLogs is not implemented"))
 }
