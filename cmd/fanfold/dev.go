@@ -15,6 +15,7 @@ import (
 	"github.com/fanfold/fanfold/cluster"
 	"github.com/fanfold/fanfold/cmd/fanfold/internal/exit"
 	"github.com/fanfold/fanfold/cmd/fanfold/internal/procs"
+	"github.com/fanfold/fanfold/jepsen-lite/child"
 )
 
 // devFlags are the flags of `fanfold dev`.
@@ -103,11 +104,11 @@ func (f devFlags) directory() (dir string, cleanUp func(error) error, err error)
 
 // devEmbedded runs one node in this process.
 func (a *app) devEmbedded(ctx context.Context, f devFlags, dir string) error {
-	ports, err := procs.Ports(2)
+	ports, err := child.Ports(2)
 	if err != nil {
 		return err
 	}
-	if procs.Free(cluster.DefaultAPIAddress) {
+	if child.Free(cluster.DefaultAPIAddress) {
 		ports[0] = cluster.DefaultAPIAddress
 	}
 	logger, err := newLogger(a.err, f.log)

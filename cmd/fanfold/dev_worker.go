@@ -6,10 +6,10 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/fanfold/fanfold/cmd/fanfold/internal/procs"
 	"github.com/fanfold/fanfold/cmd/fanfold/internal/remote"
 	"github.com/fanfold/fanfold/docs/examples/invertedindex"
 	"github.com/fanfold/fanfold/docs/examples/wordcount"
+	"github.com/fanfold/fanfold/jepsen-lite/child"
 	"github.com/fanfold/fanfold/sdk"
 )
 
@@ -25,7 +25,7 @@ func (a *app) devWorker() *cobra.Command {
 			ctx := cmd.Context()
 			if withParent {
 				var cancel context.CancelFunc
-				ctx, cancel = procs.WithParent(ctx)
+				ctx, cancel = child.WithParent(ctx)
 				defer cancel()
 			}
 			logger, err := newLogger(a.err, level)
@@ -54,8 +54,8 @@ func (a *app) devWorker() *cobra.Command {
 	flags.DurationVar(&ttl, "lease-ttl", 15*time.Second, "how long the tasks are kept while the worker is silent")
 	flags.DurationVar(&pause, "pause", 0, "how long to wait after each split of a map")
 	flags.StringVar(&level, "log", "info", "log level: debug, info, warn, error")
-	flags.BoolVar(&withParent, procs.ParentFlag, false, "stop when standard input ends")
-	_ = flags.MarkHidden(procs.ParentFlag)
+	flags.BoolVar(&withParent, child.ParentFlag, false, "stop when standard input ends")
+	_ = flags.MarkHidden(child.ParentFlag)
 	return cmd
 }
 

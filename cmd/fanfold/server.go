@@ -13,8 +13,8 @@ import (
 
 	"github.com/fanfold/fanfold/cluster"
 	"github.com/fanfold/fanfold/cmd/fanfold/internal/exit"
-	"github.com/fanfold/fanfold/cmd/fanfold/internal/procs"
 	"github.com/fanfold/fanfold/cmd/fanfold/internal/remote"
+	"github.com/fanfold/fanfold/jepsen-lite/child"
 )
 
 func (a *app) server() *cobra.Command {
@@ -50,7 +50,7 @@ founds a cluster of its own. All three matter at the first start only: later the
 			ctx := cmd.Context()
 			if withParent {
 				var cancel context.CancelFunc
-				ctx, cancel = procs.WithParent(ctx)
+				ctx, cancel = child.WithParent(ctx)
 				defer cancel()
 			}
 			return runNode(ctx, config, nil)
@@ -69,8 +69,8 @@ founds a cluster of its own. All three matter at the first start only: later the
 	flags.Uint64Var(&config.SnapshotThreshold, "snapshot-threshold", 0, "log entries between two flushes of the state (default 8192)")
 	flags.Int64Var(&config.CacheBytes, "cache", 0, "bytes of block cache (default: chosen by the store)")
 	flags.StringVar(&level, "log", "info", "log level: debug, info, warn, error")
-	flags.BoolVar(&withParent, procs.ParentFlag, false, "stop when standard input ends")
-	_ = flags.MarkHidden(procs.ParentFlag)
+	flags.BoolVar(&withParent, child.ParentFlag, false, "stop when standard input ends")
+	_ = flags.MarkHidden(child.ParentFlag)
 	return cmd
 }
 

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/fanfold/fanfold/cmd/fanfold/internal/procs"
+	"github.com/fanfold/fanfold/jepsen-lite/child"
 	"github.com/fanfold/fanfold/sdk"
 )
 
@@ -31,7 +32,7 @@ const (
 // worker is one worker process's place.
 type worker struct {
 	name    string
-	process *procs.Process
+	process *child.Process
 }
 
 // start starts nodes and workers.
@@ -73,7 +74,7 @@ func (r *run) start(ctx context.Context) error {
 }
 
 func (r *run) startWorker(w *worker) error {
-	process, err := procs.Start("worker "+w.name, filepath.Join(r.Dir, w.name+".log"),
+	process, err := child.Start("worker "+w.name, filepath.Join(r.Dir, w.name+".log"),
 		"dev", "worker", "--name", w.name, "--address", strings.Join(r.cluster.Addresses(), ","),
 		"--slots", strconv.Itoa(slotsPerWorker), "--lease-ttl", r.LeaseTTL.String(), "--pause", r.pause().String())
 	if err != nil {
@@ -105,12 +106,12 @@ func (r *run) pauseNote() string {
 func (r *run) stopWorkers() error {
 	ctx, cancel := context.WithTimeout(context.Background(), stopPatience)
 	defer cancel()
-	processes := make([]*procs.Process, len(r.workers))
+	processes := make([]*child.Process, len(r.workers))
 	for i, w := range r.workers {
 		processes[i] = w.process
 	}
 	r.workers = nil
-	return procs.StopAll(ctx, processes)
+	return child.StopAll(ctx, processes)
 }
 
 // stop stops all processes, whatever state they are in.

@@ -1,3 +1,4 @@
+// Package procs runs a cluster on this machine: nodes, each the running executable started again as a server.
 package procs
 
 import (
@@ -12,6 +13,7 @@ import (
 	"connectrpc.com/connect"
 
 	"github.com/fanfold/fanfold/cmd/fanfold/internal/remote"
+	"github.com/fanfold/fanfold/jepsen-lite/child"
 	"github.com/fanfold/fanfold/sdk/api/v1"
 )
 
@@ -21,7 +23,7 @@ type Node struct {
 	Data    string
 	API     string
 	Raft    string
-	Process *Process // nil before the first start
+	Process *child.Process // nil before the first start
 }
 
 // Cluster is a set of nodes on this machine. It is used by one goroutine at a time.
@@ -36,11 +38,11 @@ type Cluster struct {
 // NewCluster lays out n nodes below dir on free ports and starts none. firstAPI, if free, is the
 // API address of the first node ("" for any).
 func NewCluster(dir string, n int, firstAPI string) (*Cluster, error) {
-	ports, err := Ports(2 * n)
+	ports, err := child.Ports(2 * n)
 	if err != nil {
 		return nil, err
 	}
-	if firstAPI != "" && Free(firstAPI) {
+	if firstAPI != "" && child.Free(firstAPI) {
 		ports[0] = firstAPI
 	}
 	c := &Cluster{dir: dir}
@@ -80,7 +82,7 @@ func (c *Cluster) args(node *Node) []string {
 
 // Start starts the process of a node, on the same directory and ports as before.
 func (c *Cluster) Start(node *Node) error {
-	process, err := Start("node "+node.ID, filepath.Join(c.dir, node.ID+".log"), c.args(node)...)
+	process, err := child.Start("node "+node.ID, filepath.Join(c.dir, node.ID+".log"), c.args(node)...)
 	if err != nil {
 		return err
 	}
@@ -157,29 +159,9 @@ func (c *Cluster) Crashed() error {
 // StopAll asks all running nodes to stop and waits; those that do not are killed.
 func (c *Cluster) StopAll(ctx context.Context) error {
 	c.remote.Close()
-	processes := make([]*Process, len(c.Nodes))
+	processes := make([]*child.Process, len(c.Nodes))
 	for i, node := range c.Nodes {
 		processes[i] = node.Process
 	}
-	return StopAll(ctx, processes)
-}
-
-// StopAll asks processes to stop, all at once, and waits; those that do not are killed. A nil one, or
-// one that has ended, is passed over.
-func StopAll(ctx context.Context, processes []*Process) error {
-	results := make(chan error, len(processes))
-	for _, p := range processes {
-		go func() {
-			if p == nil || !p.Running() {
-				results <- nil
-				return
-			}
-			results <- p.Stop(ctx)
-		}()
-	}
-	var all []error
-	for range processes {
-		all = append(all, <-results)
-	}
-	return errors.Join(all...)
+	return child.StopAll(ctx, processes)
 }

@@ -1,10 +1,10 @@
-// Package procs runs the processes of a cluster on this machine: nodes and workers, each the running
-// executable started again with another sub-command, its own log file, and ports of its own.
+// Package child runs the processes of a cluster on this machine: nodes and workers, each an executable
+// (mostly the running one) started with a sub-command, its own log file, and ports of its own.
 //
 // A child is given a pipe as its standard input and stops when the pipe closes (see WithParent). So
 // children never outlive their parent, however it dies, and can be stopped politely on every
 // operating system.
-package procs
+package child
 
 import (
 	"context"
@@ -40,6 +40,11 @@ func Start(name, log string, args ...string) (*Process, error) {
 	if err != nil {
 		return nil, fmt.Errorf("find the own executable: %w", err)
 	}
+	return StartExecutable(executable, name, log, args...)
+}
+
+// StartExecutable is Start of another executable, which has to know --with-parent.
+func StartExecutable(executable, name, log string, args ...string) (*Process, error) {
 	if err := os.MkdirAll(filepath.Dir(log), 0o755); err != nil {
 		return nil, err
 	}
@@ -131,4 +136,24 @@ func WithParent(parent context.Context) (context.Context, context.CancelFunc) {
 		cancel()
 	}()
 	return ctx, cancel
+}
+
+// StopAll asks processes to stop, all at once, and waits; those that do not are killed. A nil one, or
+// one that has ended, is passed over.
+func StopAll(ctx context.Context, processes []*Process) error {
+	results := make(chan error, len(processes))
+	for _, p := range processes {
+		go func() {
+			if p == nil || !p.Running() {
+				results <- nil
+				return
+			}
+			results <- p.Stop(ctx)
+		}()
+	}
+	var all []error
+	for range processes {
+		all = append(all, <-results)
+	}
+	return errors.Join(all...)
 }
