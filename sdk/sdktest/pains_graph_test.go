@@ -47,7 +47,7 @@ func fanInOnceOverFailover(t *testing.T) {
 	time.Sleep(2 * time.Second)
 	c.KillLeader()
 	for i, job := range jobs {
-		if got := must(job.Await(t.Context()))(t); got != 20+i {
+		if got := result(t, job); got != 20+i {
 			t.Errorf("the body of job %d saw %d results, want %d", i, got, 20+i)
 		}
 	}
@@ -116,7 +116,7 @@ func reportedTwiceCountsOnce(t *testing.T) {
 	}
 	w.report("4", callbacks[0])
 	w.report("4", callbacks[0])
-	if got := must(job.Await(t.Context()))(t); got != 4 {
+	if got := result(t, job); got != 4 {
 		t.Errorf("got %d", got)
 	}
 	synctest.Wait()
@@ -163,7 +163,7 @@ func deadChildEndsTheParent(t *testing.T) {
 	c.StartWorker(sdk.WorkerConfig{}, units...)
 	for name, e := range ends {
 		job := must(e.parent.Submit(t.Context(), c.Client(), 3))(t)
-		got, err := job.Await(t.Context())
+		got, err := await(t, job)
 		if failed := errors.Is(err, sdk.ErrJobFailed); failed != (e.want == 0) || got != e.want {
 			t.Errorf("%s: got %d, %v", name, got, err)
 		}
@@ -181,7 +181,7 @@ func waitingIsNeverEvicted(t *testing.T) {
 	var ended []*sdk.Job[int]
 	for i := range 50 {
 		job := must(square.Submit(t.Context(), c.Client(), i, sdk.Retain(time.Second)))(t)
-		must(job.Await(t.Context()))(t)
+		result(t, job)
 		ended = append(ended, job)
 	}
 	time.Sleep(time.Hour) // three thousand times what is kept
@@ -195,7 +195,7 @@ func waitingIsNeverEvicted(t *testing.T) {
 	}
 	c.StartWorker(sdk.WorkerConfig{}, idle)
 	for _, job := range waiting {
-		if _, err := job.Await(t.Context()); err != nil {
+		if _, err := await(t, job); err != nil {
 			t.Fatalf("a job that waited for an hour: %v", err)
 		}
 	}
@@ -214,7 +214,7 @@ func unofferedKindHoldsUpNobody(t *testing.T) {
 	begin := time.Now()
 	c.StartWorker(sdk.WorkerConfig{Name: "free"}, square)
 	job := must(square.Submit(t.Context(), c.Client(), 7))(t)
-	if got := must(job.Await(t.Context()))(t); got != 49 {
+	if got := result(t, job); got != 49 {
 		t.Errorf("got %d", got)
 	}
 	if d := time.Since(begin); d > 100*time.Millisecond {
@@ -250,7 +250,7 @@ func unknownIsAnError(t *testing.T) {
 			c.KillLeader() // whoever has seen SUCCESS reads the result, from whatever leader
 		}
 	}
-	if got := must(job.Await(t.Context()))(t); got != 49 {
+	if got := result(t, job); got != 49 {
 		t.Errorf("got %d", got)
 	}
 }

@@ -36,7 +36,7 @@ func laterRunsOnceWhenDue(t *testing.T) {
 	if n := counters(t, c).Grants; n != 0 {
 		t.Errorf("before it was due the task had been leased %d times", n)
 	}
-	must(job.Await(t.Context()))(t)
+	result(t, job)
 	starts := log.of("later")
 	if len(starts) != 1 || starts[0].at.Before(due) {
 		t.Errorf("started at %v; due once at %v", starts, due)
@@ -51,7 +51,7 @@ func killedWorkersTasksEnd(t *testing.T) {
 	time.Sleep(1500 * time.Millisecond)
 	w.Isolate() // for good: to the cluster it is dead, with eight tasks
 	c.StartWorker(sdk.WorkerConfig{}, slowSquares)
-	if got := must(job.Await(t.Context()))(t); got != 22140 {
+	if got := result(t, job); got != 22140 {
 		t.Errorf("got %d", got)
 	}
 	if n := counters(t, c).Crashes; n != 8 {
@@ -76,13 +76,13 @@ func lateResultIsRefused(t *testing.T) {
 	synctest.Wait()
 	first.Isolate()
 	c.StartWorker(sdk.WorkerConfig{}, task)
-	if got := must(job.Await(t.Context()))(t); got != "second" {
+	if got := result(t, job); got != "second" {
 		t.Errorf("got %q", got)
 	}
 	first.Rejoin()
 	late <- "first"
 	time.Sleep(5 * time.Second)
-	if got := must(job.Await(t.Context()))(t); got != "second" {
+	if got := result(t, job); got != "second" {
 		t.Errorf("the late result became the job's: %q", got)
 	}
 	starts := log.of("zombie")
@@ -129,7 +129,7 @@ func longTaskRunsOnce(t *testing.T) {
 	job := must(task.Submit(t.Context(), c.Client(), 40*time.Minute))(t) // 160 leases
 	time.Sleep(10 * time.Minute)
 	c.KillLeader()
-	must(job.Await(t.Context()))(t)
+	result(t, job)
 	if starts := log.of("long"); len(starts) != 1 {
 		t.Errorf("the task was started %d times: %v", len(starts), starts)
 	}
@@ -157,8 +157,8 @@ func rescueGoesByLiveness(t *testing.T) {
 	c.StartWorker(sdk.WorkerConfig{Name: "heir", Queues: one}, task)
 	dies.Isolate()
 	died := time.Now()
-	must(young.Await(t.Context()))(t)
-	must(old.Await(t.Context()))(t)
+	result(t, young)
+	result(t, old)
 	if starts := log.of("old"); len(starts) != 1 || starts[0].worker != "lives" {
 		t.Errorf("the task of the worker that lived was started by %v", starts)
 	}
@@ -201,7 +201,7 @@ func startedHasALease(t *testing.T) {
 	if started == 0 {
 		t.Error("nothing was seen to run")
 	}
-	if got := must(job.Await(t.Context()))(t); got != 9455 {
+	if got := result(t, job); got != 9455 {
 		t.Errorf("got %d", got)
 	}
 }
@@ -256,7 +256,7 @@ func acknowledgedSurvivesTheLeader(t *testing.T) {
 	}
 	c.StartWorker(sdk.WorkerConfig{}, square)
 	for i, job := range acknowledged {
-		if got := must(job.Await(t.Context()))(t); got != i*i {
+		if got := result(t, job); got != i*i {
 			t.Errorf("job %d: got %d", i, got)
 		}
 	}
@@ -316,7 +316,7 @@ func anyNodeMayBeLost(t *testing.T) {
 		job := must(slowSquares.Submit(t.Context(), c.Client(), 20))(t)
 		time.Sleep(1500 * time.Millisecond)
 		c.Kill(id)
-		if got := must(job.Await(t.Context()))(t); got != 2870 {
+		if got := result(t, job); got != 2870 {
 			t.Errorf("without %s: got %d", id, got)
 		}
 		if err := c.Restart(id); err != nil {

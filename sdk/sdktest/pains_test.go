@@ -111,6 +111,19 @@ func must[T any](v T, err error) func(t *testing.T) T {
 	}
 }
 
+// await waits for a job, and not for ever: a job that never ends fails its row.
+func await[T any](t *testing.T, job *sdk.Job[T]) (T, error) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
+	defer cancel()
+	return job.Await(ctx)
+}
+
+func result[T any](t *testing.T, job *sdk.Job[T]) T {
+	t.Helper()
+	return must(await(t, job))(t)
+}
+
 // counters are the cluster's own counts.
 func counters(t *testing.T, c *sdktest.Cluster) *apiv1.Counters {
 	t.Helper()
