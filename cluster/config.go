@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -74,6 +75,14 @@ type Config struct {
 	LogCacheEntries int
 	// StallTimeout ends the process when one write to the disk takes that long; 10 s.
 	StallTimeout time.Duration
+
+	// WebhookAllow are networks that webhooks may be delivered to although they are not public. Default none:
+	// this machine, private networks and the cloud's metadata service are out of reach.
+	WebhookAllow []netip.Prefix
+	// WebhookResolve finds the addresses of a webhook endpoint's host; the system's resolver.
+	WebhookResolve func(ctx context.Context, host string) ([]netip.Addr, error)
+	// WebhookDial connects to a webhook endpoint, at an address that was found and allowed; TCP.
+	WebhookDial func(ctx context.Context, network, address string) (net.Conn, error)
 
 	// FS is where the state lives; the operating system's.
 	FS vfs.FS

@@ -88,6 +88,8 @@ func (i *instance) runEngine(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	stopEgress := i.startEgress(ctx, e)
+	defer stopEgress()
 	n.leading.Store(e)
 	defer n.leading.Store(nil)
 	n.logger.Info("this node leads", "term", i.raft.CurrentTerm())

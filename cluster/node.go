@@ -100,7 +100,7 @@ func (n *Node) open() error {
 	}
 	n.http = newHTTPClient(n.cfg)
 	n.closers = append(n.closers, func() error { n.http.CloseIdleConnections(); return nil })
-	n.server = newHTTPServer(newServer(n, serverConfig{Logger: n.logger, Client: n.http, Version: n.cfg.Version}))
+	n.server = newHTTPServer(newServer(n, serverConfig{Logger: n.logger, Client: n.http, Version: n.cfg.Version, Now: n.cfg.Now}))
 	if n.learnClusterID(); n.failed.Load() != nil {
 		return n.failed.Load()
 	}

@@ -29,6 +29,8 @@ type serverConfig struct {
 	Client *http.Client
 	// Version of this binary, for /livez.
 	Version string
+	// Now is the wall clock that webhooks are held against. Default time.Now.
+	Now func() time.Time
 }
 
 // server answers the API of one node. A handler validates, translates and calls: the engine for what
@@ -50,6 +52,9 @@ func newServer(h host, cfg serverConfig) http.Handler {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
 	s := &server{h: h, cfg: cfg, logger: cfg.Logger, graphs: newGraphCache(), peers: newPeers(cfg.Client)}
 	path, handler := apiv1connect.NewFanfoldHandler(s,
 		connect.WithReadMaxBytes(readMax),
@@ -59,6 +64,7 @@ func newServer(h host, cfg serverConfig) http.Handler {
 		connect.WithRecover(s.recovered))
 	mux := http.NewServeMux()
 	mux.Handle(path, s.withSizeLimit(withReadStop(handler)))
+	mux.Handle("POST /hooks/{namespace}/{source...}", newReceiver(s))
 	mux.HandleFunc("GET /livez", s.livez)
 	mux.HandleFunc("GET /readyz", s.readyz)
 	return mux

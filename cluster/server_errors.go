@@ -37,6 +37,8 @@ var wireCodes = map[string]connect.Code{
 	string(fsm.CodeStale):        connect.CodeFailedPrecondition,
 	string(fsm.CodeNotEnded):     connect.CodeFailedPrecondition,
 	string(fsm.CodeCanceled):     connect.CodeFailedPrecondition,
+
+	string(fsm.CodeWebhookPaused): connect.CodeUnavailable,
 }
 
 // noLeaderRetryMS is about an election.

@@ -16,6 +16,12 @@ func (e *Engine) distribute(res *fsm.Result) {
 			s.mu.Unlock()
 		}
 	}
+	if res.Webhooks {
+		select {
+		case e.webhooks <- struct{}{}:
+		default:
+		}
+	}
 	e.watched.finished(res.Finished)
 	e.watched.touched(res.Touched)
 }

@@ -96,6 +96,8 @@ type Engine struct {
 	ran   atomic.Bool
 	born  time.Time // origin of mono
 
+	webhooks chan struct{} // capacity 1: a delivery is due
+
 	// What follows belongs to Run's goroutine.
 	clock     *termClock
 	got       delivery
@@ -127,6 +129,7 @@ func New(cfg Config) (*Engine, error) {
 		born:      time.Now(),
 		doneC:     make(chan outcome, cfg.Depth),
 		verifiedC: make(chan error, 1),
+		webhooks:  make(chan struct{}, 1),
 		watched:   newRegistry(cfg.Watched),
 	}, nil
 }

@@ -115,6 +115,16 @@ func (t *tx) run(c *fsmpb.Command) Answer {
 		// Unique jobs and batches.
 
 		// Webhooks.
+	case *fsmpb.Command_SetWebhook:
+		return setWebhook(t, k.SetWebhook)
+	case *fsmpb.Command_ChangeWebhook:
+		return changeWebhook(t, k.ChangeWebhook)
+	case *fsmpb.Command_ReceiveWebhook:
+		return receiveWebhook(t, k.ReceiveWebhook)
+	case *fsmpb.Command_ReportDelivery:
+		return reportDelivery(t, k.ReportDelivery)
+	case *fsmpb.Command_ReplayDelivery:
+		return replayDelivery(t, k.ReplayDelivery)
 
 		// Checkpoints and logs of tasks.
 	case *fsmpb.Command_SaveTask:

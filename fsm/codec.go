@@ -1,6 +1,7 @@
 package fsm
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -98,6 +99,20 @@ func (e *enc) uints(v []uint64) {
 	}
 }
 
+func (e *enc) strs(v []string) {
+	e.uint(uint64(len(v)))
+	for _, s := range v {
+		e.str(s)
+	}
+}
+
+func (e *enc) list(v [][]byte) {
+	e.uint(uint64(len(v)))
+	for _, b := range v {
+		e.bytes(b)
+	}
+}
+
 // dec reads what enc wrote. The first problem sticks; end reports it.
 type dec struct {
 	b    []byte
@@ -175,6 +190,21 @@ func (d *dec) uints() []uint64 {
 	v := make([]uint64, n)
 	for i := range v {
 		v[i] = d.uint()
+	}
+	return v
+}
+
+// strs and list return copies.
+func (d *dec) strs() (v []string) {
+	for n := d.uint(); n > 0 && !d.bad; n-- {
+		v = append(v, d.str())
+	}
+	return v
+}
+
+func (d *dec) list() (v [][]byte) {
+	for n := d.uint(); n > 0 && !d.bad; n-- {
+		v = append(v, bytes.Clone(d.bytes()))
 	}
 	return v
 }

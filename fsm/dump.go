@@ -44,6 +44,7 @@ func (m *Machine) Dump() string {
 		fmt.Fprintf(&b, "queue %s pending %d started %d\n", q.name, q.pending, q.started)
 		return true
 	})
+	v.dumpHooks(&b)
 	fmt.Fprintf(&b, "counters %+v\n", v.state.Counters)
 	return b.String()
 }

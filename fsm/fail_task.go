@@ -73,6 +73,7 @@ func (t *tx) dead(j *job, ref TaskRef, tk *task, e *fsmpb.Error) {
 	tk.set(ref, TaskDead)
 	tk.session = 0
 	t.mark(j, ref, tk)
+	t.taskDead(j, ref, tk, e)
 	sp := &j.plan.steps[ref.Step]
 	if sp.plain() {
 		t.fail(j, ref, nil)

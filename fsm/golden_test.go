@@ -42,6 +42,13 @@ func goldenCommands() []*fsmpb.Command {
 		{Kind: &fsmpb.Command_SetLimit{SetLimit: &fsmpb.SetLimit{Limit: lim}}},
 		{Kind: &fsmpb.Command_DeleteLimit{DeleteLimit: &fsmpb.DeleteLimit{Limit: lim}}},
 		save(g, 3, "charge", 4, `{"a":1}`), logLines(g, "hello", "world"),
+		{Kind: &fsmpb.Command_SetWebhook{SetWebhook: &fsmpb.SetWebhook{Name: sourceName("ns", "s"), Secrets: [][]byte{[]byte("secret")}, Rotate: true,
+			Source:   &fsmpb.WebhookSource{Scheme: "github", ToleranceMs: 1, MaxBytes: 2, Events: []string{"push"}, Graph: []byte("{}"), Options: []byte("o"), RetainMs: 3},
+			Endpoint: &fsmpb.WebhookEndpoint{Url: "u", Events: []string{"e"}, Workflows: []string{"w"}, Parallel: 4, TimeoutMs: 5}}}},
+		changeHook(endpointName("ns", "e"), fsmpb.WebhookChange_WEBHOOK_CHANGE_TEST),
+		{Kind: &fsmpb.Command_ReceiveWebhook{ReceiveWebhook: &fsmpb.ReceiveWebhook{Namespace: "ns", Source: "s", Delivery: "d", Job: id[:], Input: blob, Event: "push"}}},
+		{Kind: &fsmpb.Command_ReportDelivery{ReportDelivery: &fsmpb.ReportDelivery{Delivery: DeliveryRef{1, 2}.Proto(), Attempt: 3, Status: 503, Error: "e", RetryAfterMs: 4}}},
+		{Kind: &fsmpb.Command_ReplayDelivery{ReplayDelivery: &fsmpb.ReplayDelivery{Namespace: "ns", Endpoint: "e", Delivery: DeliveryRef{1, 2}.Proto(), SinceMs: 3}}},
 	}
 }
 
@@ -124,6 +131,15 @@ func goldenRecords() []struct {
 	jl := &jobLog{first: 3, next: 300, bytes: 5000, dropped: 7}
 	tl := &taskLog{bytes: 800, chunks: []logPiece{{3, 300}, {200, 500}}}
 	lc := &logChunk{ref: TaskRef{Step: 1, Shard: 300}, fence: f, attempt: 2, lines: []*fsmpb.LogLine{{TimeMs: 5, Level: -4, Text: "hello"}}}
+
+	src := &hookSource{id: 1, namespace: "ns", name: "s", scheme: "github", secrets: [][]byte{{1}, {2}}, toleranceMS: 2, maxBytes: 3, events: []string{"push"},
+		graph: graphHash(id), options: []byte("o"), retainMS: 4, paused: true, createdMS: 5, lastMS: 6, received: 7, duplicates: 8, receipts: 9}
+	ep := &hookEndpoint{id: 1, namespace: "ns", name: "e", url: "u", secrets: [][]byte{{1}}, events: []string{"e"}, workflows: []string{"w"}, parallel: 2, timeoutMS: 3,
+		paused: true, disabled: "d", createdMS: 4, notBefore: 5, pending: 6, ended: 7, head: 8, tail: 9, delivered: 10, failed: 11, dropped: 12,
+		lastStatus: 13, lastError: "x", lastMS: 14}
+	dl := &delivery{ref: DeliveryRef{1, 2}, event: "job.success", job: id, state: DeliveryFailed, attempts: 3, base: 1, createdMS: 4, startMS: 5, dueMS: 6,
+		endedMS: 7, place: 8, status: 500, err: "x", body: []byte("{}")}
+	rc := receipt{job: id, expires: 1, source: 2, namespace: "ns", name: "s"}
 	type record = struct {
 		name string
 		enc  func() []byte
@@ -150,6 +166,10 @@ func goldenRecords() []struct {
 		{"job log", jl.encode, func(b []byte) any { return decodeJobLog(b) }, jl},
 		{"task log", tl.encode, func(b []byte) any { return decodeTaskLog(b) }, tl},
 		{"log chunk", lc.encode, func(b []byte) any { return string(decodeLogChunk(b).encode()) }, string(lc.encode())},
+		{"webhook source", src.encode, func(b []byte) any { return decodeSource("ns", "s", b) }, src},
+		{"webhook endpoint", ep.encode, func(b []byte) any { return decodeEndpoint("ns", "e", b) }, ep},
+		{"webhook receipt", rc.encode, func(b []byte) any { return decodeReceipt(b) }, rc},
+		{"delivery", dl.encode, func(b []byte) any { return decodeDelivery(DeliveryRef{1, 2}, b) }, dl},
 		{"conf", func() []byte { return encodeConf(3, []byte("c")) }, func(b []byte) any { i, c := decodeConf(b); return fmt.Sprint(i, string(c)) }, "3c"},
 	}
 }

@@ -22,6 +22,7 @@ func (m *Machine) Check() (err error) {
 		return true
 	})
 	c.sessions()
+	c.hooks()
 	c.index("runnable key", tagRunnable, c.runnable)
 	c.index("timer", tagTimer, c.timers)
 	c.names()

@@ -2,6 +2,7 @@ package fsm
 
 import (
 	"encoding/binary"
+	"strings"
 )
 
 // The keyspace, in physical order. Numbers are big-endian, so that key order is meaning. A tag is on
@@ -34,6 +35,12 @@ import (
 //	1b <blob>                              blob: size and sums
 //	1c <blob> <chunk u32>                  a blob's bytes, 256 KiB to a chunk
 //	21 <limit u32>                         limit
+//	2f <namespace> 00 <name>               webhook source
+//	30 <hash>                              webhook receipt: a message that has become a job
+//	31 <namespace> 00 <name>               webhook endpoint
+//	32 <endpoint u64> d <seq u64>          delivery
+//	32 <endpoint u64> e <place u64>        delivery that has ended, in the order of ends
+//	32 <endpoint u64> p <due u64> <seq u64>  delivery that is pending
 const (
 	tagState    = 0x01
 	tagConf     = 0x02
@@ -51,7 +58,11 @@ const (
 	tagBlob     = 0x1b
 	tagChunk    = 0x1c
 
-	tagLimit = 0x21
+	tagLimit    = 0x21
+	tagSource   = 0x2f
+	tagReceipt  = 0x30
+	tagEndpoint = 0x31
+	tagDelivery = 0x32
 )
 
 // Parts of a job's data.
@@ -185,6 +196,51 @@ func keyBlob(b blobID) []byte { return append([]byte{tagBlob}, b[:]...) }
 
 func keyChunk(b blobID, n uint32) []byte {
 	return be.AppendUint32(append([]byte{tagChunk}, b[:]...), n)
+}
+
+// Parts of an endpoint's deliveries.
+const (
+	partDelivery = 'd'
+	partEnded    = 'e'
+	partDue      = 'p'
+)
+
+func keyHook(tag byte, namespace, name string) []byte {
+	return append(append(append([]byte{tag}, namespace...), 0), name...)
+}
+
+func keySource(namespace, name string) []byte   { return keyHook(tagSource, namespace, name) }
+func keyEndpoint(namespace, name string) []byte { return keyHook(tagEndpoint, namespace, name) }
+
+// parseHookName reads the keys of sources and endpoints.
+func parseHookName(k []byte) (namespace, name string) {
+	namespace, name, _ = strings.Cut(string(k[1:]), "\x00")
+	return namespace, name
+}
+
+func keyReceipt(hash JobID) []byte { return append([]byte{tagReceipt}, hash[:]...) }
+
+func keyDeliveries(endpoint uint64) []byte { return be.AppendUint64([]byte{tagDelivery}, endpoint) }
+
+func keyDelivery(r DeliveryRef) []byte {
+	return be.AppendUint64(append(keyDeliveries(r.Endpoint), partDelivery), r.Seq)
+}
+
+func keyEnded(endpoint, place uint64) []byte {
+	return be.AppendUint64(append(keyDeliveries(endpoint), partEnded), place)
+}
+
+func keyDue(r DeliveryRef, due int64) []byte {
+	return be.AppendUint64(be.AppendUint64(append(keyDeliveries(r.Endpoint), partDue), uint64(due)), r.Seq)
+}
+
+// parseDelivery reads the keys of deliveries, parseDue those of pending ones.
+func parseDelivery(k []byte) DeliveryRef {
+	return DeliveryRef{Endpoint: be.Uint64(k[1:]), Seq: be.Uint64(k[10:])}
+}
+
+func parseDue(k []byte) (r DeliveryRef, due int64) {
+	return DeliveryRef{Endpoint: be.Uint64(k[1:]), Seq: be.Uint64(k[18:])}, int64(be.Uint64(k[10:]))
 }
 
 const refBytes = 16 + 4 + 8

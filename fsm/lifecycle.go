@@ -17,6 +17,12 @@ func (t *tx) jobCreated(j *job) {
 
 // jobEnded is called when a job has reached a terminal state.
 func (t *tx) jobEnded(j *job) {
+	t.hookJobEnded(j)
+}
+
+// taskDead is called when a task is dead: its attempts or crashes are used up, or its error is permanent.
+func (t *tx) taskDead(j *job, ref TaskRef, tk *task, e *fsmpb.Error) {
+	t.hookTaskDead(j, ref, tk, e)
 }
 
 // jobReopened is called when RetryJob makes an ended job run again, before it starts.

@@ -18,6 +18,7 @@ func (m *Machine) load() {
 	m.loadLanes()
 	m.timers.more = true
 	m.loadNewest()
+	m.loadHooks()
 	for _, q := range m.names.queues[1:] {
 		m.check(q)
 	}

@@ -48,6 +48,7 @@ type Machine struct {
 	state    state
 	names    names
 	limits   []*limit // by id, ascending
+	hooks    hooks
 	sessions map[uint64]*session
 	nonces   map[string]uint64 // of sessions
 	timers   *window

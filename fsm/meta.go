@@ -18,6 +18,7 @@ func counters(c *Counters) []*uint64 {
 		&c.Failures, &c.Crashes, &c.Releases, &c.Dead,
 		&c.SessionsOpened, &c.SessionsLost, &c.TimersFired, &c.JobsPurged, &c.Snoozes,
 		&c.Saves, &c.LogLines, &c.LogLinesDropped,
+		&c.Deliveries, &c.DeliveryFailures,
 	}
 }
 

@@ -37,6 +37,8 @@ func TestRandomCommands(t *testing.T) {
 			"cancel":   s.cancel,
 			"retry":    s.retry,
 			"purge":    s.purge,
+			"webhook":  s.webhook,
+			"webhook2": s.webhook,
 			"reopen":   func(*rapid.T) { s.h.reopen() },
 			"snapshot": s.snapshot,
 		})

@@ -18,6 +18,8 @@ type Result struct {
 	ClosedSessions []uint64
 	// NextDueMS is when the earliest timer is due, in unix milliseconds; 0 = there is none.
 	NextDueMS int64
+	// Webhooks says that a delivery has become due, or may be sent again.
+	Webhooks bool
 	// More says that work within reach was left over by the bound per entry: propose a tick at once.
 	More bool
 }
@@ -30,6 +32,10 @@ type Answer struct {
 	Duplicate bool     // CompleteTask: this very result had been accepted before
 	State     JobState // SubmitJob, CancelJob, RetryJob, CompleteTask: the job's state afterwards
 	Session   uint64   // OpenSession
+
+	Created  bool        // SetWebhook: there was none of this name
+	Delivery DeliveryRef // ChangeWebhook (a test), ReplayDelivery (one)
+	Count    uint32      // ReplayDelivery: how many
 }
 
 // Code names a refusal. The codes are part of the API: append only.
@@ -45,6 +51,8 @@ const (
 	CodeNotEnded     Code = "NOT_ENDED" // the job is still running
 	CodeCanceled     Code = "CANCELED"  // the job had ended; the lease is over now
 	CodeOverloaded   Code = "OVERLOADED"
+
+	CodeWebhookPaused Code = "WEBHOOK_PAUSED" // the source takes no messages at the moment
 )
 
 // Refusal is a deterministic "no": replicated truth, the same on every node. Nothing was changed.
@@ -112,4 +120,5 @@ type Counters struct {
 	SessionsOpened, SessionsLost                           uint64
 	TimersFired, JobsPurged, Snoozes                       uint64
 	Saves, LogLines, LogLinesDropped                       uint64
+	Deliveries, DeliveryFailures                           uint64
 }

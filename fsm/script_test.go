@@ -23,6 +23,8 @@ import (
 //	cancel JOB | retry JOB | purge JOB | drain SESSION | chunk BLOB index= size= | advance MS
 //	save JOB/STEP/SHARD [slot= name=] [seq=] [size=] [late] | log JOB/STEP/SHARD [n= size=] [late]
 //	saved JOB STEP SHARD | logs JOB [step=] [after=] [limit=]
+//	source NAME graph= scheme= [secrets=] | endpoint NAME url= [events=] [workflows=] [secrets=] [rotate]
+//	receive SOURCE id= job= | deliver ENDPOINT/N status= [attempt=] [after=] | replay ENDPOINT[/N] | hook NAME [endpoint] change=
 //	dump | result JOB | reopen | hash
 func TestScripts(t *testing.T) {
 	datadriven.Walk(t, "testdata/scripts", func(t *testing.T, path string) {
@@ -124,6 +126,8 @@ func (r *runner) command(t *testing.T, d *datadriven.TestData) *fsmpb.Command {
 	case "chunk":
 		c := chunk([16]byte(jobID(who)), uint32(number(d, "index")), bytes.Repeat([]byte("1"), int(number(d, "size"))))
 		return c
+	case "source", "endpoint", "receive", "deliver", "replay", "hook":
+		return r.hook(t, d, who)
 	case "complete", "fail", "release", "save", "log":
 		return r.report(t, d, who)
 	}

@@ -8,6 +8,8 @@ const (
 	dutyStart duty = 2 // ref.Job: a scheduled job begins
 	dutyPurge duty = 3 // ref.Job: an ended job's retention is over
 	dutyBlob  duty = 4 // ref.Job is a blob id: an unused upload is removed
+
+	dutyReceipt duty = 20 // ref.Job is a hash: a webhook's message is forgotten
 )
 
 const (
@@ -61,6 +63,8 @@ func (t *tx) fire() {
 			t.firePurge(i.ref.Job)
 		case dutyBlob:
 			t.dropBlob(blobID(i.ref.Job))
+		case dutyReceipt:
+			t.fireReceipt(i.ref.Job)
 		}
 	}
 }

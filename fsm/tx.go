@@ -160,6 +160,7 @@ func (t *tx) flush(b *pebble.Batch) {
 		}
 	}
 	t.m.flushNames(t)
+	t.m.flushHooks(t)
 	for _, c := range t.order {
 		switch {
 		case c.del && c.fresh:

@@ -125,6 +125,61 @@ func (LimitKind) EnumDescriptor() ([]byte, []int) {
 	return file_fsmpb_command_proto_rawDescGZIP(), []int{1}
 }
 
+type WebhookChange int32
+
+const (
+	WebhookChange_WEBHOOK_CHANGE_UNSPECIFIED WebhookChange = 0
+	WebhookChange_WEBHOOK_CHANGE_DELETE      WebhookChange = 1
+	WebhookChange_WEBHOOK_CHANGE_PAUSE       WebhookChange = 2
+	WebhookChange_WEBHOOK_CHANGE_RESUME      WebhookChange = 3 // also of an endpoint that was disabled
+	WebhookChange_WEBHOOK_CHANGE_TEST        WebhookChange = 4 // an endpoint: deliver an event of type webhook.test
+)
+
+// Enum value maps for WebhookChange.
+var (
+	WebhookChange_name = map[int32]string{
+		0: "WEBHOOK_CHANGE_UNSPECIFIED",
+		1: "WEBHOOK_CHANGE_DELETE",
+		2: "WEBHOOK_CHANGE_PAUSE",
+		3: "WEBHOOK_CHANGE_RESUME",
+		4: "WEBHOOK_CHANGE_TEST",
+	}
+	WebhookChange_value = map[string]int32{
+		"WEBHOOK_CHANGE_UNSPECIFIED": 0,
+		"WEBHOOK_CHANGE_DELETE":      1,
+		"WEBHOOK_CHANGE_PAUSE":       2,
+		"WEBHOOK_CHANGE_RESUME":      3,
+		"WEBHOOK_CHANGE_TEST":        4,
+	}
+)
+
+func (x WebhookChange) Enum() *WebhookChange {
+	p := new(WebhookChange)
+	*p = x
+	return p
+}
+
+func (x WebhookChange) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (WebhookChange) Descriptor() protoreflect.EnumDescriptor {
+	return file_fsmpb_command_proto_enumTypes[2].Descriptor()
+}
+
+func (WebhookChange) Type() protoreflect.EnumType {
+	return &file_fsmpb_command_proto_enumTypes[2]
+}
+
+func (x WebhookChange) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use WebhookChange.Descriptor instead.
+func (WebhookChange) EnumDescriptor() ([]byte, []int) {
+	return file_fsmpb_command_proto_rawDescGZIP(), []int{2}
+}
+
 // Entry is the data of one Raft log entry, behind one format byte (fsm.FormatEntry).
 type Entry struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -198,6 +253,11 @@ type Command struct {
 	//	*Command_SetQueue
 	//	*Command_SetLimit
 	//	*Command_DeleteLimit
+	//	*Command_SetWebhook
+	//	*Command_ChangeWebhook
+	//	*Command_ReceiveWebhook
+	//	*Command_ReportDelivery
+	//	*Command_ReplayDelivery
 	//	*Command_SaveTask
 	//	*Command_LogTask
 	Kind          isCommand_Kind `protobuf_oneof:"kind"`
@@ -386,6 +446,51 @@ func (x *Command) GetDeleteLimit() *DeleteLimit {
 	return nil
 }
 
+func (x *Command) GetSetWebhook() *SetWebhook {
+	if x != nil {
+		if x, ok := x.Kind.(*Command_SetWebhook); ok {
+			return x.SetWebhook
+		}
+	}
+	return nil
+}
+
+func (x *Command) GetChangeWebhook() *ChangeWebhook {
+	if x != nil {
+		if x, ok := x.Kind.(*Command_ChangeWebhook); ok {
+			return x.ChangeWebhook
+		}
+	}
+	return nil
+}
+
+func (x *Command) GetReceiveWebhook() *ReceiveWebhook {
+	if x != nil {
+		if x, ok := x.Kind.(*Command_ReceiveWebhook); ok {
+			return x.ReceiveWebhook
+		}
+	}
+	return nil
+}
+
+func (x *Command) GetReportDelivery() *ReportDelivery {
+	if x != nil {
+		if x, ok := x.Kind.(*Command_ReportDelivery); ok {
+			return x.ReportDelivery
+		}
+	}
+	return nil
+}
+
+func (x *Command) GetReplayDelivery() *ReplayDelivery {
+	if x != nil {
+		if x, ok := x.Kind.(*Command_ReplayDelivery); ok {
+			return x.ReplayDelivery
+		}
+	}
+	return nil
+}
+
 func (x *Command) GetSaveTask() *SaveTask {
 	if x != nil {
 		if x, ok := x.Kind.(*Command_SaveTask); ok {
@@ -473,6 +578,27 @@ type Command_DeleteLimit struct {
 	DeleteLimit *DeleteLimit `protobuf:"bytes,22,opt,name=delete_limit,json=deleteLimit,proto3,oneof"`
 }
 
+type Command_SetWebhook struct {
+	// Webhooks: 45-49.
+	SetWebhook *SetWebhook `protobuf:"bytes,45,opt,name=set_webhook,json=setWebhook,proto3,oneof"`
+}
+
+type Command_ChangeWebhook struct {
+	ChangeWebhook *ChangeWebhook `protobuf:"bytes,46,opt,name=change_webhook,json=changeWebhook,proto3,oneof"`
+}
+
+type Command_ReceiveWebhook struct {
+	ReceiveWebhook *ReceiveWebhook `protobuf:"bytes,47,opt,name=receive_webhook,json=receiveWebhook,proto3,oneof"`
+}
+
+type Command_ReportDelivery struct {
+	ReportDelivery *ReportDelivery `protobuf:"bytes,48,opt,name=report_delivery,json=reportDelivery,proto3,oneof"`
+}
+
+type Command_ReplayDelivery struct {
+	ReplayDelivery *ReplayDelivery `protobuf:"bytes,49,opt,name=replay_delivery,json=replayDelivery,proto3,oneof"`
+}
+
 type Command_SaveTask struct {
 	// Checkpoints and logs of tasks: 50-54.
 	SaveTask *SaveTask `protobuf:"bytes,50,opt,name=save_task,json=saveTask,proto3,oneof"`
@@ -513,6 +639,16 @@ func (*Command_SetQueue) isCommand_Kind() {}
 func (*Command_SetLimit) isCommand_Kind() {}
 
 func (*Command_DeleteLimit) isCommand_Kind() {}
+
+func (*Command_SetWebhook) isCommand_Kind() {}
+
+func (*Command_ChangeWebhook) isCommand_Kind() {}
+
+func (*Command_ReceiveWebhook) isCommand_Kind() {}
+
+func (*Command_ReportDelivery) isCommand_Kind() {}
+
+func (*Command_ReplayDelivery) isCommand_Kind() {}
 
 func (*Command_SaveTask) isCommand_Kind() {}
 
@@ -2323,6 +2459,681 @@ func (x *LogLine) GetText() string {
 	return ""
 }
 
+// WebhookName names a source or an endpoint: they have names of their own kind.
+type WebhookName struct {
+	state     protoimpl.MessageState `protogen:"open.v1"`
+	Namespace string                 `protobuf:"bytes,1,opt,name=namespace,proto3" json:"namespace,omitempty"`
+	// Types that are valid to be assigned to Kind:
+	//
+	//	*WebhookName_Source
+	//	*WebhookName_Endpoint
+	Kind          isWebhookName_Kind `protobuf_oneof:"kind"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *WebhookName) Reset() {
+	*x = WebhookName{}
+	mi := &file_fsmpb_command_proto_msgTypes[31]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *WebhookName) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*WebhookName) ProtoMessage() {}
+
+func (x *WebhookName) ProtoReflect() protoreflect.Message {
+	mi := &file_fsmpb_command_proto_msgTypes[31]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use WebhookName.ProtoReflect.Descriptor instead.
+func (*WebhookName) Descriptor() ([]byte, []int) {
+	return file_fsmpb_command_proto_rawDescGZIP(), []int{31}
+}
+
+func (x *WebhookName) GetNamespace() string {
+	if x != nil {
+		return x.Namespace
+	}
+	return ""
+}
+
+func (x *WebhookName) GetKind() isWebhookName_Kind {
+	if x != nil {
+		return x.Kind
+	}
+	return nil
+}
+
+func (x *WebhookName) GetSource() string {
+	if x != nil {
+		if x, ok := x.Kind.(*WebhookName_Source); ok {
+			return x.Source
+		}
+	}
+	return ""
+}
+
+func (x *WebhookName) GetEndpoint() string {
+	if x != nil {
+		if x, ok := x.Kind.(*WebhookName_Endpoint); ok {
+			return x.Endpoint
+		}
+	}
+	return ""
+}
+
+type isWebhookName_Kind interface {
+	isWebhookName_Kind()
+}
+
+type WebhookName_Source struct {
+	Source string `protobuf:"bytes,2,opt,name=source,proto3,oneof"`
+}
+
+type WebhookName_Endpoint struct {
+	Endpoint string `protobuf:"bytes,3,opt,name=endpoint,proto3,oneof"`
+}
+
+func (*WebhookName_Source) isWebhookName_Kind() {}
+
+func (*WebhookName_Endpoint) isWebhookName_Kind() {}
+
+// SetWebhook makes a source or an endpoint, or changes one that there is.
+type SetWebhook struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Name          *WebhookName           `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	Source        *WebhookSource         `protobuf:"bytes,2,opt,name=source,proto3" json:"source,omitempty"` // exactly one of the two, as the name says
+	Endpoint      *WebhookEndpoint       `protobuf:"bytes,3,opt,name=endpoint,proto3" json:"endpoint,omitempty"`
+	Secrets       [][]byte               `protobuf:"bytes,4,rep,name=secrets,proto3" json:"secrets,omitempty"` // the raw keys, one or two; none: those that there are stay
+	Rotate        bool                   `protobuf:"varint,5,opt,name=rotate,proto3" json:"rotate,omitempty"`  // the one secret given comes first, and the one that was first stays as the second
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SetWebhook) Reset() {
+	*x = SetWebhook{}
+	mi := &file_fsmpb_command_proto_msgTypes[32]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SetWebhook) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SetWebhook) ProtoMessage() {}
+
+func (x *SetWebhook) ProtoReflect() protoreflect.Message {
+	mi := &file_fsmpb_command_proto_msgTypes[32]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SetWebhook.ProtoReflect.Descriptor instead.
+func (*SetWebhook) Descriptor() ([]byte, []int) {
+	return file_fsmpb_command_proto_rawDescGZIP(), []int{32}
+}
+
+func (x *SetWebhook) GetName() *WebhookName {
+	if x != nil {
+		return x.Name
+	}
+	return nil
+}
+
+func (x *SetWebhook) GetSource() *WebhookSource {
+	if x != nil {
+		return x.Source
+	}
+	return nil
+}
+
+func (x *SetWebhook) GetEndpoint() *WebhookEndpoint {
+	if x != nil {
+		return x.Endpoint
+	}
+	return nil
+}
+
+func (x *SetWebhook) GetSecrets() [][]byte {
+	if x != nil {
+		return x.Secrets
+	}
+	return nil
+}
+
+func (x *SetWebhook) GetRotate() bool {
+	if x != nil {
+		return x.Rotate
+	}
+	return false
+}
+
+// WebhookSource turns what a sender posts into jobs.
+type WebhookSource struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Scheme        string                 `protobuf:"bytes,1,opt,name=scheme,proto3" json:"scheme,omitempty"`                               // standard, github or stripe
+	ToleranceMs   int64                  `protobuf:"varint,2,opt,name=tolerance_ms,json=toleranceMs,proto3" json:"tolerance_ms,omitempty"` // how far the sender's time may be off; 0 = 5 minutes. GitHub sends none
+	MaxBytes      uint32                 `protobuf:"varint,3,opt,name=max_bytes,json=maxBytes,proto3" json:"max_bytes,omitempty"`          // of a body; 0 = 1 MiB, at most 25 MiB
+	Events        []string               `protobuf:"bytes,4,rep,name=events,proto3" json:"events,omitempty"`                               // only these become jobs; none = all but GitHub's ping
+	Graph         []byte                 `protobuf:"bytes,5,opt,name=graph,proto3" json:"graph,omitempty"`                                 // dag.Encode: what runs
+	Options       []byte                 `protobuf:"bytes,6,opt,name=options,proto3" json:"options,omitempty"`                             // JobOptions of the jobs
+	RetainMs      int64                  `protobuf:"varint,7,opt,name=retain_ms,json=retainMs,proto3" json:"retain_ms,omitempty"`          // of the jobs; 0 = default
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *WebhookSource) Reset() {
+	*x = WebhookSource{}
+	mi := &file_fsmpb_command_proto_msgTypes[33]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *WebhookSource) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*WebhookSource) ProtoMessage() {}
+
+func (x *WebhookSource) ProtoReflect() protoreflect.Message {
+	mi := &file_fsmpb_command_proto_msgTypes[33]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use WebhookSource.ProtoReflect.Descriptor instead.
+func (*WebhookSource) Descriptor() ([]byte, []int) {
+	return file_fsmpb_command_proto_rawDescGZIP(), []int{33}
+}
+
+func (x *WebhookSource) GetScheme() string {
+	if x != nil {
+		return x.Scheme
+	}
+	return ""
+}
+
+func (x *WebhookSource) GetToleranceMs() int64 {
+	if x != nil {
+		return x.ToleranceMs
+	}
+	return 0
+}
+
+func (x *WebhookSource) GetMaxBytes() uint32 {
+	if x != nil {
+		return x.MaxBytes
+	}
+	return 0
+}
+
+func (x *WebhookSource) GetEvents() []string {
+	if x != nil {
+		return x.Events
+	}
+	return nil
+}
+
+func (x *WebhookSource) GetGraph() []byte {
+	if x != nil {
+		return x.Graph
+	}
+	return nil
+}
+
+func (x *WebhookSource) GetOptions() []byte {
+	if x != nil {
+		return x.Options
+	}
+	return nil
+}
+
+func (x *WebhookSource) GetRetainMs() int64 {
+	if x != nil {
+		return x.RetainMs
+	}
+	return 0
+}
+
+// WebhookEndpoint is where events are delivered to.
+type WebhookEndpoint struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Url           string                 `protobuf:"bytes,1,opt,name=url,proto3" json:"url,omitempty"`
+	Events        []string               `protobuf:"bytes,2,rep,name=events,proto3" json:"events,omitempty"`                         // none = all
+	Workflows     []string               `protobuf:"bytes,3,rep,name=workflows,proto3" json:"workflows,omitempty"`                   // only of these; none = all
+	Parallel      uint32                 `protobuf:"varint,4,opt,name=parallel,proto3" json:"parallel,omitempty"`                    // deliveries under way at once; 0 = 4
+	TimeoutMs     int64                  `protobuf:"varint,5,opt,name=timeout_ms,json=timeoutMs,proto3" json:"timeout_ms,omitempty"` // of one attempt; 0 = 15 s
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *WebhookEndpoint) Reset() {
+	*x = WebhookEndpoint{}
+	mi := &file_fsmpb_command_proto_msgTypes[34]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *WebhookEndpoint) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*WebhookEndpoint) ProtoMessage() {}
+
+func (x *WebhookEndpoint) ProtoReflect() protoreflect.Message {
+	mi := &file_fsmpb_command_proto_msgTypes[34]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use WebhookEndpoint.ProtoReflect.Descriptor instead.
+func (*WebhookEndpoint) Descriptor() ([]byte, []int) {
+	return file_fsmpb_command_proto_rawDescGZIP(), []int{34}
+}
+
+func (x *WebhookEndpoint) GetUrl() string {
+	if x != nil {
+		return x.Url
+	}
+	return ""
+}
+
+func (x *WebhookEndpoint) GetEvents() []string {
+	if x != nil {
+		return x.Events
+	}
+	return nil
+}
+
+func (x *WebhookEndpoint) GetWorkflows() []string {
+	if x != nil {
+		return x.Workflows
+	}
+	return nil
+}
+
+func (x *WebhookEndpoint) GetParallel() uint32 {
+	if x != nil {
+		return x.Parallel
+	}
+	return 0
+}
+
+func (x *WebhookEndpoint) GetTimeoutMs() int64 {
+	if x != nil {
+		return x.TimeoutMs
+	}
+	return 0
+}
+
+type ChangeWebhook struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Name          *WebhookName           `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	Change        WebhookChange          `protobuf:"varint,2,opt,name=change,proto3,enum=fanfold.fsm.v1.WebhookChange" json:"change,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ChangeWebhook) Reset() {
+	*x = ChangeWebhook{}
+	mi := &file_fsmpb_command_proto_msgTypes[35]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ChangeWebhook) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ChangeWebhook) ProtoMessage() {}
+
+func (x *ChangeWebhook) ProtoReflect() protoreflect.Message {
+	mi := &file_fsmpb_command_proto_msgTypes[35]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ChangeWebhook.ProtoReflect.Descriptor instead.
+func (*ChangeWebhook) Descriptor() ([]byte, []int) {
+	return file_fsmpb_command_proto_rawDescGZIP(), []int{35}
+}
+
+func (x *ChangeWebhook) GetName() *WebhookName {
+	if x != nil {
+		return x.Name
+	}
+	return nil
+}
+
+func (x *ChangeWebhook) GetChange() WebhookChange {
+	if x != nil {
+		return x.Change
+	}
+	return WebhookChange_WEBHOOK_CHANGE_UNSPECIFIED
+}
+
+// ReceiveWebhook is a message that a sender posted, verified by the node that proposes it. It becomes a job,
+// once for each delivery id of the sender's.
+type ReceiveWebhook struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Namespace     string                 `protobuf:"bytes,1,opt,name=namespace,proto3" json:"namespace,omitempty"`
+	Source        string                 `protobuf:"bytes,2,opt,name=source,proto3" json:"source,omitempty"`
+	Delivery      string                 `protobuf:"bytes,3,opt,name=delivery,proto3" json:"delivery,omitempty"` // the sender's id of the message
+	Job           []byte                 `protobuf:"bytes,4,opt,name=job,proto3" json:"job,omitempty"`           // 16 bytes: the id of the job, chosen by the node
+	Input         *Value                 `protobuf:"bytes,5,opt,name=input,proto3" json:"input,omitempty"`       // the job's input
+	Event         string                 `protobuf:"bytes,6,opt,name=event,proto3" json:"event,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReceiveWebhook) Reset() {
+	*x = ReceiveWebhook{}
+	mi := &file_fsmpb_command_proto_msgTypes[36]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReceiveWebhook) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReceiveWebhook) ProtoMessage() {}
+
+func (x *ReceiveWebhook) ProtoReflect() protoreflect.Message {
+	mi := &file_fsmpb_command_proto_msgTypes[36]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReceiveWebhook.ProtoReflect.Descriptor instead.
+func (*ReceiveWebhook) Descriptor() ([]byte, []int) {
+	return file_fsmpb_command_proto_rawDescGZIP(), []int{36}
+}
+
+func (x *ReceiveWebhook) GetNamespace() string {
+	if x != nil {
+		return x.Namespace
+	}
+	return ""
+}
+
+func (x *ReceiveWebhook) GetSource() string {
+	if x != nil {
+		return x.Source
+	}
+	return ""
+}
+
+func (x *ReceiveWebhook) GetDelivery() string {
+	if x != nil {
+		return x.Delivery
+	}
+	return ""
+}
+
+func (x *ReceiveWebhook) GetJob() []byte {
+	if x != nil {
+		return x.Job
+	}
+	return nil
+}
+
+func (x *ReceiveWebhook) GetInput() *Value {
+	if x != nil {
+		return x.Input
+	}
+	return nil
+}
+
+func (x *ReceiveWebhook) GetEvent() string {
+	if x != nil {
+		return x.Event
+	}
+	return ""
+}
+
+// DeliveryRef names a delivery: the endpoint's number and the delivery's.
+type DeliveryRef struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Endpoint      uint64                 `protobuf:"varint,1,opt,name=endpoint,proto3" json:"endpoint,omitempty"`
+	Seq           uint64                 `protobuf:"varint,2,opt,name=seq,proto3" json:"seq,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DeliveryRef) Reset() {
+	*x = DeliveryRef{}
+	mi := &file_fsmpb_command_proto_msgTypes[37]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DeliveryRef) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DeliveryRef) ProtoMessage() {}
+
+func (x *DeliveryRef) ProtoReflect() protoreflect.Message {
+	mi := &file_fsmpb_command_proto_msgTypes[37]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DeliveryRef.ProtoReflect.Descriptor instead.
+func (*DeliveryRef) Descriptor() ([]byte, []int) {
+	return file_fsmpb_command_proto_rawDescGZIP(), []int{37}
+}
+
+func (x *DeliveryRef) GetEndpoint() uint64 {
+	if x != nil {
+		return x.Endpoint
+	}
+	return 0
+}
+
+func (x *DeliveryRef) GetSeq() uint64 {
+	if x != nil {
+		return x.Seq
+	}
+	return 0
+}
+
+// ReportDelivery is how an attempt to deliver ended.
+type ReportDelivery struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Delivery      *DeliveryRef           `protobuf:"bytes,1,opt,name=delivery,proto3" json:"delivery,omitempty"`
+	Attempt       uint32                 `protobuf:"varint,2,opt,name=attempt,proto3" json:"attempt,omitempty"`                                 // from 1
+	Status        uint32                 `protobuf:"varint,3,opt,name=status,proto3" json:"status,omitempty"`                                   // HTTP; 0 = none came
+	Error         string                 `protobuf:"bytes,4,opt,name=error,proto3" json:"error,omitempty"`                                      // why none came, or why it does not count; at most 1 KiB
+	RetryAfterMs  int64                  `protobuf:"varint,5,opt,name=retry_after_ms,json=retryAfterMs,proto3" json:"retry_after_ms,omitempty"` // what the receiver asked for; 0 = nothing
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReportDelivery) Reset() {
+	*x = ReportDelivery{}
+	mi := &file_fsmpb_command_proto_msgTypes[38]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReportDelivery) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReportDelivery) ProtoMessage() {}
+
+func (x *ReportDelivery) ProtoReflect() protoreflect.Message {
+	mi := &file_fsmpb_command_proto_msgTypes[38]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReportDelivery.ProtoReflect.Descriptor instead.
+func (*ReportDelivery) Descriptor() ([]byte, []int) {
+	return file_fsmpb_command_proto_rawDescGZIP(), []int{38}
+}
+
+func (x *ReportDelivery) GetDelivery() *DeliveryRef {
+	if x != nil {
+		return x.Delivery
+	}
+	return nil
+}
+
+func (x *ReportDelivery) GetAttempt() uint32 {
+	if x != nil {
+		return x.Attempt
+	}
+	return 0
+}
+
+func (x *ReportDelivery) GetStatus() uint32 {
+	if x != nil {
+		return x.Status
+	}
+	return 0
+}
+
+func (x *ReportDelivery) GetError() string {
+	if x != nil {
+		return x.Error
+	}
+	return ""
+}
+
+func (x *ReportDelivery) GetRetryAfterMs() int64 {
+	if x != nil {
+		return x.RetryAfterMs
+	}
+	return 0
+}
+
+// ReplayDelivery delivers again, under the same id: one delivery, or all of an endpoint that have failed.
+type ReplayDelivery struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Namespace     string                 `protobuf:"bytes,1,opt,name=namespace,proto3" json:"namespace,omitempty"`
+	Endpoint      string                 `protobuf:"bytes,2,opt,name=endpoint,proto3" json:"endpoint,omitempty"` // all of it that have failed, unless a delivery is named
+	Delivery      *DeliveryRef           `protobuf:"bytes,3,opt,name=delivery,proto3" json:"delivery,omitempty"`
+	SinceMs       int64                  `protobuf:"varint,4,opt,name=since_ms,json=sinceMs,proto3" json:"since_ms,omitempty"` // of all: only those made at this time or later
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReplayDelivery) Reset() {
+	*x = ReplayDelivery{}
+	mi := &file_fsmpb_command_proto_msgTypes[39]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReplayDelivery) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReplayDelivery) ProtoMessage() {}
+
+func (x *ReplayDelivery) ProtoReflect() protoreflect.Message {
+	mi := &file_fsmpb_command_proto_msgTypes[39]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReplayDelivery.ProtoReflect.Descriptor instead.
+func (*ReplayDelivery) Descriptor() ([]byte, []int) {
+	return file_fsmpb_command_proto_rawDescGZIP(), []int{39}
+}
+
+func (x *ReplayDelivery) GetNamespace() string {
+	if x != nil {
+		return x.Namespace
+	}
+	return ""
+}
+
+func (x *ReplayDelivery) GetEndpoint() string {
+	if x != nil {
+		return x.Endpoint
+	}
+	return ""
+}
+
+func (x *ReplayDelivery) GetDelivery() *DeliveryRef {
+	if x != nil {
+		return x.Delivery
+	}
+	return nil
+}
+
+func (x *ReplayDelivery) GetSinceMs() int64 {
+	if x != nil {
+		return x.SinceMs
+	}
+	return 0
+}
+
 var File_fsmpb_command_proto protoreflect.FileDescriptor
 
 const file_fsmpb_command_proto_rawDesc = "" +
@@ -2330,7 +3141,7 @@ const file_fsmpb_command_proto_rawDesc = "" +
 	"\x13fsmpb/command.proto\x12\x0efanfold.fsm.v1\"S\n" +
 	"\x05Entry\x12\x15\n" +
 	"\x06now_ms\x18\x01 \x01(\x03R\x05nowMs\x123\n" +
-	"\bcommands\x18\x02 \x03(\v2\x17.fanfold.fsm.v1.CommandR\bcommands\"\xe1\b\n" +
+	"\bcommands\x18\x02 \x03(\v2\x17.fanfold.fsm.v1.CommandR\bcommands\"\xc9\v\n" +
 	"\aCommand\x12:\n" +
 	"\n" +
 	"submit_job\x18\x01 \x01(\v2\x19.fanfold.fsm.v1.SubmitJobH\x00R\tsubmitJob\x12:\n" +
@@ -2351,7 +3162,13 @@ const file_fsmpb_command_proto_rawDesc = "" +
 	"\finit_cluster\x18\r \x01(\v2\x1b.fanfold.fsm.v1.InitClusterH\x00R\vinitCluster\x127\n" +
 	"\tset_queue\x18\x14 \x01(\v2\x18.fanfold.fsm.v1.SetQueueH\x00R\bsetQueue\x127\n" +
 	"\tset_limit\x18\x15 \x01(\v2\x18.fanfold.fsm.v1.SetLimitH\x00R\bsetLimit\x12@\n" +
-	"\fdelete_limit\x18\x16 \x01(\v2\x1b.fanfold.fsm.v1.DeleteLimitH\x00R\vdeleteLimit\x127\n" +
+	"\fdelete_limit\x18\x16 \x01(\v2\x1b.fanfold.fsm.v1.DeleteLimitH\x00R\vdeleteLimit\x12=\n" +
+	"\vset_webhook\x18- \x01(\v2\x1a.fanfold.fsm.v1.SetWebhookH\x00R\n" +
+	"setWebhook\x12F\n" +
+	"\x0echange_webhook\x18. \x01(\v2\x1d.fanfold.fsm.v1.ChangeWebhookH\x00R\rchangeWebhook\x12I\n" +
+	"\x0freceive_webhook\x18/ \x01(\v2\x1e.fanfold.fsm.v1.ReceiveWebhookH\x00R\x0ereceiveWebhook\x12I\n" +
+	"\x0freport_delivery\x180 \x01(\v2\x1e.fanfold.fsm.v1.ReportDeliveryH\x00R\x0ereportDelivery\x12I\n" +
+	"\x0freplay_delivery\x181 \x01(\v2\x1e.fanfold.fsm.v1.ReplayDeliveryH\x00R\x0ereplayDelivery\x127\n" +
 	"\tsave_task\x182 \x01(\v2\x18.fanfold.fsm.v1.SaveTaskH\x00R\bsaveTask\x124\n" +
 	"\blog_task\x183 \x01(\v2\x17.fanfold.fsm.v1.LogTaskH\x00R\alogTaskB\x06\n" +
 	"\x04kind\"I\n" +
@@ -2489,7 +3306,58 @@ const file_fsmpb_command_proto_rawDesc = "" +
 	"\aLogLine\x12\x17\n" +
 	"\atime_ms\x18\x01 \x01(\x03R\x06timeMs\x12\x14\n" +
 	"\x05level\x18\x02 \x01(\x11R\x05level\x12\x12\n" +
-	"\x04text\x18\x03 \x01(\tR\x04text*V\n" +
+	"\x04text\x18\x03 \x01(\tR\x04text\"k\n" +
+	"\vWebhookName\x12\x1c\n" +
+	"\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x18\n" +
+	"\x06source\x18\x02 \x01(\tH\x00R\x06source\x12\x1c\n" +
+	"\bendpoint\x18\x03 \x01(\tH\x00R\bendpointB\x06\n" +
+	"\x04kind\"\xe3\x01\n" +
+	"\n" +
+	"SetWebhook\x12/\n" +
+	"\x04name\x18\x01 \x01(\v2\x1b.fanfold.fsm.v1.WebhookNameR\x04name\x125\n" +
+	"\x06source\x18\x02 \x01(\v2\x1d.fanfold.fsm.v1.WebhookSourceR\x06source\x12;\n" +
+	"\bendpoint\x18\x03 \x01(\v2\x1f.fanfold.fsm.v1.WebhookEndpointR\bendpoint\x12\x18\n" +
+	"\asecrets\x18\x04 \x03(\fR\asecrets\x12\x16\n" +
+	"\x06rotate\x18\x05 \x01(\bR\x06rotate\"\xcc\x01\n" +
+	"\rWebhookSource\x12\x16\n" +
+	"\x06scheme\x18\x01 \x01(\tR\x06scheme\x12!\n" +
+	"\ftolerance_ms\x18\x02 \x01(\x03R\vtoleranceMs\x12\x1b\n" +
+	"\tmax_bytes\x18\x03 \x01(\rR\bmaxBytes\x12\x16\n" +
+	"\x06events\x18\x04 \x03(\tR\x06events\x12\x14\n" +
+	"\x05graph\x18\x05 \x01(\fR\x05graph\x12\x18\n" +
+	"\aoptions\x18\x06 \x01(\fR\aoptions\x12\x1b\n" +
+	"\tretain_ms\x18\a \x01(\x03R\bretainMs\"\x94\x01\n" +
+	"\x0fWebhookEndpoint\x12\x10\n" +
+	"\x03url\x18\x01 \x01(\tR\x03url\x12\x16\n" +
+	"\x06events\x18\x02 \x03(\tR\x06events\x12\x1c\n" +
+	"\tworkflows\x18\x03 \x03(\tR\tworkflows\x12\x1a\n" +
+	"\bparallel\x18\x04 \x01(\rR\bparallel\x12\x1d\n" +
+	"\n" +
+	"timeout_ms\x18\x05 \x01(\x03R\ttimeoutMs\"w\n" +
+	"\rChangeWebhook\x12/\n" +
+	"\x04name\x18\x01 \x01(\v2\x1b.fanfold.fsm.v1.WebhookNameR\x04name\x125\n" +
+	"\x06change\x18\x02 \x01(\x0e2\x1d.fanfold.fsm.v1.WebhookChangeR\x06change\"\xb7\x01\n" +
+	"\x0eReceiveWebhook\x12\x1c\n" +
+	"\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x16\n" +
+	"\x06source\x18\x02 \x01(\tR\x06source\x12\x1a\n" +
+	"\bdelivery\x18\x03 \x01(\tR\bdelivery\x12\x10\n" +
+	"\x03job\x18\x04 \x01(\fR\x03job\x12+\n" +
+	"\x05input\x18\x05 \x01(\v2\x15.fanfold.fsm.v1.ValueR\x05input\x12\x14\n" +
+	"\x05event\x18\x06 \x01(\tR\x05event\";\n" +
+	"\vDeliveryRef\x12\x1a\n" +
+	"\bendpoint\x18\x01 \x01(\x04R\bendpoint\x12\x10\n" +
+	"\x03seq\x18\x02 \x01(\x04R\x03seq\"\xb7\x01\n" +
+	"\x0eReportDelivery\x127\n" +
+	"\bdelivery\x18\x01 \x01(\v2\x1b.fanfold.fsm.v1.DeliveryRefR\bdelivery\x12\x18\n" +
+	"\aattempt\x18\x02 \x01(\rR\aattempt\x12\x16\n" +
+	"\x06status\x18\x03 \x01(\rR\x06status\x12\x14\n" +
+	"\x05error\x18\x04 \x01(\tR\x05error\x12$\n" +
+	"\x0eretry_after_ms\x18\x05 \x01(\x03R\fretryAfterMs\"\x9e\x01\n" +
+	"\x0eReplayDelivery\x12\x1c\n" +
+	"\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x1a\n" +
+	"\bendpoint\x18\x02 \x01(\tR\bendpoint\x127\n" +
+	"\bdelivery\x18\x03 \x01(\v2\x1b.fanfold.fsm.v1.DeliveryRefR\bdelivery\x12\x19\n" +
+	"\bsince_ms\x18\x04 \x01(\x03R\asinceMs*V\n" +
 	"\n" +
 	"LimitScope\x12\x1b\n" +
 	"\x17LIMIT_SCOPE_UNSPECIFIED\x10\x00\x12\x15\n" +
@@ -2499,7 +3367,13 @@ const file_fsmpb_command_proto_rawDesc = "" +
 	"\x16LIMIT_KIND_UNSPECIFIED\x10\x00\x12\x13\n" +
 	"\x0fLIMIT_KIND_RATE\x10\x01\x12\x15\n" +
 	"\x11LIMIT_KIND_WINDOW\x10\x02\x12\x1a\n" +
-	"\x16LIMIT_KIND_CONCURRENCY\x10\x03B&Z$github.com/fanfold/fanfold/fsm/fsmpbb\x06proto3"
+	"\x16LIMIT_KIND_CONCURRENCY\x10\x03*\x98\x01\n" +
+	"\rWebhookChange\x12\x1e\n" +
+	"\x1aWEBHOOK_CHANGE_UNSPECIFIED\x10\x00\x12\x19\n" +
+	"\x15WEBHOOK_CHANGE_DELETE\x10\x01\x12\x18\n" +
+	"\x14WEBHOOK_CHANGE_PAUSE\x10\x02\x12\x19\n" +
+	"\x15WEBHOOK_CHANGE_RESUME\x10\x03\x12\x17\n" +
+	"\x13WEBHOOK_CHANGE_TEST\x10\x04B&Z$github.com/fanfold/fanfold/fsm/fsmpbb\x06proto3"
 
 var (
 	file_fsmpb_command_proto_rawDescOnce sync.Once
@@ -2513,96 +3387,119 @@ func file_fsmpb_command_proto_rawDescGZIP() []byte {
 	return file_fsmpb_command_proto_rawDescData
 }
 
-var file_fsmpb_command_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_fsmpb_command_proto_msgTypes = make([]protoimpl.MessageInfo, 34)
+var file_fsmpb_command_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
+var file_fsmpb_command_proto_msgTypes = make([]protoimpl.MessageInfo, 43)
 var file_fsmpb_command_proto_goTypes = []any{
-	(LimitScope)(0),      // 0: fanfold.fsm.v1.LimitScope
-	(LimitKind)(0),       // 1: fanfold.fsm.v1.LimitKind
-	(*Entry)(nil),        // 2: fanfold.fsm.v1.Entry
-	(*Command)(nil),      // 3: fanfold.fsm.v1.Command
-	(*Value)(nil),        // 4: fanfold.fsm.v1.Value
-	(*Blob)(nil),         // 5: fanfold.fsm.v1.Blob
-	(*SubmitJob)(nil),    // 6: fanfold.fsm.v1.SubmitJob
-	(*JobOptions)(nil),   // 7: fanfold.fsm.v1.JobOptions
-	(*CancelJob)(nil),    // 8: fanfold.fsm.v1.CancelJob
-	(*RetryJob)(nil),     // 9: fanfold.fsm.v1.RetryJob
-	(*PurgeJob)(nil),     // 10: fanfold.fsm.v1.PurgeJob
-	(*OpenSession)(nil),  // 11: fanfold.fsm.v1.OpenSession
-	(*QueueSlots)(nil),   // 12: fanfold.fsm.v1.QueueSlots
-	(*TaskKind)(nil),     // 13: fanfold.fsm.v1.TaskKind
-	(*CloseSession)(nil), // 14: fanfold.fsm.v1.CloseSession
-	(*DrainSession)(nil), // 15: fanfold.fsm.v1.DrainSession
-	(*Fence)(nil),        // 16: fanfold.fsm.v1.Fence
-	(*TaskRef)(nil),      // 17: fanfold.fsm.v1.TaskRef
-	(*CompleteTask)(nil), // 18: fanfold.fsm.v1.CompleteTask
-	(*FailTask)(nil),     // 19: fanfold.fsm.v1.FailTask
-	(*Error)(nil),        // 20: fanfold.fsm.v1.Error
-	(*ReleaseTask)(nil),  // 21: fanfold.fsm.v1.ReleaseTask
-	(*PutChunk)(nil),     // 22: fanfold.fsm.v1.PutChunk
-	(*HashState)(nil),    // 23: fanfold.fsm.v1.HashState
-	(*InitCluster)(nil),  // 24: fanfold.fsm.v1.InitCluster
-	(*SetQueue)(nil),     // 25: fanfold.fsm.v1.SetQueue
-	(*Limit)(nil),        // 26: fanfold.fsm.v1.Limit
-	(*SetLimit)(nil),     // 27: fanfold.fsm.v1.SetLimit
-	(*DeleteLimit)(nil),  // 28: fanfold.fsm.v1.DeleteLimit
-	(*SaveTask)(nil),     // 29: fanfold.fsm.v1.SaveTask
-	(*LogTask)(nil),      // 30: fanfold.fsm.v1.LogTask
-	(*TaskLines)(nil),    // 31: fanfold.fsm.v1.TaskLines
-	(*LogLine)(nil),      // 32: fanfold.fsm.v1.LogLine
-	nil,                  // 33: fanfold.fsm.v1.JobOptions.HeadersEntry
-	nil,                  // 34: fanfold.fsm.v1.OpenSession.LabelsEntry
-	nil,                  // 35: fanfold.fsm.v1.SetQueue.WeightsEntry
+	(LimitScope)(0),         // 0: fanfold.fsm.v1.LimitScope
+	(LimitKind)(0),          // 1: fanfold.fsm.v1.LimitKind
+	(WebhookChange)(0),      // 2: fanfold.fsm.v1.WebhookChange
+	(*Entry)(nil),           // 3: fanfold.fsm.v1.Entry
+	(*Command)(nil),         // 4: fanfold.fsm.v1.Command
+	(*Value)(nil),           // 5: fanfold.fsm.v1.Value
+	(*Blob)(nil),            // 6: fanfold.fsm.v1.Blob
+	(*SubmitJob)(nil),       // 7: fanfold.fsm.v1.SubmitJob
+	(*JobOptions)(nil),      // 8: fanfold.fsm.v1.JobOptions
+	(*CancelJob)(nil),       // 9: fanfold.fsm.v1.CancelJob
+	(*RetryJob)(nil),        // 10: fanfold.fsm.v1.RetryJob
+	(*PurgeJob)(nil),        // 11: fanfold.fsm.v1.PurgeJob
+	(*OpenSession)(nil),     // 12: fanfold.fsm.v1.OpenSession
+	(*QueueSlots)(nil),      // 13: fanfold.fsm.v1.QueueSlots
+	(*TaskKind)(nil),        // 14: fanfold.fsm.v1.TaskKind
+	(*CloseSession)(nil),    // 15: fanfold.fsm.v1.CloseSession
+	(*DrainSession)(nil),    // 16: fanfold.fsm.v1.DrainSession
+	(*Fence)(nil),           // 17: fanfold.fsm.v1.Fence
+	(*TaskRef)(nil),         // 18: fanfold.fsm.v1.TaskRef
+	(*CompleteTask)(nil),    // 19: fanfold.fsm.v1.CompleteTask
+	(*FailTask)(nil),        // 20: fanfold.fsm.v1.FailTask
+	(*Error)(nil),           // 21: fanfold.fsm.v1.Error
+	(*ReleaseTask)(nil),     // 22: fanfold.fsm.v1.ReleaseTask
+	(*PutChunk)(nil),        // 23: fanfold.fsm.v1.PutChunk
+	(*HashState)(nil),       // 24: fanfold.fsm.v1.HashState
+	(*InitCluster)(nil),     // 25: fanfold.fsm.v1.InitCluster
+	(*SetQueue)(nil),        // 26: fanfold.fsm.v1.SetQueue
+	(*Limit)(nil),           // 27: fanfold.fsm.v1.Limit
+	(*SetLimit)(nil),        // 28: fanfold.fsm.v1.SetLimit
+	(*DeleteLimit)(nil),     // 29: fanfold.fsm.v1.DeleteLimit
+	(*SaveTask)(nil),        // 30: fanfold.fsm.v1.SaveTask
+	(*LogTask)(nil),         // 31: fanfold.fsm.v1.LogTask
+	(*TaskLines)(nil),       // 32: fanfold.fsm.v1.TaskLines
+	(*LogLine)(nil),         // 33: fanfold.fsm.v1.LogLine
+	(*WebhookName)(nil),     // 34: fanfold.fsm.v1.WebhookName
+	(*SetWebhook)(nil),      // 35: fanfold.fsm.v1.SetWebhook
+	(*WebhookSource)(nil),   // 36: fanfold.fsm.v1.WebhookSource
+	(*WebhookEndpoint)(nil), // 37: fanfold.fsm.v1.WebhookEndpoint
+	(*ChangeWebhook)(nil),   // 38: fanfold.fsm.v1.ChangeWebhook
+	(*ReceiveWebhook)(nil),  // 39: fanfold.fsm.v1.ReceiveWebhook
+	(*DeliveryRef)(nil),     // 40: fanfold.fsm.v1.DeliveryRef
+	(*ReportDelivery)(nil),  // 41: fanfold.fsm.v1.ReportDelivery
+	(*ReplayDelivery)(nil),  // 42: fanfold.fsm.v1.ReplayDelivery
+	nil,                     // 43: fanfold.fsm.v1.JobOptions.HeadersEntry
+	nil,                     // 44: fanfold.fsm.v1.OpenSession.LabelsEntry
+	nil,                     // 45: fanfold.fsm.v1.SetQueue.WeightsEntry
 }
 var file_fsmpb_command_proto_depIdxs = []int32{
-	3,  // 0: fanfold.fsm.v1.Entry.commands:type_name -> fanfold.fsm.v1.Command
-	6,  // 1: fanfold.fsm.v1.Command.submit_job:type_name -> fanfold.fsm.v1.SubmitJob
-	8,  // 2: fanfold.fsm.v1.Command.cancel_job:type_name -> fanfold.fsm.v1.CancelJob
-	9,  // 3: fanfold.fsm.v1.Command.retry_job:type_name -> fanfold.fsm.v1.RetryJob
-	10, // 4: fanfold.fsm.v1.Command.purge_job:type_name -> fanfold.fsm.v1.PurgeJob
-	11, // 5: fanfold.fsm.v1.Command.open_session:type_name -> fanfold.fsm.v1.OpenSession
-	14, // 6: fanfold.fsm.v1.Command.close_session:type_name -> fanfold.fsm.v1.CloseSession
-	18, // 7: fanfold.fsm.v1.Command.complete_task:type_name -> fanfold.fsm.v1.CompleteTask
-	19, // 8: fanfold.fsm.v1.Command.fail_task:type_name -> fanfold.fsm.v1.FailTask
-	21, // 9: fanfold.fsm.v1.Command.release_task:type_name -> fanfold.fsm.v1.ReleaseTask
-	22, // 10: fanfold.fsm.v1.Command.put_chunk:type_name -> fanfold.fsm.v1.PutChunk
-	23, // 11: fanfold.fsm.v1.Command.hash_state:type_name -> fanfold.fsm.v1.HashState
-	15, // 12: fanfold.fsm.v1.Command.drain_session:type_name -> fanfold.fsm.v1.DrainSession
-	24, // 13: fanfold.fsm.v1.Command.init_cluster:type_name -> fanfold.fsm.v1.InitCluster
-	25, // 14: fanfold.fsm.v1.Command.set_queue:type_name -> fanfold.fsm.v1.SetQueue
-	27, // 15: fanfold.fsm.v1.Command.set_limit:type_name -> fanfold.fsm.v1.SetLimit
-	28, // 16: fanfold.fsm.v1.Command.delete_limit:type_name -> fanfold.fsm.v1.DeleteLimit
-	29, // 17: fanfold.fsm.v1.Command.save_task:type_name -> fanfold.fsm.v1.SaveTask
-	30, // 18: fanfold.fsm.v1.Command.log_task:type_name -> fanfold.fsm.v1.LogTask
-	5,  // 19: fanfold.fsm.v1.Value.blob:type_name -> fanfold.fsm.v1.Blob
-	4,  // 20: fanfold.fsm.v1.SubmitJob.input:type_name -> fanfold.fsm.v1.Value
-	33, // 21: fanfold.fsm.v1.JobOptions.headers:type_name -> fanfold.fsm.v1.JobOptions.HeadersEntry
-	12, // 22: fanfold.fsm.v1.OpenSession.queues:type_name -> fanfold.fsm.v1.QueueSlots
-	13, // 23: fanfold.fsm.v1.OpenSession.kinds:type_name -> fanfold.fsm.v1.TaskKind
-	34, // 24: fanfold.fsm.v1.OpenSession.labels:type_name -> fanfold.fsm.v1.OpenSession.LabelsEntry
-	16, // 25: fanfold.fsm.v1.CompleteTask.fence:type_name -> fanfold.fsm.v1.Fence
-	17, // 26: fanfold.fsm.v1.CompleteTask.task:type_name -> fanfold.fsm.v1.TaskRef
-	4,  // 27: fanfold.fsm.v1.CompleteTask.result:type_name -> fanfold.fsm.v1.Value
-	16, // 28: fanfold.fsm.v1.FailTask.fence:type_name -> fanfold.fsm.v1.Fence
-	17, // 29: fanfold.fsm.v1.FailTask.task:type_name -> fanfold.fsm.v1.TaskRef
-	20, // 30: fanfold.fsm.v1.FailTask.error:type_name -> fanfold.fsm.v1.Error
-	16, // 31: fanfold.fsm.v1.ReleaseTask.fence:type_name -> fanfold.fsm.v1.Fence
-	17, // 32: fanfold.fsm.v1.ReleaseTask.task:type_name -> fanfold.fsm.v1.TaskRef
-	35, // 33: fanfold.fsm.v1.SetQueue.weights:type_name -> fanfold.fsm.v1.SetQueue.WeightsEntry
-	0,  // 34: fanfold.fsm.v1.Limit.scope:type_name -> fanfold.fsm.v1.LimitScope
-	1,  // 35: fanfold.fsm.v1.Limit.kind:type_name -> fanfold.fsm.v1.LimitKind
-	26, // 36: fanfold.fsm.v1.SetLimit.limit:type_name -> fanfold.fsm.v1.Limit
-	26, // 37: fanfold.fsm.v1.DeleteLimit.limit:type_name -> fanfold.fsm.v1.Limit
-	16, // 38: fanfold.fsm.v1.SaveTask.fence:type_name -> fanfold.fsm.v1.Fence
-	17, // 39: fanfold.fsm.v1.SaveTask.task:type_name -> fanfold.fsm.v1.TaskRef
-	31, // 40: fanfold.fsm.v1.LogTask.tasks:type_name -> fanfold.fsm.v1.TaskLines
-	16, // 41: fanfold.fsm.v1.TaskLines.fence:type_name -> fanfold.fsm.v1.Fence
-	17, // 42: fanfold.fsm.v1.TaskLines.task:type_name -> fanfold.fsm.v1.TaskRef
-	32, // 43: fanfold.fsm.v1.TaskLines.lines:type_name -> fanfold.fsm.v1.LogLine
-	44, // [44:44] is the sub-list for method output_type
-	44, // [44:44] is the sub-list for method input_type
-	44, // [44:44] is the sub-list for extension type_name
-	44, // [44:44] is the sub-list for extension extendee
-	0,  // [0:44] is the sub-list for field type_name
+	4,  // 0: fanfold.fsm.v1.Entry.commands:type_name -> fanfold.fsm.v1.Command
+	7,  // 1: fanfold.fsm.v1.Command.submit_job:type_name -> fanfold.fsm.v1.SubmitJob
+	9,  // 2: fanfold.fsm.v1.Command.cancel_job:type_name -> fanfold.fsm.v1.CancelJob
+	10, // 3: fanfold.fsm.v1.Command.retry_job:type_name -> fanfold.fsm.v1.RetryJob
+	11, // 4: fanfold.fsm.v1.Command.purge_job:type_name -> fanfold.fsm.v1.PurgeJob
+	12, // 5: fanfold.fsm.v1.Command.open_session:type_name -> fanfold.fsm.v1.OpenSession
+	15, // 6: fanfold.fsm.v1.Command.close_session:type_name -> fanfold.fsm.v1.CloseSession
+	19, // 7: fanfold.fsm.v1.Command.complete_task:type_name -> fanfold.fsm.v1.CompleteTask
+	20, // 8: fanfold.fsm.v1.Command.fail_task:type_name -> fanfold.fsm.v1.FailTask
+	22, // 9: fanfold.fsm.v1.Command.release_task:type_name -> fanfold.fsm.v1.ReleaseTask
+	23, // 10: fanfold.fsm.v1.Command.put_chunk:type_name -> fanfold.fsm.v1.PutChunk
+	24, // 11: fanfold.fsm.v1.Command.hash_state:type_name -> fanfold.fsm.v1.HashState
+	16, // 12: fanfold.fsm.v1.Command.drain_session:type_name -> fanfold.fsm.v1.DrainSession
+	25, // 13: fanfold.fsm.v1.Command.init_cluster:type_name -> fanfold.fsm.v1.InitCluster
+	26, // 14: fanfold.fsm.v1.Command.set_queue:type_name -> fanfold.fsm.v1.SetQueue
+	28, // 15: fanfold.fsm.v1.Command.set_limit:type_name -> fanfold.fsm.v1.SetLimit
+	29, // 16: fanfold.fsm.v1.Command.delete_limit:type_name -> fanfold.fsm.v1.DeleteLimit
+	35, // 17: fanfold.fsm.v1.Command.set_webhook:type_name -> fanfold.fsm.v1.SetWebhook
+	38, // 18: fanfold.fsm.v1.Command.change_webhook:type_name -> fanfold.fsm.v1.ChangeWebhook
+	39, // 19: fanfold.fsm.v1.Command.receive_webhook:type_name -> fanfold.fsm.v1.ReceiveWebhook
+	41, // 20: fanfold.fsm.v1.Command.report_delivery:type_name -> fanfold.fsm.v1.ReportDelivery
+	42, // 21: fanfold.fsm.v1.Command.replay_delivery:type_name -> fanfold.fsm.v1.ReplayDelivery
+	30, // 22: fanfold.fsm.v1.Command.save_task:type_name -> fanfold.fsm.v1.SaveTask
+	31, // 23: fanfold.fsm.v1.Command.log_task:type_name -> fanfold.fsm.v1.LogTask
+	6,  // 24: fanfold.fsm.v1.Value.blob:type_name -> fanfold.fsm.v1.Blob
+	5,  // 25: fanfold.fsm.v1.SubmitJob.input:type_name -> fanfold.fsm.v1.Value
+	43, // 26: fanfold.fsm.v1.JobOptions.headers:type_name -> fanfold.fsm.v1.JobOptions.HeadersEntry
+	13, // 27: fanfold.fsm.v1.OpenSession.queues:type_name -> fanfold.fsm.v1.QueueSlots
+	14, // 28: fanfold.fsm.v1.OpenSession.kinds:type_name -> fanfold.fsm.v1.TaskKind
+	44, // 29: fanfold.fsm.v1.OpenSession.labels:type_name -> fanfold.fsm.v1.OpenSession.LabelsEntry
+	17, // 30: fanfold.fsm.v1.CompleteTask.fence:type_name -> fanfold.fsm.v1.Fence
+	18, // 31: fanfold.fsm.v1.CompleteTask.task:type_name -> fanfold.fsm.v1.TaskRef
+	5,  // 32: fanfold.fsm.v1.CompleteTask.result:type_name -> fanfold.fsm.v1.Value
+	17, // 33: fanfold.fsm.v1.FailTask.fence:type_name -> fanfold.fsm.v1.Fence
+	18, // 34: fanfold.fsm.v1.FailTask.task:type_name -> fanfold.fsm.v1.TaskRef
+	21, // 35: fanfold.fsm.v1.FailTask.error:type_name -> fanfold.fsm.v1.Error
+	17, // 36: fanfold.fsm.v1.ReleaseTask.fence:type_name -> fanfold.fsm.v1.Fence
+	18, // 37: fanfold.fsm.v1.ReleaseTask.task:type_name -> fanfold.fsm.v1.TaskRef
+	45, // 38: fanfold.fsm.v1.SetQueue.weights:type_name -> fanfold.fsm.v1.SetQueue.WeightsEntry
+	0,  // 39: fanfold.fsm.v1.Limit.scope:type_name -> fanfold.fsm.v1.LimitScope
+	1,  // 40: fanfold.fsm.v1.Limit.kind:type_name -> fanfold.fsm.v1.LimitKind
+	27, // 41: fanfold.fsm.v1.SetLimit.limit:type_name -> fanfold.fsm.v1.Limit
+	27, // 42: fanfold.fsm.v1.DeleteLimit.limit:type_name -> fanfold.fsm.v1.Limit
+	17, // 43: fanfold.fsm.v1.SaveTask.fence:type_name -> fanfold.fsm.v1.Fence
+	18, // 44: fanfold.fsm.v1.SaveTask.task:type_name -> fanfold.fsm.v1.TaskRef
+	32, // 45: fanfold.fsm.v1.LogTask.tasks:type_name -> fanfold.fsm.v1.TaskLines
+	17, // 46: fanfold.fsm.v1.TaskLines.fence:type_name -> fanfold.fsm.v1.Fence
+	18, // 47: fanfold.fsm.v1.TaskLines.task:type_name -> fanfold.fsm.v1.TaskRef
+	33, // 48: fanfold.fsm.v1.TaskLines.lines:type_name -> fanfold.fsm.v1.LogLine
+	34, // 49: fanfold.fsm.v1.SetWebhook.name:type_name -> fanfold.fsm.v1.WebhookName
+	36, // 50: fanfold.fsm.v1.SetWebhook.source:type_name -> fanfold.fsm.v1.WebhookSource
+	37, // 51: fanfold.fsm.v1.SetWebhook.endpoint:type_name -> fanfold.fsm.v1.WebhookEndpoint
+	34, // 52: fanfold.fsm.v1.ChangeWebhook.name:type_name -> fanfold.fsm.v1.WebhookName
+	2,  // 53: fanfold.fsm.v1.ChangeWebhook.change:type_name -> fanfold.fsm.v1.WebhookChange
+	5,  // 54: fanfold.fsm.v1.ReceiveWebhook.input:type_name -> fanfold.fsm.v1.Value
+	40, // 55: fanfold.fsm.v1.ReportDelivery.delivery:type_name -> fanfold.fsm.v1.DeliveryRef
+	40, // 56: fanfold.fsm.v1.ReplayDelivery.delivery:type_name -> fanfold.fsm.v1.DeliveryRef
+	57, // [57:57] is the sub-list for method output_type
+	57, // [57:57] is the sub-list for method input_type
+	57, // [57:57] is the sub-list for extension type_name
+	57, // [57:57] is the sub-list for extension extendee
+	0,  // [0:57] is the sub-list for field type_name
 }
 
 func init() { file_fsmpb_command_proto_init() }
@@ -2627,17 +3524,26 @@ func file_fsmpb_command_proto_init() {
 		(*Command_SetQueue)(nil),
 		(*Command_SetLimit)(nil),
 		(*Command_DeleteLimit)(nil),
+		(*Command_SetWebhook)(nil),
+		(*Command_ChangeWebhook)(nil),
+		(*Command_ReceiveWebhook)(nil),
+		(*Command_ReportDelivery)(nil),
+		(*Command_ReplayDelivery)(nil),
 		(*Command_SaveTask)(nil),
 		(*Command_LogTask)(nil),
 	}
 	file_fsmpb_command_proto_msgTypes[23].OneofWrappers = []any{}
+	file_fsmpb_command_proto_msgTypes[31].OneofWrappers = []any{
+		(*WebhookName_Source)(nil),
+		(*WebhookName_Endpoint)(nil),
+	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_fsmpb_command_proto_rawDesc), len(file_fsmpb_command_proto_rawDesc)),
-			NumEnums:      2,
-			NumMessages:   34,
+			NumEnums:      3,
+			NumMessages:   43,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

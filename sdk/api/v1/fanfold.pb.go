@@ -4507,7 +4507,7 @@ var File_v1_fanfold_proto protoreflect.FileDescriptor
 const file_v1_fanfold_proto_rawDesc = "" +
 	"\n" +
 	"\x10v1/fanfold.proto\x12\n" +
-	"fanfold.v1\x1a\fv1/job.proto\x1a\x0ev1/tasks.proto\"8\n" +
+	"fanfold.v1\x1a\fv1/job.proto\x1a\x0ev1/tasks.proto\x1a\x11v1/webhooks.proto\"8\n" +
 	"\x11SubmitJobsRequest\x12#\n" +
 	"\x04jobs\x18\x01 \x03(\v2\x0f.fanfold.v1.JobR\x04jobs\"^\n" +
 	"\x12SubmitJobsResponse\x122\n" +
@@ -4873,7 +4873,7 @@ const file_v1_fanfold_proto_rawDesc = "" +
 	"\x05index\x18\x01 \x01(\x04R\x05index\x12\x12\n" +
 	"\x04hash\x18\x02 \x01(\tR\x04hash\x12\x14\n" +
 	"\x05known\x18\x03 \x01(\bR\x05known\x12\x17\n" +
-	"\anode_id\x18\x04 \x01(\tR\x06nodeId2\xbb\r\n" +
+	"\anode_id\x18\x04 \x01(\tR\x06nodeId2\xe3\x10\n" +
 	"\aFanfold\x12K\n" +
 	"\n" +
 	"SubmitJobs\x12\x1d.fanfold.v1.SubmitJobsRequest\x1a\x1e.fanfold.v1.SubmitJobsResponse\x12L\n" +
@@ -4897,7 +4897,13 @@ const file_v1_fanfold_proto_rawDesc = "" +
 	"RemoveNode\x12\x1d.fanfold.v1.RemoveNodeRequest\x1a\x1e.fanfold.v1.RemoveNodeResponse\x12c\n" +
 	"\x12TransferLeadership\x12%.fanfold.v1.TransferLeadershipRequest\x1a&.fanfold.v1.TransferLeadershipResponse\x12H\n" +
 	"\tHashState\x12\x1c.fanfold.v1.HashStateRequest\x1a\x1d.fanfold.v1.HashStateResponse\x12E\n" +
-	"\bNodeHash\x12\x1b.fanfold.v1.NodeHashRequest\x1a\x1c.fanfold.v1.NodeHashResponse\x12E\n" +
+	"\bNodeHash\x12\x1b.fanfold.v1.NodeHashRequest\x1a\x1c.fanfold.v1.NodeHashResponse\x12K\n" +
+	"\n" +
+	"SetWebhook\x12\x1d.fanfold.v1.SetWebhookRequest\x1a\x1e.fanfold.v1.SetWebhookResponse\x12T\n" +
+	"\rChangeWebhook\x12 .fanfold.v1.ChangeWebhookRequest\x1a!.fanfold.v1.ChangeWebhookResponse\x12Q\n" +
+	"\fListWebhooks\x12\x1f.fanfold.v1.ListWebhooksRequest\x1a .fanfold.v1.ListWebhooksResponse\x12W\n" +
+	"\x0eListDeliveries\x12!.fanfold.v1.ListDeliveriesRequest\x1a\".fanfold.v1.ListDeliveriesResponse\x12W\n" +
+	"\x0eReplayDelivery\x12!.fanfold.v1.ReplayDeliveryRequest\x1a\".fanfold.v1.ReplayDeliveryResponse\x12E\n" +
 	"\bSaveTask\x12\x1b.fanfold.v1.SaveTaskRequest\x1a\x1c.fanfold.v1.SaveTaskResponse\x12H\n" +
 	"\tListSaved\x12\x1c.fanfold.v1.ListSavedRequest\x1a\x1d.fanfold.v1.ListSavedResponse\x12E\n" +
 	"\bListLogs\x12\x1b.fanfold.v1.ListLogsRequest\x1a\x1c.fanfold.v1.ListLogsResponseB-Z+github.com/fanfold/fanfold/sdk/api/v1;apiv1b\x06proto3"
@@ -4987,12 +4993,22 @@ var file_v1_fanfold_proto_goTypes = []any{
 	(Consistency)(0),                   // 68: fanfold.v1.Consistency
 	(*LogLine)(nil),                    // 69: fanfold.v1.LogLine
 	(*Value)(nil),                      // 70: fanfold.v1.Value
-	(*SaveTaskRequest)(nil),            // 71: fanfold.v1.SaveTaskRequest
-	(*ListSavedRequest)(nil),           // 72: fanfold.v1.ListSavedRequest
-	(*ListLogsRequest)(nil),            // 73: fanfold.v1.ListLogsRequest
-	(*SaveTaskResponse)(nil),           // 74: fanfold.v1.SaveTaskResponse
-	(*ListSavedResponse)(nil),          // 75: fanfold.v1.ListSavedResponse
-	(*ListLogsResponse)(nil),           // 76: fanfold.v1.ListLogsResponse
+	(*SetWebhookRequest)(nil),          // 71: fanfold.v1.SetWebhookRequest
+	(*ChangeWebhookRequest)(nil),       // 72: fanfold.v1.ChangeWebhookRequest
+	(*ListWebhooksRequest)(nil),        // 73: fanfold.v1.ListWebhooksRequest
+	(*ListDeliveriesRequest)(nil),      // 74: fanfold.v1.ListDeliveriesRequest
+	(*ReplayDeliveryRequest)(nil),      // 75: fanfold.v1.ReplayDeliveryRequest
+	(*SaveTaskRequest)(nil),            // 76: fanfold.v1.SaveTaskRequest
+	(*ListSavedRequest)(nil),           // 77: fanfold.v1.ListSavedRequest
+	(*ListLogsRequest)(nil),            // 78: fanfold.v1.ListLogsRequest
+	(*SetWebhookResponse)(nil),         // 79: fanfold.v1.SetWebhookResponse
+	(*ChangeWebhookResponse)(nil),      // 80: fanfold.v1.ChangeWebhookResponse
+	(*ListWebhooksResponse)(nil),       // 81: fanfold.v1.ListWebhooksResponse
+	(*ListDeliveriesResponse)(nil),     // 82: fanfold.v1.ListDeliveriesResponse
+	(*ReplayDeliveryResponse)(nil),     // 83: fanfold.v1.ReplayDeliveryResponse
+	(*SaveTaskResponse)(nil),           // 84: fanfold.v1.SaveTaskResponse
+	(*ListSavedResponse)(nil),          // 85: fanfold.v1.ListSavedResponse
+	(*ListLogsResponse)(nil),           // 86: fanfold.v1.ListLogsResponse
 }
 var file_v1_fanfold_proto_depIdxs = []int32{
 	66, // 0: fanfold.v1.SubmitJobsRequest.jobs:type_name -> fanfold.v1.Job
@@ -5074,34 +5090,44 @@ var file_v1_fanfold_proto_depIdxs = []int32{
 	57, // 76: fanfold.v1.Fanfold.TransferLeadership:input_type -> fanfold.v1.TransferLeadershipRequest
 	59, // 77: fanfold.v1.Fanfold.HashState:input_type -> fanfold.v1.HashStateRequest
 	61, // 78: fanfold.v1.Fanfold.NodeHash:input_type -> fanfold.v1.NodeHashRequest
-	71, // 79: fanfold.v1.Fanfold.SaveTask:input_type -> fanfold.v1.SaveTaskRequest
-	72, // 80: fanfold.v1.Fanfold.ListSaved:input_type -> fanfold.v1.ListSavedRequest
-	73, // 81: fanfold.v1.Fanfold.ListLogs:input_type -> fanfold.v1.ListLogsRequest
-	1,  // 82: fanfold.v1.Fanfold.SubmitJobs:output_type -> fanfold.v1.SubmitJobsResponse
-	4,  // 83: fanfold.v1.Fanfold.AwaitJobs:output_type -> fanfold.v1.AwaitJobsResponse
-	8,  // 84: fanfold.v1.Fanfold.GetJob:output_type -> fanfold.v1.GetJobResponse
-	12, // 85: fanfold.v1.Fanfold.ListJobs:output_type -> fanfold.v1.ListJobsResponse
-	14, // 86: fanfold.v1.Fanfold.ListTasks:output_type -> fanfold.v1.ListTasksResponse
-	17, // 87: fanfold.v1.Fanfold.WatchJob:output_type -> fanfold.v1.WatchJobResponse
-	19, // 88: fanfold.v1.Fanfold.CancelJob:output_type -> fanfold.v1.CancelJobResponse
-	21, // 89: fanfold.v1.Fanfold.RetryJob:output_type -> fanfold.v1.RetryJobResponse
-	23, // 90: fanfold.v1.Fanfold.PurgeJob:output_type -> fanfold.v1.PurgeJobResponse
-	25, // 91: fanfold.v1.Fanfold.PutChunk:output_type -> fanfold.v1.PutChunkResponse
-	27, // 92: fanfold.v1.Fanfold.ReadValue:output_type -> fanfold.v1.ReadValueResponse
-	38, // 93: fanfold.v1.Fanfold.Work:output_type -> fanfold.v1.WorkResponse
-	44, // 94: fanfold.v1.Fanfold.ListWorkers:output_type -> fanfold.v1.ListWorkersResponse
-	47, // 95: fanfold.v1.Fanfold.ListQueues:output_type -> fanfold.v1.ListQueuesResponse
-	50, // 96: fanfold.v1.Fanfold.ClusterStatus:output_type -> fanfold.v1.ClusterStatusResponse
-	54, // 97: fanfold.v1.Fanfold.AddNode:output_type -> fanfold.v1.AddNodeResponse
-	56, // 98: fanfold.v1.Fanfold.RemoveNode:output_type -> fanfold.v1.RemoveNodeResponse
-	58, // 99: fanfold.v1.Fanfold.TransferLeadership:output_type -> fanfold.v1.TransferLeadershipResponse
-	60, // 100: fanfold.v1.Fanfold.HashState:output_type -> fanfold.v1.HashStateResponse
-	62, // 101: fanfold.v1.Fanfold.NodeHash:output_type -> fanfold.v1.NodeHashResponse
-	74, // 102: fanfold.v1.Fanfold.SaveTask:output_type -> fanfold.v1.SaveTaskResponse
-	75, // 103: fanfold.v1.Fanfold.ListSaved:output_type -> fanfold.v1.ListSavedResponse
-	76, // 104: fanfold.v1.Fanfold.ListLogs:output_type -> fanfold.v1.ListLogsResponse
-	82, // [82:105] is the sub-list for method output_type
-	59, // [59:82] is the sub-list for method input_type
+	71, // 79: fanfold.v1.Fanfold.SetWebhook:input_type -> fanfold.v1.SetWebhookRequest
+	72, // 80: fanfold.v1.Fanfold.ChangeWebhook:input_type -> fanfold.v1.ChangeWebhookRequest
+	73, // 81: fanfold.v1.Fanfold.ListWebhooks:input_type -> fanfold.v1.ListWebhooksRequest
+	74, // 82: fanfold.v1.Fanfold.ListDeliveries:input_type -> fanfold.v1.ListDeliveriesRequest
+	75, // 83: fanfold.v1.Fanfold.ReplayDelivery:input_type -> fanfold.v1.ReplayDeliveryRequest
+	76, // 84: fanfold.v1.Fanfold.SaveTask:input_type -> fanfold.v1.SaveTaskRequest
+	77, // 85: fanfold.v1.Fanfold.ListSaved:input_type -> fanfold.v1.ListSavedRequest
+	78, // 86: fanfold.v1.Fanfold.ListLogs:input_type -> fanfold.v1.ListLogsRequest
+	1,  // 87: fanfold.v1.Fanfold.SubmitJobs:output_type -> fanfold.v1.SubmitJobsResponse
+	4,  // 88: fanfold.v1.Fanfold.AwaitJobs:output_type -> fanfold.v1.AwaitJobsResponse
+	8,  // 89: fanfold.v1.Fanfold.GetJob:output_type -> fanfold.v1.GetJobResponse
+	12, // 90: fanfold.v1.Fanfold.ListJobs:output_type -> fanfold.v1.ListJobsResponse
+	14, // 91: fanfold.v1.Fanfold.ListTasks:output_type -> fanfold.v1.ListTasksResponse
+	17, // 92: fanfold.v1.Fanfold.WatchJob:output_type -> fanfold.v1.WatchJobResponse
+	19, // 93: fanfold.v1.Fanfold.CancelJob:output_type -> fanfold.v1.CancelJobResponse
+	21, // 94: fanfold.v1.Fanfold.RetryJob:output_type -> fanfold.v1.RetryJobResponse
+	23, // 95: fanfold.v1.Fanfold.PurgeJob:output_type -> fanfold.v1.PurgeJobResponse
+	25, // 96: fanfold.v1.Fanfold.PutChunk:output_type -> fanfold.v1.PutChunkResponse
+	27, // 97: fanfold.v1.Fanfold.ReadValue:output_type -> fanfold.v1.ReadValueResponse
+	38, // 98: fanfold.v1.Fanfold.Work:output_type -> fanfold.v1.WorkResponse
+	44, // 99: fanfold.v1.Fanfold.ListWorkers:output_type -> fanfold.v1.ListWorkersResponse
+	47, // 100: fanfold.v1.Fanfold.ListQueues:output_type -> fanfold.v1.ListQueuesResponse
+	50, // 101: fanfold.v1.Fanfold.ClusterStatus:output_type -> fanfold.v1.ClusterStatusResponse
+	54, // 102: fanfold.v1.Fanfold.AddNode:output_type -> fanfold.v1.AddNodeResponse
+	56, // 103: fanfold.v1.Fanfold.RemoveNode:output_type -> fanfold.v1.RemoveNodeResponse
+	58, // 104: fanfold.v1.Fanfold.TransferLeadership:output_type -> fanfold.v1.TransferLeadershipResponse
+	60, // 105: fanfold.v1.Fanfold.HashState:output_type -> fanfold.v1.HashStateResponse
+	62, // 106: fanfold.v1.Fanfold.NodeHash:output_type -> fanfold.v1.NodeHashResponse
+	79, // 107: fanfold.v1.Fanfold.SetWebhook:output_type -> fanfold.v1.SetWebhookResponse
+	80, // 108: fanfold.v1.Fanfold.ChangeWebhook:output_type -> fanfold.v1.ChangeWebhookResponse
+	81, // 109: fanfold.v1.Fanfold.ListWebhooks:output_type -> fanfold.v1.ListWebhooksResponse
+	82, // 110: fanfold.v1.Fanfold.ListDeliveries:output_type -> fanfold.v1.ListDeliveriesResponse
+	83, // 111: fanfold.v1.Fanfold.ReplayDelivery:output_type -> fanfold.v1.ReplayDeliveryResponse
+	84, // 112: fanfold.v1.Fanfold.SaveTask:output_type -> fanfold.v1.SaveTaskResponse
+	85, // 113: fanfold.v1.Fanfold.ListSaved:output_type -> fanfold.v1.ListSavedResponse
+	86, // 114: fanfold.v1.Fanfold.ListLogs:output_type -> fanfold.v1.ListLogsResponse
+	87, // [87:115] is the sub-list for method output_type
+	59, // [59:87] is the sub-list for method input_type
 	59, // [59:59] is the sub-list for extension type_name
 	59, // [59:59] is the sub-list for extension extendee
 	0,  // [0:59] is the sub-list for field type_name
@@ -5114,6 +5140,7 @@ func file_v1_fanfold_proto_init() {
 	}
 	file_v1_job_proto_init()
 	file_v1_tasks_proto_init()
+	file_v1_webhooks_proto_init()
 	file_v1_fanfold_proto_msgTypes[26].OneofWrappers = []any{
 		(*ReadValueRequest_Input)(nil),
 		(*ReadValueRequest_Result)(nil),

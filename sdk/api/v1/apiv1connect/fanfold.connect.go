@@ -81,6 +81,16 @@ const (
 	FanfoldHashStateProcedure = "/fanfold.v1.Fanfold/HashState"
 	// FanfoldNodeHashProcedure is the fully-qualified name of the Fanfold's NodeHash RPC.
 	FanfoldNodeHashProcedure = "/fanfold.v1.Fanfold/NodeHash"
+	// FanfoldSetWebhookProcedure is the fully-qualified name of the Fanfold's SetWebhook RPC.
+	FanfoldSetWebhookProcedure = "/fanfold.v1.Fanfold/SetWebhook"
+	// FanfoldChangeWebhookProcedure is the fully-qualified name of the Fanfold's ChangeWebhook RPC.
+	FanfoldChangeWebhookProcedure = "/fanfold.v1.Fanfold/ChangeWebhook"
+	// FanfoldListWebhooksProcedure is the fully-qualified name of the Fanfold's ListWebhooks RPC.
+	FanfoldListWebhooksProcedure = "/fanfold.v1.Fanfold/ListWebhooks"
+	// FanfoldListDeliveriesProcedure is the fully-qualified name of the Fanfold's ListDeliveries RPC.
+	FanfoldListDeliveriesProcedure = "/fanfold.v1.Fanfold/ListDeliveries"
+	// FanfoldReplayDeliveryProcedure is the fully-qualified name of the Fanfold's ReplayDelivery RPC.
+	FanfoldReplayDeliveryProcedure = "/fanfold.v1.Fanfold/ReplayDelivery"
 	// FanfoldSaveTaskProcedure is the fully-qualified name of the Fanfold's SaveTask RPC.
 	FanfoldSaveTaskProcedure = "/fanfold.v1.Fanfold/SaveTask"
 	// FanfoldListSavedProcedure is the fully-qualified name of the Fanfold's ListSaved RPC.
@@ -125,6 +135,16 @@ type FanfoldClient interface {
 	// and the answer is this node's. NodeHash reads the hash that the answering node has for an index.
 	HashState(context.Context, *connect.Request[v1.HashStateRequest]) (*connect.Response[v1.HashStateResponse], error)
 	NodeHash(context.Context, *connect.Request[v1.NodeHashRequest]) (*connect.Response[v1.NodeHashResponse], error)
+	// Webhooks (webhooks.proto).
+	// SetWebhook makes a webhook source or endpoint, or changes one that there is.
+	SetWebhook(context.Context, *connect.Request[v1.SetWebhookRequest]) (*connect.Response[v1.SetWebhookResponse], error)
+	// ChangeWebhook pauses, resumes, tests or deletes one.
+	ChangeWebhook(context.Context, *connect.Request[v1.ChangeWebhookRequest]) (*connect.Response[v1.ChangeWebhookResponse], error)
+	ListWebhooks(context.Context, *connect.Request[v1.ListWebhooksRequest]) (*connect.Response[v1.ListWebhooksResponse], error)
+	// ListDeliveries lists an endpoint's deliveries, newest first, a page at a time.
+	ListDeliveries(context.Context, *connect.Request[v1.ListDeliveriesRequest]) (*connect.Response[v1.ListDeliveriesResponse], error)
+	// ReplayDelivery delivers again: one, or all that have failed.
+	ReplayDelivery(context.Context, *connect.Request[v1.ReplayDeliveryRequest]) (*connect.Response[v1.ReplayDeliveryResponse], error)
 	// Checkpoints, logs of tasks, explanations (tasks.proto).
 	// SaveTask keeps a checkpoint of a running task for its next attempt, answered after commit.
 	SaveTask(context.Context, *connect.Request[v1.SaveTaskRequest]) (*connect.Response[v1.SaveTaskResponse], error)
@@ -265,6 +285,36 @@ func NewFanfoldClient(httpClient connect.HTTPClient, baseURL string, opts ...con
 			connect.WithSchema(fanfoldMethods.ByName("NodeHash")),
 			connect.WithClientOptions(opts...),
 		),
+		setWebhook: connect.NewClient[v1.SetWebhookRequest, v1.SetWebhookResponse](
+			httpClient,
+			baseURL+FanfoldSetWebhookProcedure,
+			connect.WithSchema(fanfoldMethods.ByName("SetWebhook")),
+			connect.WithClientOptions(opts...),
+		),
+		changeWebhook: connect.NewClient[v1.ChangeWebhookRequest, v1.ChangeWebhookResponse](
+			httpClient,
+			baseURL+FanfoldChangeWebhookProcedure,
+			connect.WithSchema(fanfoldMethods.ByName("ChangeWebhook")),
+			connect.WithClientOptions(opts...),
+		),
+		listWebhooks: connect.NewClient[v1.ListWebhooksRequest, v1.ListWebhooksResponse](
+			httpClient,
+			baseURL+FanfoldListWebhooksProcedure,
+			connect.WithSchema(fanfoldMethods.ByName("ListWebhooks")),
+			connect.WithClientOptions(opts...),
+		),
+		listDeliveries: connect.NewClient[v1.ListDeliveriesRequest, v1.ListDeliveriesResponse](
+			httpClient,
+			baseURL+FanfoldListDeliveriesProcedure,
+			connect.WithSchema(fanfoldMethods.ByName("ListDeliveries")),
+			connect.WithClientOptions(opts...),
+		),
+		replayDelivery: connect.NewClient[v1.ReplayDeliveryRequest, v1.ReplayDeliveryResponse](
+			httpClient,
+			baseURL+FanfoldReplayDeliveryProcedure,
+			connect.WithSchema(fanfoldMethods.ByName("ReplayDelivery")),
+			connect.WithClientOptions(opts...),
+		),
 		saveTask: connect.NewClient[v1.SaveTaskRequest, v1.SaveTaskResponse](
 			httpClient,
 			baseURL+FanfoldSaveTaskProcedure,
@@ -308,6 +358,11 @@ type fanfoldClient struct {
 	transferLeadership *connect.Client[v1.TransferLeadershipRequest, v1.TransferLeadershipResponse]
 	hashState          *connect.Client[v1.HashStateRequest, v1.HashStateResponse]
 	nodeHash           *connect.Client[v1.NodeHashRequest, v1.NodeHashResponse]
+	setWebhook         *connect.Client[v1.SetWebhookRequest, v1.SetWebhookResponse]
+	changeWebhook      *connect.Client[v1.ChangeWebhookRequest, v1.ChangeWebhookResponse]
+	listWebhooks       *connect.Client[v1.ListWebhooksRequest, v1.ListWebhooksResponse]
+	listDeliveries     *connect.Client[v1.ListDeliveriesRequest, v1.ListDeliveriesResponse]
+	replayDelivery     *connect.Client[v1.ReplayDeliveryRequest, v1.ReplayDeliveryResponse]
 	saveTask           *connect.Client[v1.SaveTaskRequest, v1.SaveTaskResponse]
 	listSaved          *connect.Client[v1.ListSavedRequest, v1.ListSavedResponse]
 	listLogs           *connect.Client[v1.ListLogsRequest, v1.ListLogsResponse]
@@ -413,6 +468,31 @@ func (c *fanfoldClient) NodeHash(ctx context.Context, req *connect.Request[v1.No
 	return c.nodeHash.CallUnary(ctx, req)
 }
 
+// SetWebhook calls fanfold.v1.Fanfold.SetWebhook.
+func (c *fanfoldClient) SetWebhook(ctx context.Context, req *connect.Request[v1.SetWebhookRequest]) (*connect.Response[v1.SetWebhookResponse], error) {
+	return c.setWebhook.CallUnary(ctx, req)
+}
+
+// ChangeWebhook calls fanfold.v1.Fanfold.ChangeWebhook.
+func (c *fanfoldClient) ChangeWebhook(ctx context.Context, req *connect.Request[v1.ChangeWebhookRequest]) (*connect.Response[v1.ChangeWebhookResponse], error) {
+	return c.changeWebhook.CallUnary(ctx, req)
+}
+
+// ListWebhooks calls fanfold.v1.Fanfold.ListWebhooks.
+func (c *fanfoldClient) ListWebhooks(ctx context.Context, req *connect.Request[v1.ListWebhooksRequest]) (*connect.Response[v1.ListWebhooksResponse], error) {
+	return c.listWebhooks.CallUnary(ctx, req)
+}
+
+// ListDeliveries calls fanfold.v1.Fanfold.ListDeliveries.
+func (c *fanfoldClient) ListDeliveries(ctx context.Context, req *connect.Request[v1.ListDeliveriesRequest]) (*connect.Response[v1.ListDeliveriesResponse], error) {
+	return c.listDeliveries.CallUnary(ctx, req)
+}
+
+// ReplayDelivery calls fanfold.v1.Fanfold.ReplayDelivery.
+func (c *fanfoldClient) ReplayDelivery(ctx context.Context, req *connect.Request[v1.ReplayDeliveryRequest]) (*connect.Response[v1.ReplayDeliveryResponse], error) {
+	return c.replayDelivery.CallUnary(ctx, req)
+}
+
 // SaveTask calls fanfold.v1.Fanfold.SaveTask.
 func (c *fanfoldClient) SaveTask(ctx context.Context, req *connect.Request[v1.SaveTaskRequest]) (*connect.Response[v1.SaveTaskResponse], error) {
 	return c.saveTask.CallUnary(ctx, req)
@@ -464,6 +544,16 @@ type FanfoldHandler interface {
 	// and the answer is this node's. NodeHash reads the hash that the answering node has for an index.
 	HashState(context.Context, *connect.Request[v1.HashStateRequest]) (*connect.Response[v1.HashStateResponse], error)
 	NodeHash(context.Context, *connect.Request[v1.NodeHashRequest]) (*connect.Response[v1.NodeHashResponse], error)
+	// Webhooks (webhooks.proto).
+	// SetWebhook makes a webhook source or endpoint, or changes one that there is.
+	SetWebhook(context.Context, *connect.Request[v1.SetWebhookRequest]) (*connect.Response[v1.SetWebhookResponse], error)
+	// ChangeWebhook pauses, resumes, tests or deletes one.
+	ChangeWebhook(context.Context, *connect.Request[v1.ChangeWebhookRequest]) (*connect.Response[v1.ChangeWebhookResponse], error)
+	ListWebhooks(context.Context, *connect.Request[v1.ListWebhooksRequest]) (*connect.Response[v1.ListWebhooksResponse], error)
+	// ListDeliveries lists an endpoint's deliveries, newest first, a page at a time.
+	ListDeliveries(context.Context, *connect.Request[v1.ListDeliveriesRequest]) (*connect.Response[v1.ListDeliveriesResponse], error)
+	// ReplayDelivery delivers again: one, or all that have failed.
+	ReplayDelivery(context.Context, *connect.Request[v1.ReplayDeliveryRequest]) (*connect.Response[v1.ReplayDeliveryResponse], error)
 	// Checkpoints, logs of tasks, explanations (tasks.proto).
 	// SaveTask keeps a checkpoint of a running task for its next attempt, answered after commit.
 	SaveTask(context.Context, *connect.Request[v1.SaveTaskRequest]) (*connect.Response[v1.SaveTaskResponse], error)
@@ -600,6 +690,36 @@ func NewFanfoldHandler(svc FanfoldHandler, opts ...connect.HandlerOption) (strin
 		connect.WithSchema(fanfoldMethods.ByName("NodeHash")),
 		connect.WithHandlerOptions(opts...),
 	)
+	fanfoldSetWebhookHandler := connect.NewUnaryHandler(
+		FanfoldSetWebhookProcedure,
+		svc.SetWebhook,
+		connect.WithSchema(fanfoldMethods.ByName("SetWebhook")),
+		connect.WithHandlerOptions(opts...),
+	)
+	fanfoldChangeWebhookHandler := connect.NewUnaryHandler(
+		FanfoldChangeWebhookProcedure,
+		svc.ChangeWebhook,
+		connect.WithSchema(fanfoldMethods.ByName("ChangeWebhook")),
+		connect.WithHandlerOptions(opts...),
+	)
+	fanfoldListWebhooksHandler := connect.NewUnaryHandler(
+		FanfoldListWebhooksProcedure,
+		svc.ListWebhooks,
+		connect.WithSchema(fanfoldMethods.ByName("ListWebhooks")),
+		connect.WithHandlerOptions(opts...),
+	)
+	fanfoldListDeliveriesHandler := connect.NewUnaryHandler(
+		FanfoldListDeliveriesProcedure,
+		svc.ListDeliveries,
+		connect.WithSchema(fanfoldMethods.ByName("ListDeliveries")),
+		connect.WithHandlerOptions(opts...),
+	)
+	fanfoldReplayDeliveryHandler := connect.NewUnaryHandler(
+		FanfoldReplayDeliveryProcedure,
+		svc.ReplayDelivery,
+		connect.WithSchema(fanfoldMethods.ByName("ReplayDelivery")),
+		connect.WithHandlerOptions(opts...),
+	)
 	fanfoldSaveTaskHandler := connect.NewUnaryHandler(
 		FanfoldSaveTaskProcedure,
 		svc.SaveTask,
@@ -660,6 +780,16 @@ func NewFanfoldHandler(svc FanfoldHandler, opts ...connect.HandlerOption) (strin
 			fanfoldHashStateHandler.ServeHTTP(w, r)
 		case FanfoldNodeHashProcedure:
 			fanfoldNodeHashHandler.ServeHTTP(w, r)
+		case FanfoldSetWebhookProcedure:
+			fanfoldSetWebhookHandler.ServeHTTP(w, r)
+		case FanfoldChangeWebhookProcedure:
+			fanfoldChangeWebhookHandler.ServeHTTP(w, r)
+		case FanfoldListWebhooksProcedure:
+			fanfoldListWebhooksHandler.ServeHTTP(w, r)
+		case FanfoldListDeliveriesProcedure:
+			fanfoldListDeliveriesHandler.ServeHTTP(w, r)
+		case FanfoldReplayDeliveryProcedure:
+			fanfoldReplayDeliveryHandler.ServeHTTP(w, r)
 		case FanfoldSaveTaskProcedure:
 			fanfoldSaveTaskHandler.ServeHTTP(w, r)
 		case FanfoldListSavedProcedure:
@@ -753,6 +883,26 @@ func (UnimplementedFanfoldHandler) HashState(context.Context, *connect.Request[v
 
 func (UnimplementedFanfoldHandler) NodeHash(context.Context, *connect.Request[v1.NodeHashRequest]) (*connect.Response[v1.NodeHashResponse], error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("fanfold.v1.Fanfold.NodeHash is not implemented"))
+}
+
+func (UnimplementedFanfoldHandler) SetWebhook(context.Context, *connect.Request[v1.SetWebhookRequest]) (*connect.Response[v1.SetWebhookResponse], error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("fanfold.v1.Fanfold.SetWebhook is not implemented"))
+}
+
+func (UnimplementedFanfoldHandler) ChangeWebhook(context.Context, *connect.Request[v1.ChangeWebhookRequest]) (*connect.Response[v1.ChangeWebhookResponse], error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("fanfold.v1.Fanfold.ChangeWebhook is not implemented"))
+}
+
+func (UnimplementedFanfoldHandler) ListWebhooks(context.Context, *connect.Request[v1.ListWebhooksRequest]) (*connect.Response[v1.ListWebhooksResponse], error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("fanfold.v1.Fanfold.ListWebhooks is not implemented"))
+}
+
+func (UnimplementedFanfoldHandler) ListDeliveries(context.Context, *connect.Request[v1.ListDeliveriesRequest]) (*connect.Response[v1.ListDeliveriesResponse], error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("fanfold.v1.Fanfold.ListDeliveries is not implemented"))
+}
+
+func (UnimplementedFanfoldHandler) ReplayDelivery(context.Context, *connect.Request[v1.ReplayDeliveryRequest]) (*connect.Response[v1.ReplayDeliveryResponse], error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("fanfold.v1.Fanfold.ReplayDelivery is not implemented"))
 }
 
 func (UnimplementedFanfoldHandler) SaveTask(context.Context, *connect.Request[v1.SaveTaskRequest]) (*connect.Response[v1.SaveTaskResponse], error) {
