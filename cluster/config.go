@@ -93,6 +93,8 @@ type Config struct {
 	RaftTransport func() (raft.Transport, error)
 	// APIListener serves the API; default: TCP on APIAddress.
 	APIListener net.Listener
+	// DialRaft connects to another node's Raft address; TCP.
+	DialRaft func(address string, timeout time.Duration) (net.Conn, error)
 	// DialAPI connects to another node's API; TCP.
 	DialAPI func(ctx context.Context, address string) (net.Conn, error)
 	// Now is the wall clock that stamps log entries; time.Now.
@@ -136,6 +138,9 @@ func (c Config) withDefaults() (Config, error) {
 		c.DialAPI = func(ctx context.Context, address string) (net.Conn, error) {
 			return (&net.Dialer{Timeout: 5 * time.Second}).DialContext(ctx, "tcp", address)
 		}
+	}
+	if c.DialRaft == nil {
+		c.DialRaft = dialTCP
 	}
 	if c.Now == nil {
 		c.Now = time.Now
@@ -227,3 +232,7 @@ func (c *Config) peer() (Peer, bool) {
 // The data directory: LOCK and node.json (identity.go), raft/ (logstore.go), state/ (statedir.go).
 func (c *Config) raftDir() string  { return filepath.Join(c.DataDir, "raft") }
 func (c *Config) stateDir() string { return c.FS.PathJoin(c.DataDir, "state") }
+
+func dialTCP(address string, timeout time.Duration) (net.Conn, error) {
+	return net.DialTimeout("tcp", address, timeout)
+}

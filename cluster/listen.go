@@ -73,7 +73,7 @@ func (n *Node) openTransport() (raft.Transport, error) {
 			return nil, fmt.Errorf("cluster: Raft cannot listen: %w", err)
 		}
 	}
-	return tcpTransport(listener, n.self, n.ClusterID, newRaftLogger(n.logger)), nil
+	return tcpTransport(listener, n.cfg.DialRaft, n.self, n.ClusterID, newRaftLogger(n.logger)), nil
 }
 
 func newHTTPServer(handler http.Handler) *http.Server {

@@ -36,8 +36,8 @@ const (
 )
 
 // tcpTransport makes the transport of one Raft instance on an open listener.
-func tcpTransport(listener net.Listener, self raft.ServerAddress, clusterID func() string, log hclog.Logger) raft.Transport {
-	layer := &streamLayer{Listener: listener, self: self, clusterID: clusterID, open: map[net.Conn]bool{}}
+func tcpTransport(listener net.Listener, dial dialFunc, self raft.ServerAddress, clusterID func() string, log hclog.Logger) raft.Transport {
+	layer := &streamLayer{Listener: listener, dial: dial, self: self, clusterID: clusterID, open: map[net.Conn]bool{}}
 	transport := raft.NewNetworkTransportWithConfig(&raft.NetworkTransportConfig{
 		Stream:  layer,
 		MaxPool: 3,
@@ -51,10 +51,14 @@ func tcpTransport(listener net.Listener, self raft.ServerAddress, clusterID func
 	return transport
 }
 
+// dialFunc is Config.DialRaft.
+type dialFunc func(address string, timeout time.Duration) (net.Conn, error)
+
 // streamLayer carries Raft over TCP. Each connection begins with a greeting that names the cluster,
 // so that a node of another cluster that has come to use the same address is turned away.
 type streamLayer struct {
 	net.Listener
+	dial      dialFunc
 	self      raft.ServerAddress
 	clusterID func() string // hex; "" = not known yet
 
@@ -74,7 +78,7 @@ func (a nodeAddr) String() string { return string(a) }
 // Dial connects to the Raft half of address.
 func (l *streamLayer) Dial(address raft.ServerAddress, timeout time.Duration) (net.Conn, error) {
 	raftAddress, _ := splitAddress(address)
-	conn, err := net.DialTimeout("tcp", raftAddress, timeout)
+	conn, err := l.dial(raftAddress, timeout)
 	if err != nil {
 		return nil, err
 	}

@@ -16,7 +16,7 @@ func listen(t *testing.T, clusterID string) *streamLayer {
 	if err != nil {
 		t.Fatal(err)
 	}
-	l := &streamLayer{Listener: listener, self: ServerAddress(listener.Addr().String(), "api:1"), clusterID: func() string { return clusterID }, open: map[net.Conn]bool{}}
+	l := &streamLayer{Listener: listener, dial: dialTCP, self: ServerAddress(listener.Addr().String(), "api:1"), clusterID: func() string { return clusterID }, open: map[net.Conn]bool{}}
 	t.Cleanup(func() { l.Close() })
 	return l
 }
@@ -80,7 +80,7 @@ func TestStreamLayer_TurnsStrangersAway(t *testing.T) {
 
 func dialAs(clusterID string) func(*streamLayer) (net.Conn, error) {
 	return func(to *streamLayer) (net.Conn, error) {
-		from := &streamLayer{clusterID: func() string { return clusterID }, open: map[net.Conn]bool{}}
+		from := &streamLayer{dial: dialTCP, clusterID: func() string { return clusterID }, open: map[net.Conn]bool{}}
 		return from.Dial(to.self, time.Minute)
 	}
 }
