@@ -1,0 +1,60 @@
+// Package evidence is what a run leaves to be judged, and what judgements look like.
+package evidence
+
+import (
+	"time"
+
+	"github.com/fanfold/fanfold/jepsen-lite/history"
+	"github.com/fanfold/fanfold/jepsen-lite/ledger"
+	apiv1 "github.com/fanfold/fanfold/sdk/api/v1"
+)
+
+// Evidence is everything that is known of a run when its processes have ended.
+type Evidence struct {
+	Ops    []history.Op
+	Ledger *ledger.Ledger
+	// Final is the state hash of each node at one common index, after healing.
+	Final      map[string]string
+	FinalIndex uint64
+	Counters   *apiv1.Counters
+	Faults     []Fault
+	// Exits are processes that ended although nobody had told them to.
+	Exits []string
+	// Load is how many operations succeeded before the first fault, during faults, and after healing.
+	Duration time.Duration
+}
+
+// Fault is one thing that a nemesis did.
+type Fault struct {
+	Nemesis string        `json:"nemesis"`
+	Target  string        `json:"target"`
+	Begin   time.Duration `json:"begin"`
+	End     time.Duration `json:"end"`
+	// Effect says what was observed of it; "" makes the run invalid.
+	Effect string `json:"effect"`
+}
+
+// Verdict is the judgement on one invariant.
+type Verdict struct {
+	ID    string `json:"id"`   // S1, A4 ...
+	Rule  string `json:"rule"` // in one sentence
+	Count int    `json:"count"`
+	// Violations say where it was broken, with ids and log indexes; empty: it held. At most 20.
+	Violations []string `json:"violations,omitempty"`
+	// Total is how many violations there were in all.
+	Total int `json:"total"`
+}
+
+// violationsMax bounds what is kept of a verdict.
+const violationsMax = 20
+
+// Violate adds a violation.
+func (v *Verdict) Violate(text string) {
+	v.Total++
+	if len(v.Violations) < violationsMax {
+		v.Violations = append(v.Violations, text)
+	}
+}
+
+// Held reports whether the invariant held, and was put to the test at all.
+func (v *Verdict) Held() bool { return v.Total == 0 }

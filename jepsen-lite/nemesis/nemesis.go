@@ -1,0 +1,52 @@
+// Package nemesis is what goes wrong during a run.
+package nemesis
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/fanfold/fanfold/jepsen-lite/site"
+)
+
+// Nemesis is one kind of fault. Strike makes it happen and returns what it hit; heal undoes it and says
+// what effect was observed ("" = none: the run is invalid then).
+type Nemesis struct {
+	Name string
+	// About says in one line what it does.
+	About string
+	// Least and Most bound how long a strike lasts before it is healed.
+	Least, Most time.Duration
+	Strike      func(ctx context.Context, s *site.Site, r *rand.Rand) (target string, heal func(context.Context) (effect string, err error), err error)
+}
+
+var all []Nemesis
+
+func register(n Nemesis) { all = append(all, n) }
+
+// All lists the nemeses by name.
+func All() []Nemesis {
+	list := slices.Clone(all)
+	slices.SortFunc(list, func(a, b Nemesis) int { return strings.Compare(a.Name, b.Name) })
+	return list
+}
+
+// Find finds nemeses by their names.
+func Find(names []string) ([]Nemesis, error) {
+	var found []Nemesis
+	for _, name := range names {
+		i := slices.IndexFunc(all, func(n Nemesis) bool { return n.Name == name })
+		if i < 0 {
+			var known []string
+			for _, n := range All() {
+				known = append(known, n.Name)
+			}
+			return nil, fmt.Errorf("there is no nemesis %q; there are %s", name, strings.Join(known, ", "))
+		}
+		found = append(found, all[i])
+	}
+	return found, nil
+}

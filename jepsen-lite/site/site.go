@@ -1,0 +1,260 @@
+// Package site is the place where a run happens: the processes of nodes and workers, and the network
+// between them and the clients.
+package site
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"connectrpc.com/connect"
+
+	"github.com/fanfold/fanfold/jepsen-lite/child"
+	"github.com/fanfold/fanfold/jepsen-lite/netem"
+	"github.com/fanfold/fanfold/sdk"
+	apiv1 "github.com/fanfold/fanfold/sdk/api/v1"
+)
+
+// Client is the host that all clients of the run are on.
+const Client = "client"
+
+// Config lays out a site.
+type Config struct {
+	Dir            string
+	Nodes, Workers int
+	// Command starts a process of the run: an executable and the arguments before the sub-command.
+	Command []string
+	// NodeArgs and WorkerArgs are added to the command lines.
+	NodeArgs, WorkerArgs []string
+}
+
+// Site is used by one goroutine at a time, but for what says otherwise.
+type Site struct {
+	Net     *netem.Network
+	Nodes   []*Node
+	Workers []*Worker
+	cfg     Config
+	doors   netem.Doors // of the clients
+	look    *sdk.Client // to ask nodes for their status
+}
+
+// Node is one place of the cluster: it stays the same while its process comes and goes.
+type Node struct {
+	ID, Data, API, Raft, Log string
+	Process                  *child.Process // nil before the first start
+	Starts                   int
+}
+
+// Worker is one place of a worker.
+type Worker struct {
+	ID, Log string
+	Process *child.Process
+	Starts  int
+}
+
+// New lays out a site and starts nothing.
+func New(cfg Config) (*Site, error) {
+	ports, err := child.Ports(2 * cfg.Nodes)
+	if err != nil {
+		return nil, err
+	}
+	s := &Site{Net: netem.New(), cfg: cfg}
+	for i := range cfg.Nodes {
+		id := "n" + strconv.Itoa(i+1)
+		s.Nodes = append(s.Nodes, &Node{
+			ID: id, Data: filepath.Join(cfg.Dir, id), API: ports[2*i], Raft: ports[2*i+1], Log: filepath.Join(cfg.Dir, id+".log"),
+		})
+	}
+	for i := range cfg.Workers {
+		id := "w" + strconv.Itoa(i+1)
+		s.Workers = append(s.Workers, &Worker{ID: id, Log: filepath.Join(cfg.Dir, id+".log")})
+	}
+	if s.doors, err = s.doorsOf(Client); err != nil {
+		return nil, err
+	}
+	s.look, err = sdk.NewClient(sdk.ClientConfig{Addresses: s.Addresses()})
+	return s, err
+}
+
+// doorsOf opens the doors by which a host reaches the nodes.
+func (s *Site) doorsOf(host string) (netem.Doors, error) {
+	doors := netem.Doors{}
+	for _, n := range s.Nodes {
+		if n.ID == host {
+			continue
+		}
+		for _, address := range []string{n.API, n.Raft} {
+			door, err := s.Net.Door(host, n.ID, address)
+			if err != nil {
+				return nil, err
+			}
+			doors[address] = door
+		}
+	}
+	return doors, nil
+}
+
+// Addresses are the API addresses of the nodes.
+func (s *Site) Addresses() []string {
+	var all []string
+	for _, n := range s.Nodes {
+		all = append(all, n.API)
+	}
+	return all
+}
+
+// NewClient makes a client that reaches the nodes through the network of the run.
+func (s *Site) NewClient() (*sdk.Client, error) {
+	return sdk.NewClient(sdk.ClientConfig{Addresses: s.Addresses(), Dialer: s.doors.DialContext})
+}
+
+// StartNode starts the process of a node, on the directory and ports of before.
+func (s *Site) StartNode(n *Node) error {
+	doors, err := s.doorsOf(n.ID)
+	if err != nil {
+		return err
+	}
+	var peers []string
+	for _, p := range s.Nodes {
+		peers = append(peers, p.ID+"="+p.Raft+"/"+p.API)
+	}
+	args := append([]string{"node", "--id", n.ID, "--data", n.Data, "--api", n.API, "--raft", n.Raft,
+		"--peers", strings.Join(peers, ","), "--doors", doors.String()}, s.cfg.NodeArgs...)
+	n.Process, err = s.start("node "+n.ID, n.Log, args)
+	n.Starts++
+	return err
+}
+
+// StartWorker starts the process of a worker.
+func (s *Site) StartWorker(w *Worker) error {
+	doors, err := s.doorsOf(w.ID)
+	if err != nil {
+		return err
+	}
+	args := append([]string{"worker", "--name", w.ID, "--addresses", strings.Join(s.Addresses(), ","), "--doors", doors.String()}, s.cfg.WorkerArgs...)
+	w.Process, err = s.start("worker "+w.ID, w.Log, args)
+	w.Starts++
+	return err
+}
+
+func (s *Site) start(name, log string, args []string) (*child.Process, error) {
+	return child.StartExecutable(s.cfg.Command[0], name, log, append(s.cfg.Command[1:len(s.cfg.Command):len(s.cfg.Command)], args...)...)
+}
+
+// Start starts everything and waits for a leader.
+func (s *Site) Start(ctx context.Context) error {
+	for _, n := range s.Nodes {
+		if err := s.StartNode(n); err != nil {
+			return err
+		}
+	}
+	if _, err := s.AwaitLeader(ctx); err != nil {
+		return err
+	}
+	for _, w := range s.Workers {
+		if err := s.StartWorker(w); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Status asks one node, past the network of the run, what it knows of the cluster. It is safe for
+// concurrent use.
+func (s *Site) Status(ctx context.Context, n *Node) (*apiv1.ClusterStatusResponse, error) {
+	api, err := s.look.At(n.API)
+	if err != nil {
+		return nil, err
+	}
+	answer, err := api.ClusterStatus(ctx, connect.NewRequest(&apiv1.ClusterStatusRequest{}))
+	if err != nil {
+		return nil, err
+	}
+	return answer.Msg, nil
+}
+
+// Leader returns the node that says that it leads, or nil. Of two it is the one of the later term.
+func (s *Site) Leader(ctx context.Context) *Node {
+	ctx, cancel := context.WithTimeout(ctx, time.Second)
+	defer cancel()
+	var leader *Node
+	var term uint64
+	for _, n := range s.Nodes {
+		if n.Process == nil || !n.Process.Running() {
+			continue
+		}
+		if st, err := s.Status(ctx, n); err == nil && st.GetLeaderId() == n.ID && st.GetTerm() > term {
+			leader, term = n, st.GetTerm()
+		}
+	}
+	return leader
+}
+
+// AwaitLeader waits for a leader.
+func (s *Site) AwaitLeader(ctx context.Context) (*Node, error) {
+	ticker := time.NewTicker(20 * time.Millisecond)
+	defer ticker.Stop()
+	for {
+		if n := s.Leader(ctx); n != nil {
+			return n, nil
+		}
+		select {
+		case <-ctx.Done():
+			return nil, fmt.Errorf("the cluster has no leader: see the logs in %s", s.cfg.Dir)
+		case <-ticker.C:
+		}
+	}
+}
+
+// Hosts are the names of all nodes, workers and the clients' host.
+func (s *Site) Hosts() (all []string) {
+	for _, n := range s.Nodes {
+		all = append(all, n.ID)
+	}
+	for _, w := range s.Workers {
+		all = append(all, w.ID)
+	}
+	return append(all, Client)
+}
+
+// StopWorkers asks all workers to hand back what they hold and to end.
+func (s *Site) StopWorkers(ctx context.Context) error {
+	var all []*child.Process
+	for _, w := range s.Workers {
+		all = append(all, w.Process)
+	}
+	return child.StopAll(ctx, all)
+}
+
+// StopNodes asks all nodes to end.
+func (s *Site) StopNodes(ctx context.Context) error {
+	var all []*child.Process
+	for _, n := range s.Nodes {
+		all = append(all, n.Process)
+	}
+	return child.StopAll(ctx, all)
+}
+
+// Close ends what still runs, and the network.
+func (s *Site) Close() error {
+	for _, n := range s.Nodes {
+		if n.Process != nil && n.Process.Running() {
+			n.Process.Kill()
+		}
+	}
+	for _, w := range s.Workers {
+		if w.Process != nil && w.Process.Running() {
+			w.Process.Kill()
+		}
+	}
+	err := s.look.Close()
+	if errors.Is(err, net.ErrClosed) {
+		err = nil
+	}
+	return errors.Join(err, s.Net.Close())
+}
