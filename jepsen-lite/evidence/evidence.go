@@ -20,7 +20,8 @@ type Evidence struct {
 	Faults     []Fault
 	// Exits are processes that ended although nobody had told them to.
 	Exits []string
-	// Load is how many operations succeeded before the first fault, during faults, and after healing.
+	// Settled is the judgement of what happened after healing.
+	Settled  []Verdict
 	Duration time.Duration
 }
 

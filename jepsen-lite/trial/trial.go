@@ -1,0 +1,316 @@
+// Package trial runs a workload on a cluster that is being broken, and judges what came of it.
+package trial
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"path/filepath"
+	"strconv"
+	"sync"
+	"time"
+
+	"connectrpc.com/connect"
+
+	"github.com/fanfold/fanfold/jepsen-lite/checker"
+	"github.com/fanfold/fanfold/jepsen-lite/evidence"
+	"github.com/fanfold/fanfold/jepsen-lite/history"
+	"github.com/fanfold/fanfold/jepsen-lite/ledger"
+	"github.com/fanfold/fanfold/jepsen-lite/nemesis"
+	"github.com/fanfold/fanfold/jepsen-lite/site"
+	"github.com/fanfold/fanfold/jepsen-lite/workload"
+	"github.com/fanfold/fanfold/sdk"
+	apiv1 "github.com/fanfold/fanfold/sdk/api/v1"
+	"github.com/fanfold/fanfold/sdk/api/v1/apiv1connect"
+)
+
+// Config says what to run. Zero means default.
+type Config struct {
+	Nodes, Workers int           // 3 and 4
+	Clients        int           // 8
+	Workload       string        // "submit"
+	Nemeses        []string      // none: nothing goes wrong
+	Time           time.Duration // of the load; 30 s
+	Seed           uint64        // 0: drawn
+	Dir            string        // empty directory for everything that the run leaves
+	// Command starts a process of the run: an executable, and the arguments before the sub-command.
+	Command []string
+	Note    func(format string, args ...any) // what happens, for people
+}
+
+func (c Config) withDefaults() Config {
+	c.Nodes, c.Workers, c.Clients = cmp.Or(c.Nodes, 3), cmp.Or(c.Workers, 4), cmp.Or(c.Clients, 8)
+	c.Workload = cmp.Or(c.Workload, "submit")
+	c.Time = cmp.Or(c.Time, 30*time.Second)
+	for c.Seed == 0 {
+		c.Seed = rand.Uint64N(1 << 32)
+	}
+	if c.Note == nil {
+		c.Note = func(string, ...any) {}
+	}
+	return c
+}
+
+// Summary is what a run came to.
+type Summary struct {
+	Workload string   `json:"workload"`
+	Nemeses  []string `json:"nemeses"`
+	Nodes    int      `json:"nodes"`
+	Workers  int      `json:"workers"`
+	Seed     uint64   `json:"seed"`
+	Seconds  float64  `json:"seconds"`
+
+	Operations map[string]map[history.Outcome]int `json:"operations"`
+	Entries    int                                `json:"entries"`
+	Faults     []evidence.Fault                   `json:"faults"`
+	Verdicts   []evidence.Verdict                 `json:"verdicts"`
+	// Invalid says why the run proves nothing: a fault without effect, too little load.
+	Invalid []string `json:"invalid,omitempty"`
+	Dir     string   `json:"dir"`
+}
+
+// Violated reports whether an invariant was broken.
+func (s *Summary) Violated() bool {
+	for i := range s.Verdicts {
+		if !s.Verdicts[i].Held() {
+			return true
+		}
+	}
+	return false
+}
+
+const (
+	startPatience  = 60 * time.Second
+	settlePatience = 60 * time.Second
+	stopPatience   = 20 * time.Second
+	// leastOps is how many operations have to succeed for a run to prove anything.
+	leastOps = 50
+)
+
+// trial is a run under way.
+type trial struct {
+	Config
+	work    workload.Workload
+	nemeses []nemesis.Nemesis
+	site    *site.Site
+	client  *sdk.Client
+	history *history.Recorder
+	found   evidence.Evidence
+	invalid []string
+}
+
+// Run runs one trial. An error means that it could not be run or judged; what it found is in the summary.
+func Run(ctx context.Context, c Config) (_ *Summary, err error) {
+	t := &trial{Config: c.withDefaults()}
+	if t.work, err = workload.Find(t.Workload); err != nil {
+		return nil, err
+	}
+	if t.nemeses, err = nemesis.Find(t.Nemeses); err != nil {
+		return nil, err
+	}
+	began := time.Now()
+	if err := t.load(ctx); err != nil {
+		return nil, err
+	}
+	return t.judge(ctx, time.Since(began))
+}
+
+// load runs the processes from start to end, and gathers the evidence that only they can give.
+func (t *trial) load(ctx context.Context) (err error) {
+	t.site, err = site.New(site.Config{
+		Dir: t.Dir, Nodes: t.Nodes, Workers: t.Workers, Command: t.Command,
+		WorkerArgs: []string{"--workload", t.Workload, "--dir", t.Dir},
+	})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, t.site.Close()) }()
+	ready, cancel := context.WithTimeout(ctx, startPatience)
+	defer cancel()
+	if err := t.site.Start(ready); err != nil {
+		return err
+	}
+	if t.client, err = t.site.NewClient(); err != nil {
+		return err
+	}
+	defer t.client.Close()
+	if t.history, err = history.Create(filepath.Join(t.Dir, "history.jsonl")); err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, t.history.Close()) }()
+
+	load := &workload.Load{Site: t.site, Client: t.client, History: t.history, Dir: t.Dir, Seed: t.Seed, Clients: t.Clients}
+	working, cancel := context.WithTimeout(ctx, t.Time)
+	defer cancel()
+	var both sync.WaitGroup
+	var workErr, faultErr error
+	both.Go(func() { workErr = t.work.Run(working, load) })
+	both.Go(func() { faultErr = t.strike(working, ctx) })
+	both.Wait()
+	if err := errors.Join(workErr, faultErr); err != nil {
+		return err
+	}
+	t.Note("settling: every acknowledged operation has to be there")
+	settling, cancel := context.WithTimeout(ctx, settlePatience)
+	defer cancel()
+	if err := t.work.Settle(settling, load); err != nil {
+		v := evidence.Verdict{ID: "L1", Rule: "after healing, every job ends and every kind of operation succeeds", Count: 1}
+		v.Violate(err.Error())
+		t.found.Settled = append(t.found.Settled, v)
+	} else {
+		t.found.Settled = append(t.found.Settled, evidence.Verdict{ID: "L1", Rule: "after healing, every job ends and every kind of operation succeeds", Count: 1})
+	}
+	return t.finish(ctx)
+}
+
+// strike lets the nemeses act one after another, in random order and with random pauses, all from the seed.
+func (t *trial) strike(working, ctx context.Context) error {
+	if len(t.nemeses) == 0 {
+		return nil
+	}
+	r := rand.New(rand.NewPCG(t.Seed, 1<<32))
+	between := func(least, most time.Duration) time.Duration { return least + rand.N(most-least+1) }
+	wait := func(d time.Duration) bool {
+		select {
+		case <-working.Done():
+			return false
+		case <-time.After(d):
+			return true
+		}
+	}
+	for n := 0; wait(between(500*time.Millisecond, 2*time.Second)); n++ {
+		nem := t.nemeses[n%len(t.nemeses)]
+		if n >= len(t.nemeses) {
+			nem = t.nemeses[r.IntN(len(t.nemeses))]
+		}
+		finding, cancel := context.WithTimeout(ctx, startPatience)
+		begin := t.history.Now()
+		target, heal, err := nem.Strike(finding, t.site, r)
+		cancel()
+		if err != nil {
+			return fmt.Errorf("nemesis %s: %w", nem.Name, err)
+		}
+		t.Note("%6.1fs  %s: %s", begin.Seconds(), nem.Name, target)
+		wait(between(nem.Least, nem.Most))
+		effect, err := heal(ctx)
+		if err != nil {
+			return fmt.Errorf("nemesis %s: heal: %w", nem.Name, err)
+		}
+		end := t.history.Now()
+		t.Note("%6.1fs  healed: %s", end.Seconds(), cmp.Or(effect, "it had NO effect"))
+		t.found.Faults = append(t.found.Faults, evidence.Fault{Nemesis: nem.Name, Target: target, Begin: begin, End: end, Effect: effect})
+	}
+	return nil
+}
+
+// finish asks the healed nodes for their last word, and stops everything.
+func (t *trial) finish(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, settlePatience)
+	defer cancel()
+	if err := t.site.StopWorkers(ctx); err != nil {
+		t.found.Exits = append(t.found.Exits, err.Error())
+	}
+	if err := t.hashes(ctx); err != nil {
+		return err
+	}
+	for _, n := range t.site.Nodes {
+		st, err := t.site.Status(ctx, n)
+		if err != nil {
+			return fmt.Errorf("node %s after healing: %w", n.ID, err)
+		}
+		t.found.Counters = st.GetCounters()
+	}
+	stopping, cancel := context.WithTimeout(ctx, stopPatience)
+	defer cancel()
+	if err := t.site.StopNodes(stopping); err != nil {
+		t.found.Exits = append(t.found.Exits, err.Error())
+	}
+	return nil
+}
+
+// hashes makes every node compute its state's hash at one index.
+func (t *trial) hashes(ctx context.Context) error {
+	var index uint64
+	err := t.client.Call(ctx, func(ctx context.Context, api apiv1connect.FanfoldClient) error {
+		answer, err := api.HashState(ctx, connect.NewRequest(&apiv1.HashStateRequest{}))
+		if err == nil {
+			index = answer.Msg.GetIndex()
+		}
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("ask for the state's hash: %w", err)
+	}
+	t.found.Final, t.found.FinalIndex = map[string]string{}, index
+	for _, n := range t.site.Nodes {
+		api, err := t.client.At(n.API)
+		if err != nil {
+			return err
+		}
+		answer, err := api.NodeHash(ctx, connect.NewRequest(&apiv1.NodeHashRequest{Index: index, WaitMs: 20_000}))
+		if err != nil {
+			return fmt.Errorf("the hash of node %s: %w", n.ID, err)
+		}
+		t.found.Final[n.ID] = answer.Msg.GetHash()
+	}
+	return nil
+}
+
+// judge reads the stopped nodes' logs and checks everything.
+func (t *trial) judge(ctx context.Context, took time.Duration) (*Summary, error) {
+	var nodes []ledger.Node
+	for _, n := range t.site.Nodes {
+		nodes = append(nodes, ledger.Node{ID: n.ID, Data: n.Data, Applied: t.found.FinalIndex})
+	}
+	book, err := ledger.Read(ctx, nodes, false)
+	if book != nil {
+		defer book.Close()
+	}
+	if err != nil {
+		return nil, err
+	}
+	t.found.Ledger, t.found.Ops, t.found.Duration = book, t.history.Ops(), took
+	s := &Summary{
+		Workload: t.Workload, Nemeses: t.Nemeses, Nodes: t.Nodes, Workers: t.Workers, Seed: t.Seed, Seconds: took.Seconds(),
+		Operations: count(t.found.Ops), Entries: len(book.Entries), Faults: t.found.Faults, Dir: t.Dir,
+	}
+	s.Verdicts = append(append(t.found.Settled, checker.Check(&t.found)...), t.work.Check(&t.found)...)
+	s.Invalid = t.validity()
+	return s, nil
+}
+
+// validity says why a run proves nothing.
+func (t *trial) validity() (why []string) {
+	ok := 0
+	for _, op := range t.found.Ops {
+		if op.Outcome == history.OK {
+			ok++
+		}
+	}
+	if ok < leastOps {
+		why = append(why, "only "+strconv.Itoa(ok)+" operations succeeded: too little load to prove anything")
+	}
+	struck := map[string]bool{}
+	for _, f := range t.found.Faults {
+		struck[f.Nemesis] = struck[f.Nemesis] || f.Effect != ""
+	}
+	for _, n := range t.nemeses {
+		if !struck[n.Name] {
+			why = append(why, "the nemesis "+n.Name+" had no effect that was observed: give the run more --time")
+		}
+	}
+	return why
+}
+
+func count(ops []history.Op) map[string]map[history.Outcome]int {
+	n := map[string]map[history.Outcome]int{}
+	for _, op := range ops {
+		if n[op.Kind] == nil {
+			n[op.Kind] = map[history.Outcome]int{}
+		}
+		n[op.Kind][op.Outcome]++
+	}
+	return n
+}
