@@ -34,6 +34,7 @@ type attempt struct {
 	over atomic.Bool
 	// gone: the server has said that the lease is over. A failure need not be reported.
 	gone atomic.Bool
+	kept kept // what the task has saved (save.go)
 }
 
 // timeoutGrace is how long after its timeout a function may go on before it is given up.
@@ -81,7 +82,10 @@ func (a *attempt) do() (result []byte, err error) {
 		}
 	}
 	a.msg.Input = nil // the memory belongs to the function now
-	return core.run(a.ctx, input)
+	if input, err = a.session.worker.client.unseal(input); err != nil {
+		return nil, err // another worker may have the key
+	}
+	return a.session.worker.intercept(core.run)(a.ctx, input)
 }
 
 var errUnknownTask = errors.New("this worker does not have the task")
@@ -104,6 +108,9 @@ func (a *attempt) outcome(result []byte, err error) *apiv1.Report {
 	r := &apiv1.Report{Fence: a.msg.Fence, Task: a.msg.Task}
 	if err == nil && a.gone.Load() && len(result) > maxInline {
 		return nil // not worth its upload
+	}
+	if err == nil {
+		result, err = a.session.worker.client.seal(result)
 	}
 	if err == nil {
 		value, verr := a.value(result)
@@ -142,9 +149,11 @@ func (a *attempt) value(result []byte) (*apiv1.Value, error) {
 
 // interrupted: the worker's side has cancelled the context, so an error is no failure of the task.
 func (a *attempt) interrupted() bool {
-	switch context.Cause(a.ctx) {
-	case ErrLeaseLost, ErrDraining, ErrJobCanceled, ErrJobFailed:
-		return true
+	cause := context.Cause(a.ctx)
+	for _, ours := range []error{ErrLeaseLost, ErrDraining, ErrJobCanceled, ErrJobFailed} {
+		if errors.Is(cause, ours) {
+			return true
+		}
 	}
 	return false
 }

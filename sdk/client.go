@@ -28,6 +28,14 @@ type ClientConfig struct {
 	// HTTPClient takes the place of the client's own, and then Dialer is not used. It must speak HTTP/2
 	// to the addresses, without encryption for http://.
 	HTTPClient *http.Client
+	// Codec encodes inputs, results and checkpoints on their way to the cluster, and decodes them. All
+	// programs that share jobs need the same. Default: none, values are stored as JSON.
+	Codec Codec
+	// OnSubmit wraps every submission of this client, the first one outermost.
+	OnSubmit []SubmitInterceptor
+	// Interceptors wrap every call and stream to a node, the first one outermost: for credentials, traces
+	// and metrics. A call that is tried again passes them again.
+	Interceptors []connect.Interceptor
 	// Logger gets reconnects and retries at debug, and what needs a person at warn. Default: discard.
 	Logger *slog.Logger
 }
@@ -128,6 +136,7 @@ func (c *Client) api(base string) apiv1connect.FanfoldClient {
 		connect.WithReadMaxBytes(maxMessage),
 		// Without this, Connect asks for gzip, and the leader spends its time on it.
 		connect.WithAcceptCompression("gzip", nil, nil),
+		connect.WithInterceptors(c.cfg.Interceptors...),
 	)
 }
 

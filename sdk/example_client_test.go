@@ -136,7 +136,7 @@ func ExampleClient_Cancel() {
 	_, err = job.Await(ctx)
 	fmt.Println(errors.Is(err, sdk.ErrJobCanceled))
 	// Output:
-	// job canceled
+	// job canceled: no longer needed
 	// true
 }
 

@@ -2,7 +2,6 @@ package sdk
 
 import (
 	"context"
-	"log/slog"
 	"strconv"
 	"time"
 
@@ -47,6 +46,10 @@ func Info(ctx context.Context) TaskInfo {
 	}
 }
 
+// Headers are those of the job, by sdk.Header or an interceptor of its submitter. Read only. Outside a task
+// it panics.
+func Headers(ctx context.Context) map[string]string { return attemptOf(ctx, "Headers").msg.Headers }
+
 // Key is the task's name in the world: job/step/shard, the same in all its attempts, on whatever worker.
 // Give it to outside systems as the idempotency key, so that an effect that was made by an attempt that
 // did not live to report it is not made twice. Outside a task it panics.
@@ -73,11 +76,4 @@ func Progress(ctx context.Context, done, total int64, note string) {
 	a.session.progressed(a, &apiv1.Progress{
 		Fence: a.fence.proto(), Done: uint64(max(done, 0)), Total: uint64(max(total, 0)), Note: clip(note, 255),
 	})
-}
-
-// Log is the worker's logger with the ids of the task. Outside a task it panics.
-func Log(ctx context.Context) *slog.Logger {
-	a := attemptOf(ctx, "Log")
-	m := a.msg
-	return a.session.log.With("job", m.Job, "step", m.Step, "shard", m.Task.GetShard(), "attempt", m.Attempt)
 }

@@ -48,9 +48,12 @@ func (j *Job[Out]) Existing() bool { return j.existing }
 // as it takes. A job that failed or was canceled gives a *JobError.
 func (j *Job[Out]) Await(ctx context.Context) (Out, error) {
 	var out Out
-	data, err := j.client.AwaitRaw(ctx, j.id)
+	data, err := j.client.awaitStored(ctx, j.id)
 	if err != nil {
 		return out, err
+	}
+	if data, err = j.client.unseal(data); err != nil {
+		return out, fmt.Errorf("sdk: result of job %s: %w", j.id, err)
 	}
 	if err := decode(data, &out); err != nil {
 		return out, fmt.Errorf("sdk: job %s: %w", j.id,

@@ -12,8 +12,21 @@ import (
 	"github.com/fanfold/fanfold/sdk/api/v1/apiv1connect"
 )
 
-// AwaitRaw waits for a job's end and returns its result as JSON. See Job.Await.
+// AwaitRaw waits for a job's end and returns its result as JSON. See Job.Await. A client without a codec
+// gets encoded values as they are stored.
 func (c *Client) AwaitRaw(ctx context.Context, id string) ([]byte, error) {
+	doc, err := c.awaitStored(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	if doc, err = c.unsealRaw(doc); err != nil {
+		return nil, fmt.Errorf("sdk: result of job %s: %w", id, err)
+	}
+	return doc, nil
+}
+
+// awaitStored is AwaitRaw without decoding.
+func (c *Client) awaitStored(ctx context.Context, id string) ([]byte, error) {
 	r, err := c.awaits.await(ctx, id)
 	if err != nil {
 		return nil, fmt.Errorf("sdk: await job %s: %w", id, err)

@@ -1,6 +1,8 @@
 package sdk
 
 import (
+	"errors"
+	"fmt"
 	"time"
 
 	apiv1 "github.com/fanfold/fanfold/sdk/api/v1"
@@ -14,7 +16,7 @@ func (s *session) receive(m *apiv1.WorkResponse) {
 		s.acknowledge(ack)
 	}
 	for _, r := range m.Revokes {
-		s.revoke(fenceOf(r.Fence), revokeCause(r.Cause))
+		s.revoke(fenceOf(r.Fence), revokeCause(r.Cause, r.Reason))
 	}
 	if m.Heartbeat && !s.beatSent.IsZero() {
 		s.renew(s.beatSent)
@@ -36,6 +38,7 @@ func (s *session) acknowledge(ack *apiv1.Ack) {
 		return
 	}
 	delete(s.reports, f)
+	delete(s.last, f)
 	switch {
 	case ack.Accepted:
 	case ack.Code == "STALE":
@@ -74,14 +77,19 @@ func (s *session) replace(r *apiv1.Report, ack *apiv1.Ack) {
 	s.post(fenceOf(r.Fence), next)
 }
 
-func revokeCause(cause string) error {
+// revokeCause is the cause that a task's context ends with, and why, in the words of who canceled it.
+func revokeCause(cause, reason string) error {
+	err := ErrLeaseLost
 	switch cause {
 	case "JOB_CANCELED":
-		return ErrJobCanceled
+		err = ErrJobCanceled
 	case "JOB_FAILED":
-		return ErrJobFailed
+		err = ErrJobFailed
 	}
-	return ErrLeaseLost
+	if reason != "" {
+		return fmt.Errorf("%w: %s", err, reason)
+	}
+	return err
 }
 
 // revoke cancels an attempt. Precondition: mu is held.
@@ -90,7 +98,7 @@ func (s *session) revoke(f fence, cause error) {
 	if a == nil {
 		return
 	}
-	if cause == ErrLeaseLost {
+	if errors.Is(cause, ErrLeaseLost) {
 		a.gone.Store(true)
 	}
 	a.cancel(cause)

@@ -34,11 +34,13 @@ type session struct {
 	reports        map[fence]*apiv1.Report
 	waiting, later []*apiv1.Report
 	progress       map[fence]*apiv1.Progress
-	draining       bool // take no more
-	drained        bool // the present stream has been told so
-	leaving        bool // say goodbye once nothing waits
-	gone           bool // goodbye is on its way
-	stale          int  // reports that were refused, because their lease was over
+	out            outLog                   // lines of tasks (log.go)
+	last           map[fence]*apiv1.TaskLog // of tasks that have ended, sent with their reports until these are answered
+	draining       bool                     // take no more
+	drained        bool                     // the present stream has been told so
+	leaving        bool                     // say goodbye once nothing waits
+	gone           bool                     // goodbye is on its way
+	stale          int                      // reports that were refused, because their lease was over
 
 	ttl, beat time.Duration
 	beatSent  time.Time // of the heartbeat that is not answered yet; zero: none

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"connectrpc.com/connect"
+	"google.golang.org/protobuf/proto"
 
 	apiv1 "github.com/fanfold/fanfold/sdk/api/v1"
 	"github.com/fanfold/fanfold/sdk/api/v1/apiv1connect"
@@ -200,7 +201,10 @@ func (s *session) take(beat bool) *apiv1.WorkRequest {
 	if beat {
 		s.beatNow(m)
 	}
-	m.Reports = s.takeReports()
+	s.takeReports(m)
+	if len(s.out.all) > 0 && (beat || s.out.due || m.Reports != nil) {
+		s.takeLogs(m)
+	}
 	for f, p := range s.progress {
 		m.Progress = append(m.Progress, p)
 		delete(s.progress, f)
@@ -212,7 +216,7 @@ func (s *session) take(beat bool) *apiv1.WorkRequest {
 		m.Goodbye = true
 	}
 	// Progress alone waits for company: it is for people, and the next heartbeat is near.
-	if m.Reports == nil && !m.Heartbeat && !m.Drain && !m.Goodbye {
+	if m.Reports == nil && m.Logs == nil && !m.Heartbeat && !m.Drain && !m.Goodbye {
 		for _, p := range m.Progress {
 			s.progress[fenceOf(p.Fence)] = p
 		}
@@ -230,17 +234,28 @@ func (s *session) beatNow(m *apiv1.WorkRequest) {
 	s.later = nil
 }
 
-// takeReports takes reports from waiting, as many as fit in a message.
-func (s *session) takeReports() []*apiv1.Report {
+// takeReports takes reports from waiting, as many as fit in a message, each with the lines that its task
+// has logged last. Precondition: mu is held.
+func (s *session) takeReports(m *apiv1.WorkRequest) {
 	n, size := 0, 0
 	for n < len(s.waiting) && n < maxReports && (n == 0 || size < maxReportBytes) {
-		size += len(s.waiting[n].GetResult().GetInline()) + 64
+		r := s.waiting[n]
+		f := fenceOf(r.Fence)
+		size += len(r.GetResult().GetInline()) + 64
+		if b := s.out.take(f); b != nil {
+			if s.last == nil {
+				s.last = map[fence]*apiv1.TaskLog{}
+			}
+			s.last[f] = b.msg
+		}
+		if l := s.last[f]; l != nil {
+			m.Logs = append(m.Logs, l)
+			size += proto.Size(l)
+		}
 		n++
 	}
-	if n == 0 {
-		return nil
+	if n > 0 {
+		m.Reports = s.waiting[:n:n]
+		s.waiting = s.waiting[n:]
 	}
-	reports := s.waiting[:n:n]
-	s.waiting = s.waiting[n:]
-	return reports
 }

@@ -117,14 +117,22 @@ func (c *Client) prepare(ctx context.Context, job RawJob, opts []SubmitOption) (
 	if len(s.errs) > 0 {
 		return nil, errors.Join(s.errs...)
 	}
-	input, err := c.value(ctx, job.Input)
+	if s.job.Id == "" {
+		s.job.Id = NewJobID()
+	}
+	job, err := c.intercepted(ctx, job, &s)
+	if err != nil {
+		return nil, err
+	}
+	doc, err := c.seal(job.Input)
+	if err != nil {
+		return nil, err
+	}
+	input, err := c.value(ctx, doc)
 	if err != nil {
 		return nil, err
 	}
 	s.job.Graph, s.job.Input, s.job.Namespace = job.Graph, input, c.cfg.Namespace
-	if s.job.Id == "" {
-		s.job.Id = NewJobID()
-	}
 	return &submission{job: &s.job, size: len(job.Graph) + len(input.Inline) + 64}, nil
 }
 

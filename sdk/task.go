@@ -207,6 +207,15 @@ func encoder[T any]() func(T) ([]byte, error) {
 	}
 }
 
+// encodeAny is encoder for a value whose type is not known before.
+func encodeAny(v any) ([]byte, error) {
+	if t := reflect.ValueOf(v); t.Kind() == reflect.Slice && t.IsNil() && !isBytes(t.Type()) &&
+		!implements(t.Type(), jsonMarshaler) && !implements(t.Type(), textMarshaler) {
+		return []byte("[]"), nil
+	}
+	return json.Marshal(v)
+}
+
 func decode(data []byte, into any) error {
 	if len(data) == 0 {
 		data = []byte("null")

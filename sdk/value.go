@@ -102,17 +102,62 @@ func (c *Client) readAll(ctx context.Context, what *apiv1.ReadValueRequest) ([]b
 	return b.Bytes(), nil
 }
 
-// ReadInput writes a job's input to w, as JSON.
+// readPlain streams a stored value into w. To decode a value takes all of it in memory.
+func (c *Client) readPlain(ctx context.Context, what *apiv1.ReadValueRequest, w io.Writer) error {
+	if c.cfg.Codec == nil {
+		return c.read(ctx, what, w)
+	}
+	doc, err := c.readAll(ctx, what)
+	if err == nil {
+		doc, err = c.unseal(doc)
+	}
+	if err == nil {
+		_, err = w.Write(doc)
+	}
+	return err
+}
+
+// ReadInput writes a job's input to w, as JSON. A client without a codec gets encoded values as they are
+// stored, here and below.
 func (c *Client) ReadInput(ctx context.Context, id string, w io.Writer) error {
-	return c.read(ctx, &apiv1.ReadValueRequest{Id: id, What: &apiv1.ReadValueRequest_Input{Input: true}}, w)
+	return c.readPlain(ctx, &apiv1.ReadValueRequest{Id: id, What: &apiv1.ReadValueRequest_Input{Input: true}}, w)
 }
 
 // ReadResult writes a job's result to w, as JSON, however large it is. A job that has not ended gives ErrNotEnded.
 func (c *Client) ReadResult(ctx context.Context, id string, w io.Writer) error {
-	return c.read(ctx, &apiv1.ReadValueRequest{Id: id, What: &apiv1.ReadValueRequest_Result{Result: true}}, w)
+	return c.readPlain(ctx, &apiv1.ReadValueRequest{Id: id, What: &apiv1.ReadValueRequest_Result{Result: true}}, w)
 }
 
 // ReadStepResult writes one step's result to w, as JSON; of an Each, the list.
 func (c *Client) ReadStepResult(ctx context.Context, id, step string, w io.Writer) error {
-	return c.read(ctx, &apiv1.ReadValueRequest{Id: id, What: &apiv1.ReadValueRequest_Step{Step: step}}, w)
+	return c.readPlain(ctx, &apiv1.ReadValueRequest{Id: id, What: &apiv1.ReadValueRequest_Step{Step: step}}, w)
+}
+
+// Result is the result of a job that has ended, as JSON, for those who do not know its type. It does not
+// wait: a job that runs gives ErrNotEnded, one that ended without a result a *JobError, an id that nobody
+// has submitted ErrNotFound.
+func (c *Client) Result(ctx context.Context, id string) ([]byte, error) {
+	var res *apiv1.GetJobResponse
+	err := c.retry(ctx, reading, func(ctx context.Context, api apiv1connect.FanfoldClient) error {
+		r, err := api.GetJob(ctx, connect.NewRequest(&apiv1.GetJobRequest{Id: id, Namespace: c.cfg.Namespace, WithResult: true}))
+		if err == nil {
+			res = r.Msg
+		}
+		return err
+	})
+	switch r := res.GetResult(); {
+	case err != nil:
+		return nil, fmt.Errorf("sdk: result of job %s: %w", id, err)
+	case !State(res.GetJob().GetState()).Ended():
+		return nil, fmt.Errorf("sdk: result of job %s: %w: it is %s", id, ErrNotEnded, res.GetJob().GetState())
+	case State(r.GetState()) != Success:
+		return nil, jobError(id, State(r.GetState()), r.GetError())
+	case !r.GetLarge():
+		return c.unsealRaw(r.GetResult())
+	}
+	var b bytes.Buffer
+	if err := c.ReadResult(ctx, id, &b); err != nil {
+		return nil, err
+	}
+	return b.Bytes(), nil
 }

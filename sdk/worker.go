@@ -29,6 +29,11 @@ type WorkerConfig struct {
 	Labels map[string]string
 	// Logger gets the worker's state changes, and is what Log gives to tasks. Default: discard.
 	Logger *slog.Logger
+	// TaskLog is the level from which lines of tasks (Log) are sent to the cluster, where they are kept
+	// with the job. Default slog.LevelInfo; NoTaskLog sends none.
+	TaskLog slog.Leveler
+	// Interceptors wrap every attempt, the first one outermost.
+	Interceptors []Interceptor
 }
 
 // Worker runs tasks. It keeps one stream to the leader, on which tasks, results and signs of life travel
@@ -90,6 +95,9 @@ func (cfg WorkerConfig) withDefaults() (WorkerConfig, []error) {
 	}
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
+	}
+	if cfg.TaskLog == nil {
+		cfg.TaskLog = slog.LevelInfo
 	}
 	return cfg, errs
 }

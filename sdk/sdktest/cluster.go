@@ -35,12 +35,13 @@ type Cluster struct {
 	end     context.CancelFunc
 	closers []func()
 
-	mu    sync.Mutex // guards what follows
-	nodes map[string]*node
-	wires map[raft.ServerAddress]*raft.InmemTransport
-	apart map[[2]string]bool // pairs of nodes whose Raft is cut
-	hosts int                // clients and workers so far
-	first *sdk.Client
+	mu        sync.Mutex // guards what follows
+	nodes     map[string]*node
+	wires     map[raft.ServerAddress]*raft.InmemTransport
+	apart     map[[2]string]bool // pairs of nodes whose Raft is cut
+	hosts     int                // clients and workers so far
+	configure []func(*sdk.ClientConfig)
+	first     *sdk.Client
 }
 
 // NewCluster starts a cluster inside a bubble of testing/synctest, waits for its leader, and takes it down
@@ -170,15 +171,29 @@ func (c *Cluster) Client() *sdk.Client {
 	return client
 }
 
+// ConfigureClients lets change work on the configuration of every client made from now on, those of
+// workers too: to give them a codec or interceptors.
+func (c *Cluster) ConfigureClients(change func(*sdk.ClientConfig)) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.configure = append(c.configure, change)
+}
+
 // NewClient returns a client on a host of its own, under a name that Cut knows.
 func (c *Cluster) NewClient(host string) *sdk.Client {
 	var addresses []string
 	for _, n := range c.all() {
 		addresses = append(addresses, n.peer.APIAddress)
 	}
-	client, err := sdk.NewClient(sdk.ClientConfig{Addresses: addresses, Dialer: c.net.Dialer(host), Logger: c.log.With("host", host)})
+	cfg := sdk.ClientConfig{Addresses: addresses, Dialer: c.net.Dialer(host), Logger: c.log.With("host", host)}
+	c.mu.Lock()
+	for _, change := range c.configure {
+		change(&cfg)
+	}
+	c.mu.Unlock()
+	client, err := sdk.NewClient(cfg)
 	if err != nil {
-		panic(err) // the addresses are our own
+		panic(err) // the addresses are our own; what ConfigureClients does must be right
 	}
 	c.atClose(func() { client.Close() })
 	return client
