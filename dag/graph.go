@@ -69,6 +69,9 @@ type Options struct {
 	Settled bool `json:"settled,omitempty"`
 	// FanIn is how many values one node of a fold takes. Default 16, 2 to 1,000.
 	FanIn uint32 `json:"fan_in,omitempty"`
+	// PartitionBy is a JSON pointer into the task's input: the scalar there is the task's partition, by which
+	// fairness and limits per partition work (PartitionOf). Plain tasks only. Default "": the job's partition.
+	PartitionBy string `json:"partition_by,omitempty"`
 }
 
 // Retry is a retry policy in integers, so that every replica computes the same delay.

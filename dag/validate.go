@@ -196,6 +196,12 @@ func (c *checker) options(s *Step) {
 			c.addf("fan_in is for a fold: leave it out")
 		}
 	}
+	if !validPointer(o.PartitionBy) {
+		c.addf("partition_by is %.80q, which is no JSON pointer: write a slash before each name, for instance /customer/id", o.PartitionBy)
+	}
+	if o.PartitionBy != "" && s.Kind != StepTask {
+		c.addf("partition_by is for a plain task: give the job a partition, or put the item's work into a workflow of its own")
+	}
 	r := &o.Retry
 	c.within("max_attempts", int64(r.MaxAttempts), 0, MaxAttempts)
 	c.within("crash_limit", int64(r.CrashLimit), 0, MaxAttempts)

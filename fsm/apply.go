@@ -56,6 +56,7 @@ func (m *Machine) apply(e LogEntry, entry *fsmpb.Entry) *Result {
 	m.state.index, m.state.term = e.Index, e.Term
 	m.state.nowMS = max(m.state.nowMS, entry.NowMs)
 	t.index, t.now, t.pos = e.Index, m.state.nowMS, 0
+	t.retired = 0
 	clear(t.touched)
 	t.res = &Result{Index: e.Index, Answers: make([]Answer, len(entry.Commands))}
 	t.fire()
@@ -74,7 +75,10 @@ func (m *Machine) apply(e LogEntry, entry *fsmpb.Entry) *Result {
 func (t *tx) run(c *fsmpb.Command) Answer {
 	switch k := c.Kind.(type) {
 	case *fsmpb.Command_SubmitJob:
-		return submitJob(t, k.SubmitJob)
+		t.asked = true
+		a := submitJob(t, k.SubmitJob)
+		t.asked = false
+		return a
 	case *fsmpb.Command_CancelJob:
 		return cancelJob(t, k.CancelJob)
 	case *fsmpb.Command_RetryJob:
@@ -107,6 +111,18 @@ func (t *tx) run(c *fsmpb.Command) Answer {
 		return setLimit(t, k.SetLimit)
 	case *fsmpb.Command_DeleteLimit:
 		return deleteLimit(t, k.DeleteLimit)
+	case *fsmpb.Command_SetBudget:
+		return setBudget(t, k.SetBudget)
+	case *fsmpb.Command_PauseQueue:
+		return pauseQueue(t, k.PauseQueue)
+	case *fsmpb.Command_ResumeQueue:
+		return resumeQueue(t, k.ResumeQueue)
+	case *fsmpb.Command_DrainQueue:
+		return drainQueue(t, k.DrainQueue)
+	case *fsmpb.Command_UndrainQueue:
+		return undrainQueue(t, k.UndrainQueue)
+	case *fsmpb.Command_PurgeQueue:
+		return purgeQueue(t, k.PurgeQueue)
 
 		// Schedules.
 

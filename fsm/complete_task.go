@@ -34,6 +34,7 @@ func completeTask(t *tx, c *fsmpb.CompleteTask) Answer {
 	tk.session = 0
 	t.dropSaved(ref, tk)
 	t.claim(v, j)
+	t.charge(j, v)
 	t.m.state.Completions++
 	t.saw(j.id)
 	if j.plan.steps[ref.Step].plain() {

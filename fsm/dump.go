@@ -45,6 +45,7 @@ func (m *Machine) Dump() string {
 		return true
 	})
 	v.dumpHooks(&b)
+	v.dumpControls(&b, queues)
 	fmt.Fprintf(&b, "counters %+v\n", v.state.Counters)
 	return b.String()
 }

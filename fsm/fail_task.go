@@ -89,7 +89,9 @@ func (t *tx) dead(j *job, ref TaskRef, tk *task, e *fsmpb.Error) {
 	}
 	g.dead++
 	if sp.opts.Settled {
-		t.set(keyResult(ref), encodeResult(result{fence: tk.fence, dead: true, value: settledError(e)}))
+		v := settledError(e)
+		t.set(keyResult(ref), encodeResult(result{fence: tk.fence, dead: true, value: v}))
+		t.charge(j, v)
 		t.dropSaved(ref, tk)
 		t.dropTask(ref)
 	}

@@ -38,7 +38,8 @@ func goldenCommands() []*fsmpb.Command {
 		{Kind: &fsmpb.Command_DrainSession{DrainSession: &fsmpb.DrainSession{Session: 9}}},
 		{Kind: &fsmpb.Command_InitCluster{InitCluster: &fsmpb.InitCluster{Id: id[:]}}},
 
-		{Kind: &fsmpb.Command_SetQueue{SetQueue: &fsmpb.SetQueue{Namespace: "ns", Queue: "q", AgeingMs: proto.Int64(-1), Weights: map[string]uint32{"a": 2, "b": 3}}}},
+		{Kind: &fsmpb.Command_SetQueue{SetQueue: &fsmpb.SetQueue{Namespace: "ns", Queue: "q", AgeingMs: proto.Int64(-1), Weights: map[string]uint32{"a": 2, "b": 3},
+			Success: &fsmpb.Retention{AgeMs: 1, Count: 2, Bytes: 3}, Failure: &fsmpb.Retention{Count: 4}, Canceled: &fsmpb.Retention{Bytes: 5}, Budget: &fsmpb.Budget{Jobs: 6, Bytes: 7}}}},
 		{Kind: &fsmpb.Command_SetLimit{SetLimit: &fsmpb.SetLimit{Limit: lim}}},
 		{Kind: &fsmpb.Command_DeleteLimit{DeleteLimit: &fsmpb.DeleteLimit{Limit: lim}}},
 		save(g, 3, "charge", 4, `{"a":1}`), logLines(g, "hello", "world"),
@@ -49,6 +50,8 @@ func goldenCommands() []*fsmpb.Command {
 		{Kind: &fsmpb.Command_ReceiveWebhook{ReceiveWebhook: &fsmpb.ReceiveWebhook{Namespace: "ns", Source: "s", Delivery: "d", Job: id[:], Input: blob, Event: "push"}}},
 		{Kind: &fsmpb.Command_ReportDelivery{ReportDelivery: &fsmpb.ReportDelivery{Delivery: DeliveryRef{1, 2}.Proto(), Attempt: 3, Status: 503, Error: "e", RetryAfterMs: 4}}},
 		{Kind: &fsmpb.Command_ReplayDelivery{ReplayDelivery: &fsmpb.ReplayDelivery{Namespace: "ns", Endpoint: "e", Delivery: DeliveryRef{1, 2}.Proto(), SinceMs: 3}}},
+		{Kind: &fsmpb.Command_SetBudget{SetBudget: &fsmpb.SetBudget{Budget: &fsmpb.Budget{Jobs: 5, Bytes: 6}}}},
+		pauseQ("q"), resumeQ("q"), drainQ("q"), undrainQ("q"), purgeQ("q"),
 	}
 }
 
@@ -106,7 +109,7 @@ func goldenRecords() []struct {
 	tk := &task{state: TaskStarted, attempts: 2, crashes: 1, session: 9, fence: f, seq: 77, due: 88, cursor: []uint64{1, 300}, tries: 5, since: 99, saves: 3, savedBytes: 400}
 	j := &job{
 		id: id, namespace: "ns", graph: graphHash(id), state: JobFailure, createdMS: 1, notBefore: 2, finishedMS: 3, retainMS: 4, purgeMS: 5,
-		key: "k", reason: "r", left: 6, failed: true, failedAt: TaskRef{Job: id, Step: 1, Shard: 2}, round: 7, blobs: 8, limitMS: 11, logged: true, opts: noOptions,
+		key: "k", reason: "r", left: 6, failed: true, failedAt: TaskRef{Job: id, Step: 1, Shard: 2}, round: 7, blobs: 8, limitMS: 11, logged: true, bytes: 9, opts: noOptions,
 		steps: []step{{task: task{state: TaskRetry, attempts: 1, due: 9}, waiting: 2}},
 	}
 	g := &group{total: 10, next: 3, limit: 10, cursor: []uint64{5}, ok: 2, dead: 1, live: 4, held: 3, retry: 1, crash: 2, queued: true, seq: 99}
@@ -115,8 +118,13 @@ func goldenRecords() []struct {
 	r := result{fence: f, dead: true, value: value{inline: []byte(`{"a":1}`)}, by: by}
 	rb := result{fence: f, value: value{blob: bl}}
 	up := &blob{size: 300000, chunks: 2, owner: id, expires: 5, sums: bytes.Repeat([]byte{1}, 64)}
-	q := &queue{id: 1, namespace: "ns", name: "q", pending: 5, started: 6, paused: true, ageingMS: -1, weights: map[string]uint32{"a": 2, "b": 3}, vtime: 7, tag: 8}
+	q := &queue{id: 1, namespace: "ns", name: "q", pending: 5, started: 6, paused: true, ageingMS: -1, weights: map[string]uint32{"a": 2, "b": 3}, vtime: 7, tag: 8, live: tally{7, 300}}
 	lim := &limit{id: 3, namespace: "ns", scope: fsmpb.LimitScope_LIMIT_SCOPE_TASK, name: "t", per: true, kind: fsmpb.LimitKind_LIMIT_KIND_RATE, n: 5, burst: 2, period: 1000}
+	ct := &control{draining: true, budget: fsmBudget{1, 2}, purgeSeq: 3, purgeCursor: []byte("key"), purgeDue: 4, purged: 5}
+	for i := range endedStates {
+		q.ended[i] = tally{uint64(i), 8}
+		ct.keep[i] = keep{ageMS: 6, count: 7, bytes: uint64(i), due: 9, listed: true, cursor: id}
+	}
 	k := &kind{id: 1, namespace: "ns", name: "t", types: "x", live: 3}
 	s := &session{id: 9, namespace: "ns", worker: "w", openedMS: 1, ttlMS: 2, draining: true, nonce: []byte("nonce"),
 		kinds: []*fsmpb.TaskKind{{Name: "t", Types: "x"}}, labels: map[string]string{"a": "b", "c": "d"}}
@@ -157,6 +165,7 @@ func goldenRecords() []struct {
 		{"blob", up.encode, func(b []byte) any { return decodeBlob(b) }, up},
 		{"queue", q.encode, func(b []byte) any { return decodeQueue(1, b) }, q},
 		{"limit", lim.encode, func(b []byte) any { return decodeLimit(3, b) }, lim},
+		{"control", ct.encode, func(b []byte) any { return decodeControl(b) }, ct},
 		{"kind", k.encode, func(b []byte) any { return decodeKind(1, b) }, k},
 		{"session", s.encode, func(b []byte) any { return string(decodeSession(9, b).encode()) }, string(s.encode())},
 		{"lease", func() []byte { return encodeLease(l) }, func(b []byte) any { return decodeLease(b) }, l},

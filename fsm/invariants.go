@@ -14,6 +14,7 @@ func (m *Machine) Check() (err error) {
 	defer catch(&err)
 	c := &checker{
 		m: m, runnable: make(map[string]bool), timers: make(map[string]bool), leases: make(map[string]bool),
+		tallies: make(map[uint32]*queue), ended: make(map[string]bool),
 		pending: make(map[uint32]uint64), started: make(map[uint32]uint64), live: make(map[uint32]uint64), refs: make(map[graphHash]uint64),
 		saved: make(map[TaskRef]savedCount),
 	}
@@ -23,8 +24,10 @@ func (m *Machine) Check() (err error) {
 	})
 	c.sessions()
 	c.hooks()
+	c.controls()
 	c.index("runnable key", tagRunnable, c.runnable)
 	c.index("timer", tagTimer, c.timers)
+	c.index("ended key", tagEnded, c.ended)
 	c.names()
 	c.graphs()
 	c.workConserving()
@@ -45,6 +48,8 @@ type checker struct {
 	live     map[uint32]uint64
 	refs     map[graphHash]uint64
 	saved    map[TaskRef]savedCount // of one job
+	tallies  map[uint32]*queue      // counts of jobs, by their queue
+	ended    map[string]bool
 }
 
 func (c *checker) bad(format string, args ...any) {
@@ -61,6 +66,7 @@ func (c *checker) job(j *job) {
 		p = m.newPlan(planKey{j.graph, j.namespace}, g)
 	}
 	c.refs[j.graph]++
+	c.tally(j, p.steps[0].queue)
 	if j.state.Ended() {
 		c.timers[string(keyTimer(j.purgeMS, dutyPurge, TaskRef{Job: j.id}))] = true
 	} else {

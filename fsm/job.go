@@ -31,6 +31,7 @@ type job struct {
 
 	blobs  uint32 // uploads that it owns
 	logged bool   // its tasks have written to its log
+	bytes  uint64 // of its input and results
 
 	limitMS int64 // when it is out of time, unix ms; 0 = never
 
@@ -93,6 +94,7 @@ func (j *job) encode() []byte {
 	e.uint(uint64(j.blobs))
 	e.int(j.limitMS)
 	e.bool(j.logged)
+	e.uint(j.bytes)
 	e.bytes(j.raw)
 	e.uint(uint64(len(j.steps)))
 	encodeSteps(&e, j.steps[:n])
@@ -120,6 +122,7 @@ func decodeJob(id JobID, b []byte) *job {
 	j.blobs = d.u32()
 	j.limitMS = d.int()
 	j.logged = d.bool()
+	j.bytes = d.uint()
 	if j.raw = d.bytes(); len(j.raw) == 0 {
 		j.raw = nil
 	}

@@ -41,6 +41,8 @@ import (
 //	32 <endpoint u64> d <seq u64>          delivery
 //	32 <endpoint u64> e <place u64>        delivery that has ended, in the order of ends
 //	32 <endpoint u64> p <due u64> <seq u64>  delivery that is pending
+//	24 <queue u32>                         what is set for a queue: drain, purge, budgets; queue 0 is the cluster
+//	25 <queue u32> <state u8> <ended u64> <job>   ended jobs of a queue that has a bound for them, oldest first
 const (
 	tagState    = 0x01
 	tagConf     = 0x02
@@ -63,6 +65,8 @@ const (
 	tagReceipt  = 0x30
 	tagEndpoint = 0x31
 	tagDelivery = 0x32
+	tagControl  = 0x24
+	tagEnded    = 0x25
 )
 
 // Parts of a job's data.
@@ -241,6 +245,20 @@ func parseDelivery(k []byte) DeliveryRef {
 
 func parseDue(k []byte) (r DeliveryRef, due int64) {
 	return DeliveryRef{Endpoint: be.Uint64(k[1:]), Seq: be.Uint64(k[18:])}, int64(be.Uint64(k[10:]))
+}
+func keyControl(queue uint32) []byte { return be.AppendUint32([]byte{tagControl}, queue) }
+
+// keyRetained lists ended jobs by the time of their end.
+func keyRetained(queue uint32, s JobState, endedMS int64, id JobID) []byte {
+	return append(be.AppendUint64(keyRetainedAll(queue, s), uint64(endedMS)), id[:]...)
+}
+
+func keyRetainedAll(queue uint32, s JobState) []byte {
+	return append(be.AppendUint32([]byte{tagEnded}, queue), byte(s))
+}
+
+func parseRetained(k []byte) (endedMS int64, id JobID) {
+	return int64(be.Uint64(k[6:])), JobID(k[14:30])
 }
 
 const refBytes = 16 + 4 + 8

@@ -8,15 +8,22 @@ import "github.com/fanfold/fanfold/fsm/fsmpb"
 // admit decides on a submission that is valid by itself, before anything of it is stored. done: the
 // answer is final, and no job is made.
 func (t *tx) admit(id JobID, c *fsmpb.SubmitJob, o *fsmpb.JobOptions) (a Answer, done bool) {
+	if t.asked {
+		if r := t.overBudget(c); r != nil {
+			return Answer{Refusal: r}, true
+		}
+	}
 	return Answer{}, false
 }
 
 // jobCreated is called when a job has its record and has not started yet.
 func (t *tx) jobCreated(j *job) {
+	t.tallyIn(j)
 }
 
 // jobEnded is called when a job has reached a terminal state.
 func (t *tx) jobEnded(j *job) {
+	t.retain(j)
 	t.hookJobEnded(j)
 }
 
@@ -27,8 +34,10 @@ func (t *tx) taskDead(j *job, ref TaskRef, tk *task, e *fsmpb.Error) {
 
 // jobReopened is called when RetryJob makes an ended job run again, before it starts.
 func (t *tx) jobReopened(j *job) {
+	t.tallyIn(j)
 }
 
 // jobPurged is called when an ended job is removed.
 func (t *tx) jobPurged(j *job) {
+	t.unretain(j)
 }

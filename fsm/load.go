@@ -14,6 +14,7 @@ func (m *Machine) load() {
 	}
 	m.loadNames()
 	m.loadLimits()
+	m.loadControls()
 	m.loadSessions()
 	m.loadLanes()
 	m.timers.more = true

@@ -22,7 +22,11 @@ type queue struct {
 	weights   map[string]uint32 // of partitions; absent = 1
 	vtime     uint64            // the virtual time of its partitions' fairness (partition.go)
 	tag       uint64            // the tag of the partition ""
+	live      tally             // unfinished jobs
+	ended     [len(endedStates)]tally
 	dirty     bool
+
+	control *control // a record of its own; nil: nothing is set
 
 	// What follows is derived.
 
@@ -62,6 +66,12 @@ func (q *queue) encode() []byte {
 		e.str(name)
 		e.uint(uint64(q.weights[name]))
 	}
+	e.uint(q.live.jobs)
+	e.uint(q.live.bytes)
+	for _, n := range q.ended {
+		e.uint(n.jobs)
+		e.uint(n.bytes)
+	}
 	return e
 }
 
@@ -75,6 +85,10 @@ func decodeQueue(id uint32, b []byte) *queue {
 		}
 		name := d.str()
 		q.weights[name] = d.u32()
+	}
+	q.live = tally{d.uint(), d.uint()}
+	for i := range q.ended {
+		q.ended[i] = tally{d.uint(), d.uint()}
 	}
 	d.end()
 	return q
@@ -104,6 +118,10 @@ type names struct {
 	kindIDs    map[[2]string]uint32
 	dirtyQueue []*queue
 	dirtyKind  []*kind
+
+	total      tally    // unfinished jobs, and the bytes of all jobs: the sum over the queues
+	budget     *control // of the cluster; nil: none
+	controlled int      // queues with a control
 }
 
 func newNames() names {
@@ -138,6 +156,8 @@ func (n *names) kind(namespace, name string) *kind {
 func (n *names) addQueue(q *queue) {
 	n.queues = append(n.queues, q)
 	n.queueIDs[[2]string{q.namespace, q.name}] = q.id
+	n.total.jobs += q.live.jobs
+	n.total.bytes += q.stored()
 }
 
 func (n *names) addKind(k *kind) {

@@ -163,7 +163,7 @@ func (t *tx) end(j *job, s JobState) {
 		k.live--
 		t.m.names.touchKind(k)
 	})
-	retain := j.retainMS
+	retain := cmp.Or(j.retainMS, t.home(j).ageMS(s))
 	switch s {
 	case JobSuccess:
 		t.m.state.JobsSucceeded++

@@ -72,16 +72,10 @@ func (t *tx) small(j *job) bool {
 // dropRange removes all data of a job by one range tombstone, and what this call has written of it.
 // The entry ends the batch (Apply), so that nothing reads below the tombstone.
 func (t *tx) dropRange(id JobID) {
-	low := keyData(id, 0)[:17]
-	for _, c := range t.order {
-		if len(c.key) > 17 && c.key[:17] == string(low) {
-			c.value, c.del = nil, true
-		}
-	}
+	t.dropPrefix(keyData(id, 0)[:17])
 	for _, h := range t.held {
 		if h.ref.Job == id {
 			h.gone, h.fresh = true, true
 		}
 	}
-	t.ranges = append(t.ranges, [2][]byte{low, prefixEnd(low)})
 }

@@ -41,6 +41,7 @@ func TestRandomCommands(t *testing.T) {
 			"webhook2": s.webhook,
 			"reopen":   func(*rapid.T) { s.h.reopen() },
 			"snapshot": s.snapshot,
+			"queues":   s.queues,
 		})
 		s.settle(rt)
 		for _, n := range []int{1, 7, 1000} {
@@ -60,6 +61,8 @@ type script struct {
 	purged []string // names of jobs that may come again
 	names  map[JobID]string
 	n      int
+
+	retains bool // the queue has had bounds for ended jobs
 }
 
 func newScript(t *testing.T, rt *rapid.T) *script {
@@ -120,6 +123,9 @@ func (s *script) apply(cmds ...*fsmpb.Command) *Result {
 			}
 			return g.Session == id
 		})
+	}
+	if s.retains {
+		s.dropRetired()
 	}
 	return r
 }
@@ -237,11 +243,11 @@ func (s *script) purge(t *rapid.T) {
 	if len(s.jobs) == 0 || rapid.IntRange(0, 3).Draw(t, "rarely") > 0 {
 		t.Skip()
 	}
-	i := rapid.IntRange(0, len(s.jobs)-1).Draw(t, "job")
-	if r := s.apply(purge(s.jobs[i])); r.Answers[0].Refusal == nil {
-		delete(s.ended, s.jobs[i])
-		s.purged = append(s.purged, s.names[s.jobs[i]])
-		s.jobs = slices.Delete(s.jobs, i, i+1)
+	id := rapid.SampledFrom(s.jobs).Draw(t, "job")
+	if r := s.apply(purge(id)); r.Answers[0].Refusal == nil && slices.Contains(s.jobs, id) {
+		delete(s.ended, id)
+		s.purged = append(s.purged, s.names[id])
+		s.jobs = slices.DeleteFunc(s.jobs, func(x JobID) bool { return x == id })
 	}
 }
 

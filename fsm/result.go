@@ -53,12 +53,16 @@ const (
 	CodeOverloaded   Code = "OVERLOADED"
 
 	CodeWebhookPaused Code = "WEBHOOK_PAUSED" // the source takes no messages at the moment
+	CodeQueueDraining Code = "QUEUE_DRAINING" // the queue takes no new jobs
+	CodeOverBudget    Code = "OVER_BUDGET"    // the queue or the cluster holds as many jobs or bytes as it may
 )
 
 // Refusal is a deterministic "no": replicated truth, the same on every node. Nothing was changed.
 type Refusal struct {
 	Code    Code
 	Message string // what is wrong and what to do next
+	// RetryAfterMS is when trying again makes sense, in milliseconds; 0: not by itself.
+	RetryAfterMS int64
 }
 
 func (r *Refusal) Error() string { return "fsm: " + r.Message }

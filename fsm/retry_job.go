@@ -26,6 +26,7 @@ func retryJob(t *tx, c *fsmpb.RetryJob) Answer {
 		return Answer{Refusal: r}
 	}
 	t.clearTimer(j.purgeMS, dutyPurge, TaskRef{Job: j.id})
+	t.unretain(j)
 	j.state, j.finishedMS, j.purgeMS, j.reason = JobRunning, 0, 0, ""
 	j.round++
 	j.notBefore = 0

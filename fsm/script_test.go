@@ -25,6 +25,8 @@ import (
 //	saved JOB STEP SHARD | logs JOB [step=] [after=] [limit=]
 //	source NAME graph= scheme= [secrets=] | endpoint NAME url= [events=] [workflows=] [secrets=] [rotate]
 //	receive SOURCE id= job= | deliver ENDPOINT/N status= [attempt=] [after=] | replay ENDPOINT[/N] | hook NAME [endpoint] change=
+//	pausequeue Q | resumequeue Q | setqueue Q success= failure= canceled=AGE,COUNT,BYTES budget=JOBS,BYTES
+//	drainqueue Q | undrainqueue Q | purgequeue Q | budget jobs= bytes=
 //	dump | result JOB | reopen | hash
 func TestScripts(t *testing.T) {
 	datadriven.Walk(t, "testdata/scripts", func(t *testing.T, path string) {
@@ -130,6 +132,9 @@ func (r *runner) command(t *testing.T, d *datadriven.TestData) *fsmpb.Command {
 		return r.hook(t, d, who)
 	case "complete", "fail", "release", "save", "log":
 		return r.report(t, d, who)
+	}
+	if c := queueCommand(d, who); c != nil {
+		return c
 	}
 	t.Fatalf("%s: unknown directive %s", d.Pos, d.Cmd)
 	return nil

@@ -39,7 +39,11 @@ func setQueue(t *tx, c *fsmpb.SetQueue) Answer {
 	if r != nil {
 		return Answer{Refusal: r}
 	}
+	if r := checkBounds(c); r != nil {
+		return Answer{Refusal: r}
+	}
 	q := t.m.names.queue(c.Namespace, c.Queue)
+	t.setBounds(q, c)
 	if c.AgeingMs != nil {
 		q.ageingMS = c.GetAgeingMs()
 	}

@@ -58,7 +58,7 @@ func submitJob(t *tx, c *fsmpb.SubmitJob) Answer {
 	j := &job{
 		id: id, namespace: c.Namespace, graph: hash, state: JobRunning, createdMS: t.now,
 		notBefore: c.NotBeforeMs, retainMS: c.RetainMs, key: c.Key, raw: c.Options, opts: opts,
-		left: uint32(graph.Len()), steps: make([]step, graph.Len()), dirty: true, listed: true,
+		bytes: input.size(), left: uint32(graph.Len()), steps: make([]step, graph.Len()), dirty: true, listed: true,
 	}
 	j.plan = t.m.plans[planKey{hash, c.Namespace}]
 	if j.plan == nil {

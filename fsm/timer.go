@@ -9,7 +9,9 @@ const (
 	dutyPurge duty = 3 // ref.Job: an ended job's retention is over
 	dutyBlob  duty = 4 // ref.Job is a blob id: an unused upload is removed
 
-	dutyReceipt duty = 20 // ref.Job is a hash: a webhook's message is forgotten
+	dutyReceipt    duty = 20 // ref.Job is a hash: a webhook's message is forgotten
+	dutyRetain     duty = 23 // ref.Step: a queue whose ended jobs of the state ref.Shard are above a bound, or are being listed
+	dutyPurgeQueue duty = 24 // ref.Step: a queue that is being purged
 )
 
 const (
@@ -65,6 +67,10 @@ func (t *tx) fire() {
 			t.dropBlob(blobID(i.ref.Job))
 		case dutyReceipt:
 			t.fireReceipt(i.ref.Job)
+		case dutyRetain:
+			t.fireRetain(t.m.names.queues[i.ref.Step], JobState(i.ref.Shard))
+		case dutyPurgeQueue:
+			t.firePurgeQueue(t.m.names.queues[i.ref.Step])
 		}
 	}
 }

@@ -35,6 +35,9 @@ type tx struct {
 	now   int64
 	pos   uint32 // of the next fence in this entry
 	res   *Result
+
+	asked   bool // a submission comes from outside: admission applies
+	retired int  // jobs that retention has purged or listed in this entry
 }
 
 type change struct {

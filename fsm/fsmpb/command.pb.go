@@ -253,6 +253,12 @@ type Command struct {
 	//	*Command_SetQueue
 	//	*Command_SetLimit
 	//	*Command_DeleteLimit
+	//	*Command_SetBudget
+	//	*Command_PauseQueue
+	//	*Command_ResumeQueue
+	//	*Command_DrainQueue
+	//	*Command_UndrainQueue
+	//	*Command_PurgeQueue
 	//	*Command_SetWebhook
 	//	*Command_ChangeWebhook
 	//	*Command_ReceiveWebhook
@@ -446,6 +452,60 @@ func (x *Command) GetDeleteLimit() *DeleteLimit {
 	return nil
 }
 
+func (x *Command) GetSetBudget() *SetBudget {
+	if x != nil {
+		if x, ok := x.Kind.(*Command_SetBudget); ok {
+			return x.SetBudget
+		}
+	}
+	return nil
+}
+
+func (x *Command) GetPauseQueue() *PauseQueue {
+	if x != nil {
+		if x, ok := x.Kind.(*Command_PauseQueue); ok {
+			return x.PauseQueue
+		}
+	}
+	return nil
+}
+
+func (x *Command) GetResumeQueue() *ResumeQueue {
+	if x != nil {
+		if x, ok := x.Kind.(*Command_ResumeQueue); ok {
+			return x.ResumeQueue
+		}
+	}
+	return nil
+}
+
+func (x *Command) GetDrainQueue() *DrainQueue {
+	if x != nil {
+		if x, ok := x.Kind.(*Command_DrainQueue); ok {
+			return x.DrainQueue
+		}
+	}
+	return nil
+}
+
+func (x *Command) GetUndrainQueue() *UndrainQueue {
+	if x != nil {
+		if x, ok := x.Kind.(*Command_UndrainQueue); ok {
+			return x.UndrainQueue
+		}
+	}
+	return nil
+}
+
+func (x *Command) GetPurgeQueue() *PurgeQueue {
+	if x != nil {
+		if x, ok := x.Kind.(*Command_PurgeQueue); ok {
+			return x.PurgeQueue
+		}
+	}
+	return nil
+}
+
 func (x *Command) GetSetWebhook() *SetWebhook {
 	if x != nil {
 		if x, ok := x.Kind.(*Command_SetWebhook); ok {
@@ -578,6 +638,30 @@ type Command_DeleteLimit struct {
 	DeleteLimit *DeleteLimit `protobuf:"bytes,22,opt,name=delete_limit,json=deleteLimit,proto3,oneof"`
 }
 
+type Command_SetBudget struct {
+	SetBudget *SetBudget `protobuf:"bytes,24,opt,name=set_budget,json=setBudget,proto3,oneof"`
+}
+
+type Command_PauseQueue struct {
+	PauseQueue *PauseQueue `protobuf:"bytes,25,opt,name=pause_queue,json=pauseQueue,proto3,oneof"`
+}
+
+type Command_ResumeQueue struct {
+	ResumeQueue *ResumeQueue `protobuf:"bytes,26,opt,name=resume_queue,json=resumeQueue,proto3,oneof"`
+}
+
+type Command_DrainQueue struct {
+	DrainQueue *DrainQueue `protobuf:"bytes,27,opt,name=drain_queue,json=drainQueue,proto3,oneof"`
+}
+
+type Command_UndrainQueue struct {
+	UndrainQueue *UndrainQueue `protobuf:"bytes,28,opt,name=undrain_queue,json=undrainQueue,proto3,oneof"`
+}
+
+type Command_PurgeQueue struct {
+	PurgeQueue *PurgeQueue `protobuf:"bytes,29,opt,name=purge_queue,json=purgeQueue,proto3,oneof"`
+}
+
 type Command_SetWebhook struct {
 	// Webhooks: 45-49.
 	SetWebhook *SetWebhook `protobuf:"bytes,45,opt,name=set_webhook,json=setWebhook,proto3,oneof"`
@@ -639,6 +723,18 @@ func (*Command_SetQueue) isCommand_Kind() {}
 func (*Command_SetLimit) isCommand_Kind() {}
 
 func (*Command_DeleteLimit) isCommand_Kind() {}
+
+func (*Command_SetBudget) isCommand_Kind() {}
+
+func (*Command_PauseQueue) isCommand_Kind() {}
+
+func (*Command_ResumeQueue) isCommand_Kind() {}
+
+func (*Command_DrainQueue) isCommand_Kind() {}
+
+func (*Command_UndrainQueue) isCommand_Kind() {}
+
+func (*Command_PurgeQueue) isCommand_Kind() {}
 
 func (*Command_SetWebhook) isCommand_Kind() {}
 
@@ -1932,6 +2028,10 @@ type SetQueue struct {
 	Queue         string                 `protobuf:"bytes,2,opt,name=queue,proto3" json:"queue,omitempty"`
 	AgeingMs      *int64                 `protobuf:"varint,3,opt,name=ageing_ms,json=ageingMs,proto3,oneof" json:"ageing_ms,omitempty"`                                                   // a waiting task gains one level of priority for each; 0 = default (60,000), -1 = off
 	Weights       map[string]uint32      `protobuf:"bytes,4,rep,name=weights,proto3" json:"weights,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"varint,2,opt,name=value"` // of partitions, 1 to 1,000; merged into those that are there; 0 = back to 1
+	Success       *Retention             `protobuf:"bytes,25,opt,name=success,proto3" json:"success,omitempty"`                                                                           // of its ended jobs, by state; present: replaces what was set
+	Failure       *Retention             `protobuf:"bytes,26,opt,name=failure,proto3" json:"failure,omitempty"`
+	Canceled      *Retention             `protobuf:"bytes,27,opt,name=canceled,proto3" json:"canceled,omitempty"`
+	Budget        *Budget                `protobuf:"bytes,28,opt,name=budget,proto3" json:"budget,omitempty"` // of its unfinished jobs; present: replaces what was set
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1990,6 +2090,34 @@ func (x *SetQueue) GetAgeingMs() int64 {
 func (x *SetQueue) GetWeights() map[string]uint32 {
 	if x != nil {
 		return x.Weights
+	}
+	return nil
+}
+
+func (x *SetQueue) GetSuccess() *Retention {
+	if x != nil {
+		return x.Success
+	}
+	return nil
+}
+
+func (x *SetQueue) GetFailure() *Retention {
+	if x != nil {
+		return x.Failure
+	}
+	return nil
+}
+
+func (x *SetQueue) GetCanceled() *Retention {
+	if x != nil {
+		return x.Canceled
+	}
+	return nil
+}
+
+func (x *SetQueue) GetBudget() *Budget {
+	if x != nil {
+		return x.Budget
 	}
 	return nil
 }
@@ -3134,6 +3262,429 @@ func (x *ReplayDelivery) GetSinceMs() int64 {
 	return 0
 }
 
+// PauseQueue stops grants from a queue; what runs goes on. ResumeQueue undoes it.
+type PauseQueue struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Namespace     string                 `protobuf:"bytes,1,opt,name=namespace,proto3" json:"namespace,omitempty"`
+	Queue         string                 `protobuf:"bytes,2,opt,name=queue,proto3" json:"queue,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PauseQueue) Reset() {
+	*x = PauseQueue{}
+	mi := &file_fsmpb_command_proto_msgTypes[40]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PauseQueue) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PauseQueue) ProtoMessage() {}
+
+func (x *PauseQueue) ProtoReflect() protoreflect.Message {
+	mi := &file_fsmpb_command_proto_msgTypes[40]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PauseQueue.ProtoReflect.Descriptor instead.
+func (*PauseQueue) Descriptor() ([]byte, []int) {
+	return file_fsmpb_command_proto_rawDescGZIP(), []int{40}
+}
+
+func (x *PauseQueue) GetNamespace() string {
+	if x != nil {
+		return x.Namespace
+	}
+	return ""
+}
+
+func (x *PauseQueue) GetQueue() string {
+	if x != nil {
+		return x.Queue
+	}
+	return ""
+}
+
+type ResumeQueue struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Namespace     string                 `protobuf:"bytes,1,opt,name=namespace,proto3" json:"namespace,omitempty"`
+	Queue         string                 `protobuf:"bytes,2,opt,name=queue,proto3" json:"queue,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ResumeQueue) Reset() {
+	*x = ResumeQueue{}
+	mi := &file_fsmpb_command_proto_msgTypes[41]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ResumeQueue) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ResumeQueue) ProtoMessage() {}
+
+func (x *ResumeQueue) ProtoReflect() protoreflect.Message {
+	mi := &file_fsmpb_command_proto_msgTypes[41]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ResumeQueue.ProtoReflect.Descriptor instead.
+func (*ResumeQueue) Descriptor() ([]byte, []int) {
+	return file_fsmpb_command_proto_rawDescGZIP(), []int{41}
+}
+
+func (x *ResumeQueue) GetNamespace() string {
+	if x != nil {
+		return x.Namespace
+	}
+	return ""
+}
+
+func (x *ResumeQueue) GetQueue() string {
+	if x != nil {
+		return x.Queue
+	}
+	return ""
+}
+
+// DrainQueue makes a queue refuse new jobs; what waits in it runs out. UndrainQueue undoes it.
+type DrainQueue struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Namespace     string                 `protobuf:"bytes,1,opt,name=namespace,proto3" json:"namespace,omitempty"`
+	Queue         string                 `protobuf:"bytes,2,opt,name=queue,proto3" json:"queue,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DrainQueue) Reset() {
+	*x = DrainQueue{}
+	mi := &file_fsmpb_command_proto_msgTypes[42]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DrainQueue) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DrainQueue) ProtoMessage() {}
+
+func (x *DrainQueue) ProtoReflect() protoreflect.Message {
+	mi := &file_fsmpb_command_proto_msgTypes[42]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DrainQueue.ProtoReflect.Descriptor instead.
+func (*DrainQueue) Descriptor() ([]byte, []int) {
+	return file_fsmpb_command_proto_rawDescGZIP(), []int{42}
+}
+
+func (x *DrainQueue) GetNamespace() string {
+	if x != nil {
+		return x.Namespace
+	}
+	return ""
+}
+
+func (x *DrainQueue) GetQueue() string {
+	if x != nil {
+		return x.Queue
+	}
+	return ""
+}
+
+type UndrainQueue struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Namespace     string                 `protobuf:"bytes,1,opt,name=namespace,proto3" json:"namespace,omitempty"`
+	Queue         string                 `protobuf:"bytes,2,opt,name=queue,proto3" json:"queue,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UndrainQueue) Reset() {
+	*x = UndrainQueue{}
+	mi := &file_fsmpb_command_proto_msgTypes[43]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UndrainQueue) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UndrainQueue) ProtoMessage() {}
+
+func (x *UndrainQueue) ProtoReflect() protoreflect.Message {
+	mi := &file_fsmpb_command_proto_msgTypes[43]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UndrainQueue.ProtoReflect.Descriptor instead.
+func (*UndrainQueue) Descriptor() ([]byte, []int) {
+	return file_fsmpb_command_proto_rawDescGZIP(), []int{43}
+}
+
+func (x *UndrainQueue) GetNamespace() string {
+	if x != nil {
+		return x.Namespace
+	}
+	return ""
+}
+
+func (x *UndrainQueue) GetQueue() string {
+	if x != nil {
+		return x.Queue
+	}
+	return ""
+}
+
+// PurgeQueue cancels the jobs that only wait in a queue now, in bounded pieces.
+type PurgeQueue struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Namespace     string                 `protobuf:"bytes,1,opt,name=namespace,proto3" json:"namespace,omitempty"`
+	Queue         string                 `protobuf:"bytes,2,opt,name=queue,proto3" json:"queue,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PurgeQueue) Reset() {
+	*x = PurgeQueue{}
+	mi := &file_fsmpb_command_proto_msgTypes[44]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PurgeQueue) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PurgeQueue) ProtoMessage() {}
+
+func (x *PurgeQueue) ProtoReflect() protoreflect.Message {
+	mi := &file_fsmpb_command_proto_msgTypes[44]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PurgeQueue.ProtoReflect.Descriptor instead.
+func (*PurgeQueue) Descriptor() ([]byte, []int) {
+	return file_fsmpb_command_proto_rawDescGZIP(), []int{44}
+}
+
+func (x *PurgeQueue) GetNamespace() string {
+	if x != nil {
+		return x.Namespace
+	}
+	return ""
+}
+
+func (x *PurgeQueue) GetQueue() string {
+	if x != nil {
+		return x.Queue
+	}
+	return ""
+}
+
+// SetBudget bounds what the whole cluster takes in.
+type SetBudget struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Budget        *Budget                `protobuf:"bytes,1,opt,name=budget,proto3" json:"budget,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SetBudget) Reset() {
+	*x = SetBudget{}
+	mi := &file_fsmpb_command_proto_msgTypes[45]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SetBudget) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SetBudget) ProtoMessage() {}
+
+func (x *SetBudget) ProtoReflect() protoreflect.Message {
+	mi := &file_fsmpb_command_proto_msgTypes[45]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SetBudget.ProtoReflect.Descriptor instead.
+func (*SetBudget) Descriptor() ([]byte, []int) {
+	return file_fsmpb_command_proto_rawDescGZIP(), []int{45}
+}
+
+func (x *SetBudget) GetBudget() *Budget {
+	if x != nil {
+		return x.Budget
+	}
+	return nil
+}
+
+// Budget bounds unfinished jobs; a submission above it is refused. 0 = no bound.
+type Budget struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Jobs          uint64                 `protobuf:"varint,1,opt,name=jobs,proto3" json:"jobs,omitempty"`
+	Bytes         uint64                 `protobuf:"varint,2,opt,name=bytes,proto3" json:"bytes,omitempty"` // of inputs and results: a queue's unfinished jobs', the cluster's ended ones' too
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Budget) Reset() {
+	*x = Budget{}
+	mi := &file_fsmpb_command_proto_msgTypes[46]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Budget) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Budget) ProtoMessage() {}
+
+func (x *Budget) ProtoReflect() protoreflect.Message {
+	mi := &file_fsmpb_command_proto_msgTypes[46]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Budget.ProtoReflect.Descriptor instead.
+func (*Budget) Descriptor() ([]byte, []int) {
+	return file_fsmpb_command_proto_rawDescGZIP(), []int{46}
+}
+
+func (x *Budget) GetJobs() uint64 {
+	if x != nil {
+		return x.Jobs
+	}
+	return 0
+}
+
+func (x *Budget) GetBytes() uint64 {
+	if x != nil {
+		return x.Bytes
+	}
+	return 0
+}
+
+// Retention bounds the ended jobs of a queue in one state: what is above is purged, oldest first. 0 = the default
+// age, no bound of count and bytes.
+type Retention struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	AgeMs         int64                  `protobuf:"varint,1,opt,name=age_ms,json=ageMs,proto3" json:"age_ms,omitempty"` // of jobs that end from now on, unless they say their own
+	Count         uint64                 `protobuf:"varint,2,opt,name=count,proto3" json:"count,omitempty"`
+	Bytes         uint64                 `protobuf:"varint,3,opt,name=bytes,proto3" json:"bytes,omitempty"` // of inputs and results
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Retention) Reset() {
+	*x = Retention{}
+	mi := &file_fsmpb_command_proto_msgTypes[47]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Retention) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Retention) ProtoMessage() {}
+
+func (x *Retention) ProtoReflect() protoreflect.Message {
+	mi := &file_fsmpb_command_proto_msgTypes[47]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Retention.ProtoReflect.Descriptor instead.
+func (*Retention) Descriptor() ([]byte, []int) {
+	return file_fsmpb_command_proto_rawDescGZIP(), []int{47}
+}
+
+func (x *Retention) GetAgeMs() int64 {
+	if x != nil {
+		return x.AgeMs
+	}
+	return 0
+}
+
+func (x *Retention) GetCount() uint64 {
+	if x != nil {
+		return x.Count
+	}
+	return 0
+}
+
+func (x *Retention) GetBytes() uint64 {
+	if x != nil {
+		return x.Bytes
+	}
+	return 0
+}
+
 var File_fsmpb_command_proto protoreflect.FileDescriptor
 
 const file_fsmpb_command_proto_rawDesc = "" +
@@ -3141,7 +3692,7 @@ const file_fsmpb_command_proto_rawDesc = "" +
 	"\x13fsmpb/command.proto\x12\x0efanfold.fsm.v1\"S\n" +
 	"\x05Entry\x12\x15\n" +
 	"\x06now_ms\x18\x01 \x01(\x03R\x05nowMs\x123\n" +
-	"\bcommands\x18\x02 \x03(\v2\x17.fanfold.fsm.v1.CommandR\bcommands\"\xc9\v\n" +
+	"\bcommands\x18\x02 \x03(\v2\x17.fanfold.fsm.v1.CommandR\bcommands\"\xc9\x0e\n" +
 	"\aCommand\x12:\n" +
 	"\n" +
 	"submit_job\x18\x01 \x01(\v2\x19.fanfold.fsm.v1.SubmitJobH\x00R\tsubmitJob\x12:\n" +
@@ -3162,7 +3713,17 @@ const file_fsmpb_command_proto_rawDesc = "" +
 	"\finit_cluster\x18\r \x01(\v2\x1b.fanfold.fsm.v1.InitClusterH\x00R\vinitCluster\x127\n" +
 	"\tset_queue\x18\x14 \x01(\v2\x18.fanfold.fsm.v1.SetQueueH\x00R\bsetQueue\x127\n" +
 	"\tset_limit\x18\x15 \x01(\v2\x18.fanfold.fsm.v1.SetLimitH\x00R\bsetLimit\x12@\n" +
-	"\fdelete_limit\x18\x16 \x01(\v2\x1b.fanfold.fsm.v1.DeleteLimitH\x00R\vdeleteLimit\x12=\n" +
+	"\fdelete_limit\x18\x16 \x01(\v2\x1b.fanfold.fsm.v1.DeleteLimitH\x00R\vdeleteLimit\x12:\n" +
+	"\n" +
+	"set_budget\x18\x18 \x01(\v2\x19.fanfold.fsm.v1.SetBudgetH\x00R\tsetBudget\x12=\n" +
+	"\vpause_queue\x18\x19 \x01(\v2\x1a.fanfold.fsm.v1.PauseQueueH\x00R\n" +
+	"pauseQueue\x12@\n" +
+	"\fresume_queue\x18\x1a \x01(\v2\x1b.fanfold.fsm.v1.ResumeQueueH\x00R\vresumeQueue\x12=\n" +
+	"\vdrain_queue\x18\x1b \x01(\v2\x1a.fanfold.fsm.v1.DrainQueueH\x00R\n" +
+	"drainQueue\x12C\n" +
+	"\rundrain_queue\x18\x1c \x01(\v2\x1c.fanfold.fsm.v1.UndrainQueueH\x00R\fundrainQueue\x12=\n" +
+	"\vpurge_queue\x18\x1d \x01(\v2\x1a.fanfold.fsm.v1.PurgeQueueH\x00R\n" +
+	"purgeQueue\x12=\n" +
 	"\vset_webhook\x18- \x01(\v2\x1a.fanfold.fsm.v1.SetWebhookH\x00R\n" +
 	"setWebhook\x12F\n" +
 	"\x0echange_webhook\x18. \x01(\v2\x1d.fanfold.fsm.v1.ChangeWebhookH\x00R\rchangeWebhook\x12I\n" +
@@ -3263,12 +3824,16 @@ const file_fsmpb_command_proto_rawDesc = "" +
 	"\x04data\x18\x03 \x01(\fR\x04data\"\v\n" +
 	"\tHashState\"\x1d\n" +
 	"\vInitCluster\x12\x0e\n" +
-	"\x02id\x18\x01 \x01(\fR\x02id\"\xeb\x01\n" +
+	"\x02id\x18\x01 \x01(\fR\x02id\"\xbc\x03\n" +
 	"\bSetQueue\x12\x1c\n" +
 	"\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x14\n" +
 	"\x05queue\x18\x02 \x01(\tR\x05queue\x12 \n" +
 	"\tageing_ms\x18\x03 \x01(\x03H\x00R\bageingMs\x88\x01\x01\x12?\n" +
-	"\aweights\x18\x04 \x03(\v2%.fanfold.fsm.v1.SetQueue.WeightsEntryR\aweights\x1a:\n" +
+	"\aweights\x18\x04 \x03(\v2%.fanfold.fsm.v1.SetQueue.WeightsEntryR\aweights\x123\n" +
+	"\asuccess\x18\x19 \x01(\v2\x19.fanfold.fsm.v1.RetentionR\asuccess\x123\n" +
+	"\afailure\x18\x1a \x01(\v2\x19.fanfold.fsm.v1.RetentionR\afailure\x125\n" +
+	"\bcanceled\x18\x1b \x01(\v2\x19.fanfold.fsm.v1.RetentionR\bcanceled\x12.\n" +
+	"\x06budget\x18\x1c \x01(\v2\x16.fanfold.fsm.v1.BudgetR\x06budget\x1a:\n" +
 	"\fWeightsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\rR\x05value:\x028\x01B\f\n" +
@@ -3357,7 +3922,34 @@ const file_fsmpb_command_proto_rawDesc = "" +
 	"\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x1a\n" +
 	"\bendpoint\x18\x02 \x01(\tR\bendpoint\x127\n" +
 	"\bdelivery\x18\x03 \x01(\v2\x1b.fanfold.fsm.v1.DeliveryRefR\bdelivery\x12\x19\n" +
-	"\bsince_ms\x18\x04 \x01(\x03R\asinceMs*V\n" +
+	"\bsince_ms\x18\x04 \x01(\x03R\asinceMs\"@\n" +
+	"\n" +
+	"PauseQueue\x12\x1c\n" +
+	"\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x14\n" +
+	"\x05queue\x18\x02 \x01(\tR\x05queue\"A\n" +
+	"\vResumeQueue\x12\x1c\n" +
+	"\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x14\n" +
+	"\x05queue\x18\x02 \x01(\tR\x05queue\"@\n" +
+	"\n" +
+	"DrainQueue\x12\x1c\n" +
+	"\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x14\n" +
+	"\x05queue\x18\x02 \x01(\tR\x05queue\"B\n" +
+	"\fUndrainQueue\x12\x1c\n" +
+	"\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x14\n" +
+	"\x05queue\x18\x02 \x01(\tR\x05queue\"@\n" +
+	"\n" +
+	"PurgeQueue\x12\x1c\n" +
+	"\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x14\n" +
+	"\x05queue\x18\x02 \x01(\tR\x05queue\";\n" +
+	"\tSetBudget\x12.\n" +
+	"\x06budget\x18\x01 \x01(\v2\x16.fanfold.fsm.v1.BudgetR\x06budget\"2\n" +
+	"\x06Budget\x12\x12\n" +
+	"\x04jobs\x18\x01 \x01(\x04R\x04jobs\x12\x14\n" +
+	"\x05bytes\x18\x02 \x01(\x04R\x05bytes\"N\n" +
+	"\tRetention\x12\x15\n" +
+	"\x06age_ms\x18\x01 \x01(\x03R\x05ageMs\x12\x14\n" +
+	"\x05count\x18\x02 \x01(\x04R\x05count\x12\x14\n" +
+	"\x05bytes\x18\x03 \x01(\x04R\x05bytes*V\n" +
 	"\n" +
 	"LimitScope\x12\x1b\n" +
 	"\x17LIMIT_SCOPE_UNSPECIFIED\x10\x00\x12\x15\n" +
@@ -3388,7 +3980,7 @@ func file_fsmpb_command_proto_rawDescGZIP() []byte {
 }
 
 var file_fsmpb_command_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
-var file_fsmpb_command_proto_msgTypes = make([]protoimpl.MessageInfo, 43)
+var file_fsmpb_command_proto_msgTypes = make([]protoimpl.MessageInfo, 51)
 var file_fsmpb_command_proto_goTypes = []any{
 	(LimitScope)(0),         // 0: fanfold.fsm.v1.LimitScope
 	(LimitKind)(0),          // 1: fanfold.fsm.v1.LimitKind
@@ -3433,9 +4025,17 @@ var file_fsmpb_command_proto_goTypes = []any{
 	(*DeliveryRef)(nil),     // 40: fanfold.fsm.v1.DeliveryRef
 	(*ReportDelivery)(nil),  // 41: fanfold.fsm.v1.ReportDelivery
 	(*ReplayDelivery)(nil),  // 42: fanfold.fsm.v1.ReplayDelivery
-	nil,                     // 43: fanfold.fsm.v1.JobOptions.HeadersEntry
-	nil,                     // 44: fanfold.fsm.v1.OpenSession.LabelsEntry
-	nil,                     // 45: fanfold.fsm.v1.SetQueue.WeightsEntry
+	(*PauseQueue)(nil),      // 43: fanfold.fsm.v1.PauseQueue
+	(*ResumeQueue)(nil),     // 44: fanfold.fsm.v1.ResumeQueue
+	(*DrainQueue)(nil),      // 45: fanfold.fsm.v1.DrainQueue
+	(*UndrainQueue)(nil),    // 46: fanfold.fsm.v1.UndrainQueue
+	(*PurgeQueue)(nil),      // 47: fanfold.fsm.v1.PurgeQueue
+	(*SetBudget)(nil),       // 48: fanfold.fsm.v1.SetBudget
+	(*Budget)(nil),          // 49: fanfold.fsm.v1.Budget
+	(*Retention)(nil),       // 50: fanfold.fsm.v1.Retention
+	nil,                     // 51: fanfold.fsm.v1.JobOptions.HeadersEntry
+	nil,                     // 52: fanfold.fsm.v1.OpenSession.LabelsEntry
+	nil,                     // 53: fanfold.fsm.v1.SetQueue.WeightsEntry
 }
 var file_fsmpb_command_proto_depIdxs = []int32{
 	4,  // 0: fanfold.fsm.v1.Entry.commands:type_name -> fanfold.fsm.v1.Command
@@ -3455,51 +4055,62 @@ var file_fsmpb_command_proto_depIdxs = []int32{
 	26, // 14: fanfold.fsm.v1.Command.set_queue:type_name -> fanfold.fsm.v1.SetQueue
 	28, // 15: fanfold.fsm.v1.Command.set_limit:type_name -> fanfold.fsm.v1.SetLimit
 	29, // 16: fanfold.fsm.v1.Command.delete_limit:type_name -> fanfold.fsm.v1.DeleteLimit
-	35, // 17: fanfold.fsm.v1.Command.set_webhook:type_name -> fanfold.fsm.v1.SetWebhook
-	38, // 18: fanfold.fsm.v1.Command.change_webhook:type_name -> fanfold.fsm.v1.ChangeWebhook
-	39, // 19: fanfold.fsm.v1.Command.receive_webhook:type_name -> fanfold.fsm.v1.ReceiveWebhook
-	41, // 20: fanfold.fsm.v1.Command.report_delivery:type_name -> fanfold.fsm.v1.ReportDelivery
-	42, // 21: fanfold.fsm.v1.Command.replay_delivery:type_name -> fanfold.fsm.v1.ReplayDelivery
-	30, // 22: fanfold.fsm.v1.Command.save_task:type_name -> fanfold.fsm.v1.SaveTask
-	31, // 23: fanfold.fsm.v1.Command.log_task:type_name -> fanfold.fsm.v1.LogTask
-	6,  // 24: fanfold.fsm.v1.Value.blob:type_name -> fanfold.fsm.v1.Blob
-	5,  // 25: fanfold.fsm.v1.SubmitJob.input:type_name -> fanfold.fsm.v1.Value
-	43, // 26: fanfold.fsm.v1.JobOptions.headers:type_name -> fanfold.fsm.v1.JobOptions.HeadersEntry
-	13, // 27: fanfold.fsm.v1.OpenSession.queues:type_name -> fanfold.fsm.v1.QueueSlots
-	14, // 28: fanfold.fsm.v1.OpenSession.kinds:type_name -> fanfold.fsm.v1.TaskKind
-	44, // 29: fanfold.fsm.v1.OpenSession.labels:type_name -> fanfold.fsm.v1.OpenSession.LabelsEntry
-	17, // 30: fanfold.fsm.v1.CompleteTask.fence:type_name -> fanfold.fsm.v1.Fence
-	18, // 31: fanfold.fsm.v1.CompleteTask.task:type_name -> fanfold.fsm.v1.TaskRef
-	5,  // 32: fanfold.fsm.v1.CompleteTask.result:type_name -> fanfold.fsm.v1.Value
-	17, // 33: fanfold.fsm.v1.FailTask.fence:type_name -> fanfold.fsm.v1.Fence
-	18, // 34: fanfold.fsm.v1.FailTask.task:type_name -> fanfold.fsm.v1.TaskRef
-	21, // 35: fanfold.fsm.v1.FailTask.error:type_name -> fanfold.fsm.v1.Error
-	17, // 36: fanfold.fsm.v1.ReleaseTask.fence:type_name -> fanfold.fsm.v1.Fence
-	18, // 37: fanfold.fsm.v1.ReleaseTask.task:type_name -> fanfold.fsm.v1.TaskRef
-	45, // 38: fanfold.fsm.v1.SetQueue.weights:type_name -> fanfold.fsm.v1.SetQueue.WeightsEntry
-	0,  // 39: fanfold.fsm.v1.Limit.scope:type_name -> fanfold.fsm.v1.LimitScope
-	1,  // 40: fanfold.fsm.v1.Limit.kind:type_name -> fanfold.fsm.v1.LimitKind
-	27, // 41: fanfold.fsm.v1.SetLimit.limit:type_name -> fanfold.fsm.v1.Limit
-	27, // 42: fanfold.fsm.v1.DeleteLimit.limit:type_name -> fanfold.fsm.v1.Limit
-	17, // 43: fanfold.fsm.v1.SaveTask.fence:type_name -> fanfold.fsm.v1.Fence
-	18, // 44: fanfold.fsm.v1.SaveTask.task:type_name -> fanfold.fsm.v1.TaskRef
-	32, // 45: fanfold.fsm.v1.LogTask.tasks:type_name -> fanfold.fsm.v1.TaskLines
-	17, // 46: fanfold.fsm.v1.TaskLines.fence:type_name -> fanfold.fsm.v1.Fence
-	18, // 47: fanfold.fsm.v1.TaskLines.task:type_name -> fanfold.fsm.v1.TaskRef
-	33, // 48: fanfold.fsm.v1.TaskLines.lines:type_name -> fanfold.fsm.v1.LogLine
-	34, // 49: fanfold.fsm.v1.SetWebhook.name:type_name -> fanfold.fsm.v1.WebhookName
-	36, // 50: fanfold.fsm.v1.SetWebhook.source:type_name -> fanfold.fsm.v1.WebhookSource
-	37, // 51: fanfold.fsm.v1.SetWebhook.endpoint:type_name -> fanfold.fsm.v1.WebhookEndpoint
-	34, // 52: fanfold.fsm.v1.ChangeWebhook.name:type_name -> fanfold.fsm.v1.WebhookName
-	2,  // 53: fanfold.fsm.v1.ChangeWebhook.change:type_name -> fanfold.fsm.v1.WebhookChange
-	5,  // 54: fanfold.fsm.v1.ReceiveWebhook.input:type_name -> fanfold.fsm.v1.Value
-	40, // 55: fanfold.fsm.v1.ReportDelivery.delivery:type_name -> fanfold.fsm.v1.DeliveryRef
-	40, // 56: fanfold.fsm.v1.ReplayDelivery.delivery:type_name -> fanfold.fsm.v1.DeliveryRef
-	57, // [57:57] is the sub-list for method output_type
-	57, // [57:57] is the sub-list for method input_type
-	57, // [57:57] is the sub-list for extension type_name
-	57, // [57:57] is the sub-list for extension extendee
-	0,  // [0:57] is the sub-list for field type_name
+	48, // 17: fanfold.fsm.v1.Command.set_budget:type_name -> fanfold.fsm.v1.SetBudget
+	43, // 18: fanfold.fsm.v1.Command.pause_queue:type_name -> fanfold.fsm.v1.PauseQueue
+	44, // 19: fanfold.fsm.v1.Command.resume_queue:type_name -> fanfold.fsm.v1.ResumeQueue
+	45, // 20: fanfold.fsm.v1.Command.drain_queue:type_name -> fanfold.fsm.v1.DrainQueue
+	46, // 21: fanfold.fsm.v1.Command.undrain_queue:type_name -> fanfold.fsm.v1.UndrainQueue
+	47, // 22: fanfold.fsm.v1.Command.purge_queue:type_name -> fanfold.fsm.v1.PurgeQueue
+	35, // 23: fanfold.fsm.v1.Command.set_webhook:type_name -> fanfold.fsm.v1.SetWebhook
+	38, // 24: fanfold.fsm.v1.Command.change_webhook:type_name -> fanfold.fsm.v1.ChangeWebhook
+	39, // 25: fanfold.fsm.v1.Command.receive_webhook:type_name -> fanfold.fsm.v1.ReceiveWebhook
+	41, // 26: fanfold.fsm.v1.Command.report_delivery:type_name -> fanfold.fsm.v1.ReportDelivery
+	42, // 27: fanfold.fsm.v1.Command.replay_delivery:type_name -> fanfold.fsm.v1.ReplayDelivery
+	30, // 28: fanfold.fsm.v1.Command.save_task:type_name -> fanfold.fsm.v1.SaveTask
+	31, // 29: fanfold.fsm.v1.Command.log_task:type_name -> fanfold.fsm.v1.LogTask
+	6,  // 30: fanfold.fsm.v1.Value.blob:type_name -> fanfold.fsm.v1.Blob
+	5,  // 31: fanfold.fsm.v1.SubmitJob.input:type_name -> fanfold.fsm.v1.Value
+	51, // 32: fanfold.fsm.v1.JobOptions.headers:type_name -> fanfold.fsm.v1.JobOptions.HeadersEntry
+	13, // 33: fanfold.fsm.v1.OpenSession.queues:type_name -> fanfold.fsm.v1.QueueSlots
+	14, // 34: fanfold.fsm.v1.OpenSession.kinds:type_name -> fanfold.fsm.v1.TaskKind
+	52, // 35: fanfold.fsm.v1.OpenSession.labels:type_name -> fanfold.fsm.v1.OpenSession.LabelsEntry
+	17, // 36: fanfold.fsm.v1.CompleteTask.fence:type_name -> fanfold.fsm.v1.Fence
+	18, // 37: fanfold.fsm.v1.CompleteTask.task:type_name -> fanfold.fsm.v1.TaskRef
+	5,  // 38: fanfold.fsm.v1.CompleteTask.result:type_name -> fanfold.fsm.v1.Value
+	17, // 39: fanfold.fsm.v1.FailTask.fence:type_name -> fanfold.fsm.v1.Fence
+	18, // 40: fanfold.fsm.v1.FailTask.task:type_name -> fanfold.fsm.v1.TaskRef
+	21, // 41: fanfold.fsm.v1.FailTask.error:type_name -> fanfold.fsm.v1.Error
+	17, // 42: fanfold.fsm.v1.ReleaseTask.fence:type_name -> fanfold.fsm.v1.Fence
+	18, // 43: fanfold.fsm.v1.ReleaseTask.task:type_name -> fanfold.fsm.v1.TaskRef
+	53, // 44: fanfold.fsm.v1.SetQueue.weights:type_name -> fanfold.fsm.v1.SetQueue.WeightsEntry
+	50, // 45: fanfold.fsm.v1.SetQueue.success:type_name -> fanfold.fsm.v1.Retention
+	50, // 46: fanfold.fsm.v1.SetQueue.failure:type_name -> fanfold.fsm.v1.Retention
+	50, // 47: fanfold.fsm.v1.SetQueue.canceled:type_name -> fanfold.fsm.v1.Retention
+	49, // 48: fanfold.fsm.v1.SetQueue.budget:type_name -> fanfold.fsm.v1.Budget
+	0,  // 49: fanfold.fsm.v1.Limit.scope:type_name -> fanfold.fsm.v1.LimitScope
+	1,  // 50: fanfold.fsm.v1.Limit.kind:type_name -> fanfold.fsm.v1.LimitKind
+	27, // 51: fanfold.fsm.v1.SetLimit.limit:type_name -> fanfold.fsm.v1.Limit
+	27, // 52: fanfold.fsm.v1.DeleteLimit.limit:type_name -> fanfold.fsm.v1.Limit
+	17, // 53: fanfold.fsm.v1.SaveTask.fence:type_name -> fanfold.fsm.v1.Fence
+	18, // 54: fanfold.fsm.v1.SaveTask.task:type_name -> fanfold.fsm.v1.TaskRef
+	32, // 55: fanfold.fsm.v1.LogTask.tasks:type_name -> fanfold.fsm.v1.TaskLines
+	17, // 56: fanfold.fsm.v1.TaskLines.fence:type_name -> fanfold.fsm.v1.Fence
+	18, // 57: fanfold.fsm.v1.TaskLines.task:type_name -> fanfold.fsm.v1.TaskRef
+	33, // 58: fanfold.fsm.v1.TaskLines.lines:type_name -> fanfold.fsm.v1.LogLine
+	34, // 59: fanfold.fsm.v1.SetWebhook.name:type_name -> fanfold.fsm.v1.WebhookName
+	36, // 60: fanfold.fsm.v1.SetWebhook.source:type_name -> fanfold.fsm.v1.WebhookSource
+	37, // 61: fanfold.fsm.v1.SetWebhook.endpoint:type_name -> fanfold.fsm.v1.WebhookEndpoint
+	34, // 62: fanfold.fsm.v1.ChangeWebhook.name:type_name -> fanfold.fsm.v1.WebhookName
+	2,  // 63: fanfold.fsm.v1.ChangeWebhook.change:type_name -> fanfold.fsm.v1.WebhookChange
+	5,  // 64: fanfold.fsm.v1.ReceiveWebhook.input:type_name -> fanfold.fsm.v1.Value
+	40, // 65: fanfold.fsm.v1.ReportDelivery.delivery:type_name -> fanfold.fsm.v1.DeliveryRef
+	40, // 66: fanfold.fsm.v1.ReplayDelivery.delivery:type_name -> fanfold.fsm.v1.DeliveryRef
+	49, // 67: fanfold.fsm.v1.SetBudget.budget:type_name -> fanfold.fsm.v1.Budget
+	68, // [68:68] is the sub-list for method output_type
+	68, // [68:68] is the sub-list for method input_type
+	68, // [68:68] is the sub-list for extension type_name
+	68, // [68:68] is the sub-list for extension extendee
+	0,  // [0:68] is the sub-list for field type_name
 }
 
 func init() { file_fsmpb_command_proto_init() }
@@ -3524,6 +4135,12 @@ func file_fsmpb_command_proto_init() {
 		(*Command_SetQueue)(nil),
 		(*Command_SetLimit)(nil),
 		(*Command_DeleteLimit)(nil),
+		(*Command_SetBudget)(nil),
+		(*Command_PauseQueue)(nil),
+		(*Command_ResumeQueue)(nil),
+		(*Command_DrainQueue)(nil),
+		(*Command_UndrainQueue)(nil),
+		(*Command_PurgeQueue)(nil),
 		(*Command_SetWebhook)(nil),
 		(*Command_ChangeWebhook)(nil),
 		(*Command_ReceiveWebhook)(nil),
@@ -3543,7 +4160,7 @@ func file_fsmpb_command_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_fsmpb_command_proto_rawDesc), len(file_fsmpb_command_proto_rawDesc)),
 			NumEnums:      3,
-			NumMessages:   43,
+			NumMessages:   51,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
