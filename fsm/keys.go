@@ -35,14 +35,14 @@ import (
 //	1b <blob>                              blob: size and sums
 //	1c <blob> <chunk u32>                  a blob's bytes, 256 KiB to a chunk
 //	21 <limit u32>                         limit
+//	24 <queue u32>                         what is set for a queue: drain, purge, budgets; queue 0 is the cluster
+//	25 <queue u32> <state u8> <ended u64> <job>   ended jobs of a queue that has a bound for them, oldest first
 //	2f <namespace> 00 <name>               webhook source
 //	30 <hash>                              webhook receipt: a message that has become a job
 //	31 <namespace> 00 <name>               webhook endpoint
 //	32 <endpoint u64> d <seq u64>          delivery
 //	32 <endpoint u64> e <place u64>        delivery that has ended, in the order of ends
 //	32 <endpoint u64> p <due u64> <seq u64>  delivery that is pending
-//	24 <queue u32>                         what is set for a queue: drain, purge, budgets; queue 0 is the cluster
-//	25 <queue u32> <state u8> <ended u64> <job>   ended jobs of a queue that has a bound for them, oldest first
 const (
 	tagState    = 0x01
 	tagConf     = 0x02
