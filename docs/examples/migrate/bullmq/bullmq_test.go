@@ -1,0 +1,77 @@
+package bullmq
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/fanfold/fanfold/sdk"
+	"github.com/fanfold/fanfold/sdk/sdktest"
+)
+
+func same(t *testing.T, got, want any) {
+	t.Helper()
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// world is a cluster with the worker of the page.
+func world(t *testing.T, body func(ctx context.Context, client *sdk.Client)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		c := sdktest.NewCluster(t, 1)
+		ctx, stop := context.WithCancel(t.Context())
+		worked := make(chan error)
+		go func() { worked <- work(ctx, c.Client()) }()
+		body(t.Context(), c.Client())
+		stop()
+		same(t, <-worked, nil)
+	})
+}
+
+func TestFlows(t *testing.T) {
+	same(t, sdktest.Run(t, Renovate, House{"Main Street 1"}), Bill{Cents: 75000})
+	same(t, sdktest.Run(t, Estimate, []Place{{"floor"}, {"roof"}, {"floor"}}), 80000)
+	same(t, sdktest.Run(t, Survey, Place{"floor"}), sdk.Pair[int, string]{First: 8000, Second: "400.00"})
+}
+
+func TestRenovate_AFailedChildFailsItsParent(t *testing.T) {
+	_, err := sdktest.Try(t, Renovate, House{}, sdktest.Fake(Fix, func(context.Context, Place) (int, error) { return 0, errNoSuchPlace }))
+	var failed *sdk.JobError
+	if !errors.As(err, &failed) || failed.Step != "fix" {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestAdd_IsDelayedAndRemoved(t *testing.T) {
+	world(t, func(ctx context.Context, client *sdk.Client) {
+		begin := time.Now()
+		job, err := add(ctx, client)
+		same(t, err, nil)
+		cents, err := job.Await(ctx)
+		same(t, err, nil)
+		same(t, cents, 25000)
+		same(t, time.Since(begin).Round(100*time.Millisecond), 5*time.Second)
+		time.Sleep(time.Hour + time.Second)
+		if _, err := job.Status(ctx); !errors.Is(err, sdk.ErrNotFound) {
+			t.Errorf("after an hour: %v", err)
+		}
+	})
+}
+
+func TestAddOnce_TheSameIdIsTheSameJob(t *testing.T) {
+	world(t, func(ctx context.Context, client *sdk.Client) {
+		id := sdk.NewJobID()
+		for _, want := range []bool{false, true} {
+			job, existing, err := addOnce(ctx, client, id)
+			same(t, err, nil)
+			same(t, existing, want)
+			same(t, job.ID(), id)
+		}
+	})
+}

@@ -1,0 +1,101 @@
+package celery
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/fanfold/fanfold/sdk"
+	"github.com/fanfold/fanfold/sdk/sdktest"
+)
+
+func pairs(n int) (all []Pair) {
+	for i := range n {
+		all = append(all, Pair{i, i})
+	}
+	return all
+}
+
+func same(t *testing.T, got, want any) {
+	t.Helper()
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// The numbers are those of Celery's documentation for the same canvas.
+func TestCanvas(t *testing.T) {
+	doubles := []int{0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22}
+	t.Run("chain", func(t *testing.T) { same(t, sdktest.Run(t, Chain, Pair{2, 2}), 64) })
+	t.Run("group", func(t *testing.T) { same(t, sdktest.Run(t, Group, pairs(12)), doubles) })
+	t.Run("group of one stays a list", func(t *testing.T) { same(t, sdktest.Run(t, Group, pairs(1)), []int{0}) })
+	t.Run("both", func(t *testing.T) {
+		same(t, sdktest.Run(t, Both, Pair{3, 4}), sdk.Pair[int, int]{First: 7, Second: 12})
+	})
+	t.Run("chord", func(t *testing.T) { same(t, sdktest.Run(t, Chord, pairs(100)), 9900) })
+	t.Run("chord of none", func(t *testing.T) { same(t, sdktest.Run(t, Chord, []Pair{}), 0) })
+	t.Run("tree", func(t *testing.T) { same(t, sdktest.Run(t, Tree, pairs(100)), 9900) })
+	t.Run("chunks", func(t *testing.T) { same(t, sdktest.Run(t, Chunks, pairs(12)), doubles) })
+	t.Run("settled", func(t *testing.T) {
+		got := sdktest.Run(t, Settled, pairs(4), sdktest.Fake(Add, func(_ context.Context, p Pair) (int, error) {
+			if p.X == 2 {
+				return 0, errors.New("no twos")
+			}
+			return p.X + p.Y, nil
+		}))
+		same(t, got, 8)
+	})
+}
+
+func TestProcessOrder_FourTriesWithTheSameKey(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := sdktest.NewCluster(t, 1)
+		begin := time.Now()
+		var keys []string
+		var tried []time.Duration
+		failing := ProcessOrder.Bind(func(ctx context.Context, o Order) (Receipt, error) {
+			keys = append(keys, sdk.Key(ctx))
+			tried = append(tried, time.Since(begin).Truncate(time.Second))
+			if len(keys) < 4 {
+				return Receipt{}, errors.New("does not answer")
+			}
+			return doProcessing(ctx, o, sdk.Key(ctx))
+		})
+		c.StartWorker(sdk.WorkerConfig{}, failing)
+		receipt, err := submitAndWait(t.Context(), c.Client())
+		if err != nil {
+			t.Fatal(err)
+		}
+		same(t, receipt, Receipt{Order: 123, Key: keys[0]})
+		same(t, keys, []string{keys[0], keys[0], keys[0], keys[0]})
+		same(t, tried, []time.Duration{0, time.Second, 3 * time.Second, 7 * time.Second})
+	})
+}
+
+func TestState_UnknownIsNotPending(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := sdktest.NewCluster(t, 1)
+		if s, err := state(t.Context(), c.Client(), sdk.NewJobID()); err == nil {
+			t.Errorf("an unknown id is %q", s)
+		}
+		job, err := ProcessOrder.Submit(t.Context(), c.Client(), Order{ID: 1})
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, stop := context.WithCancel(t.Context())
+		worked := make(chan error)
+		go func() { worked <- work(ctx, c.Client()) }()
+		if _, err := job.Await(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		s, err := state(t.Context(), c.Client(), job.ID())
+		same(t, s, "SUCCESS")
+		same(t, err, nil)
+		stop()
+		same(t, <-worked, nil)
+	})
+}
