@@ -11,6 +11,7 @@ func jobStatus(j *fsm.JobView) *apiv1.JobStatus {
 	out := &apiv1.JobStatus{
 		Id: j.ID.String(), Namespace: j.Namespace, Workflow: j.Workflow, State: j.State.String(), Key: j.Key,
 		CreatedMs: j.CreatedMS, FinishedMs: j.FinishedMS, Error: taskError(j.Error), CancelReason: j.CancelReason,
+		Schedule: j.Schedule, TickMs: j.TickMS,
 	}
 	for i := range j.Steps {
 		out.Steps = append(out.Steps, stepStatus(&j.Steps[i]))
@@ -65,6 +66,8 @@ func counters(c fsm.Counters) *apiv1.Counters {
 		SessionsOpened: c.SessionsOpened, SessionsLost: c.SessionsLost,
 		TimersFired: c.TimersFired, JobsPurged: c.JobsPurged, Snoozes: c.Snoozes,
 		Saves: c.Saves, LogLines: c.LogLines, LogLinesDropped: c.LogLinesDropped,
+		SchedulesCreated: c.SchedulesCreated, SchedulesDeleted: c.SchedulesDeleted,
+		TicksFired: c.TicksFired, TicksSkipped: c.TicksSkipped, TicksMissed: c.TicksMissed, TicksRefused: c.TicksRefused,
 	}
 }
 

@@ -125,6 +125,16 @@ func (t *tx) run(c *fsmpb.Command) Answer {
 		return purgeQueue(t, k.PurgeQueue)
 
 		// Schedules.
+	case *fsmpb.Command_SetSchedule:
+		return setSchedule(t, k.SetSchedule)
+	case *fsmpb.Command_DeleteSchedule:
+		return deleteSchedule(t, k.DeleteSchedule)
+	case *fsmpb.Command_PauseSchedule:
+		return pauseSchedule(t, k.PauseSchedule)
+	case *fsmpb.Command_TriggerSchedule:
+		return triggerSchedule(t, k.TriggerSchedule)
+	case *fsmpb.Command_BackfillSchedule:
+		return backfillSchedule(t, k.BackfillSchedule)
 
 		// Retries, dead jobs and time limits.
 

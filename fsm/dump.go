@@ -46,6 +46,7 @@ func (m *Machine) Dump() string {
 	})
 	v.dumpHooks(&b)
 	v.dumpControls(&b, queues)
+	v.dumpSchedules(&b)
 	fmt.Fprintf(&b, "counters %+v\n", v.state.Counters)
 	return b.String()
 }

@@ -28,6 +28,7 @@ func goldenCommands() []*fsmpb.Command {
 	fail.GetFailTask().Error.Stack = "stack"
 	lim := &fsmpb.Limit{Namespace: "ns", Scope: fsmpb.LimitScope_LIMIT_SCOPE_TASK, Name: "t", PerPartition: true, Kind: fsmpb.LimitKind_LIMIT_KIND_RATE, N: 5, PeriodMs: 1000, Burst: 2}
 	return []*fsmpb.Command{
+		goldenSchedules()[0], goldenSchedules()[1], goldenSchedules()[2], goldenSchedules()[3], goldenSchedules()[4],
 		{Kind: &fsmpb.Command_SubmitJob{SubmitJob: &fsmpb.SubmitJob{Job: id[:], Namespace: "ns", Graph: []byte("{}"), Input: blob, NotBeforeMs: 1, RetainMs: 2, Key: "k"}}},
 		cancel(id), retry(id), purge(id),
 		{Kind: &fsmpb.Command_OpenSession{OpenSession: &fsmpb.OpenSession{
@@ -154,7 +155,10 @@ func goldenRecords() []struct {
 		dec  func([]byte) any
 		want any
 	}
+	sch, ag := goldenSchedule()
 	return []record{
+		{"schedule", sch.encode, func(b []byte) any { return decodeSchedule("ns", "n", b) }, sch},
+		{"agenda", ag.encode, func(b []byte) any { return decodeAgenda(scheduleID(id), b) }, ag},
 		{"task", func() []byte { return encodeTask(tk) }, func(b []byte) any { return decodeTask(b) }, tk},
 		{"job", j.encode, func(b []byte) any { return decodeJob(id, b) }, j},
 		{"block", func() []byte { return encodeBlock(j.steps) }, func(b []byte) any { x := make([]step, 1); decodeBlock(b, x); return x }, j.steps},

@@ -16,12 +16,13 @@ func (m *Machine) Check() (err error) {
 		m: m, runnable: make(map[string]bool), timers: make(map[string]bool), leases: make(map[string]bool),
 		tallies: make(map[uint32]*queue), ended: make(map[string]bool),
 		pending: make(map[uint32]uint64), started: make(map[uint32]uint64), live: make(map[uint32]uint64), refs: make(map[graphHash]uint64),
-		saved: make(map[TaskRef]savedCount),
+		saved: make(map[TaskRef]savedCount), running: make(map[string]bool),
 	}
 	m.disk.scan([]byte{tagJob}, []byte{tagJob + 1}, func(k, _ []byte) bool {
 		c.job(readJob(m.disk, parseJobKey(k)))
 		return true
 	})
+	c.schedules()
 	c.sessions()
 	c.hooks()
 	c.controls()
@@ -43,6 +44,7 @@ type checker struct {
 	runnable map[string]bool
 	timers   map[string]bool
 	leases   map[string]bool // by task ref: a STARTED task
+	running  map[string]bool // jobs of schedules
 	pending  map[uint32]uint64
 	started  map[uint32]uint64
 	live     map[uint32]uint64
@@ -74,6 +76,9 @@ func (c *checker) job(j *job) {
 		if j.notBefore > m.state.nowMS {
 			c.timers[string(keyTimer(j.notBefore, dutyStart, TaskRef{Job: j.id}))] = true
 		}
+	}
+	if id := j.opts.GetScheduleId(); len(id) == 16 && !j.state.Ended() {
+		c.running[string(keyRunning(scheduleID(id), j.id))] = true
 	}
 	left, moving := uint32(0), j.notBefore > m.state.nowMS
 	for i := range j.steps {

@@ -1,6 +1,7 @@
 package fsm
 
 import (
+	"bytes"
 	"encoding/binary"
 	"strings"
 )
@@ -37,6 +38,9 @@ import (
 //	21 <limit u32>                         limit
 //	24 <queue u32>                         what is set for a queue: drain, purge, budgets; queue 0 is the cluster
 //	25 <queue u32> <state u8> <ended u64> <job>   ended jobs of a queue that has a bound for them, oldest first
+//	26 <namespace> 00 <name>               schedule: what the user has said
+//	27 <schedule>                          schedule: how far it is
+//	28 <schedule> <job>                    a job of the schedule that has not ended
 //	2f <namespace> 00 <name>               webhook source
 //	30 <hash>                              webhook receipt: a message that has become a job
 //	31 <namespace> 00 <name>               webhook endpoint
@@ -67,6 +71,9 @@ const (
 	tagDelivery = 0x32
 	tagControl  = 0x24
 	tagEnded    = 0x25
+	tagSchedule = 0x26
+	tagAgenda   = 0x27
+	tagRunning  = 0x28
 )
 
 // Parts of a job's data.
@@ -260,6 +267,23 @@ func keyRetainedAll(queue uint32, s JobState) []byte {
 func parseRetained(k []byte) (endedMS int64, id JobID) {
 	return int64(be.Uint64(k[6:])), JobID(k[14:30])
 }
+func keySchedule(namespace, name string) []byte {
+	k := append([]byte{tagSchedule}, namespace...)
+	return append(append(k, 0), name...)
+}
+
+func parseSchedule(k []byte) (namespace, name string) {
+	ns, n, _ := bytes.Cut(k[1:], []byte{0})
+	return string(ns), string(n)
+}
+
+func keyAgenda(id scheduleID) []byte { return append([]byte{tagAgenda}, id[:]...) }
+
+func keyRunning(id scheduleID, job JobID) []byte {
+	return append(append([]byte{tagRunning}, id[:]...), job[:]...)
+}
+
+func parseRunning(k []byte) (scheduleID, JobID) { return scheduleID(k[1:17]), JobID(k[17:33]) }
 
 const refBytes = 16 + 4 + 8
 

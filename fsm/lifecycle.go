@@ -19,11 +19,13 @@ func (t *tx) admit(id JobID, c *fsmpb.SubmitJob, o *fsmpb.JobOptions) (a Answer,
 // jobCreated is called when a job has its record and has not started yet.
 func (t *tx) jobCreated(j *job) {
 	t.tallyIn(j)
+	t.scheduledRuns(j)
 }
 
 // jobEnded is called when a job has reached a terminal state.
 func (t *tx) jobEnded(j *job) {
 	t.retain(j)
+	t.scheduledEnds(j)
 	t.hookJobEnded(j)
 }
 
@@ -35,6 +37,7 @@ func (t *tx) taskDead(j *job, ref TaskRef, tk *task, e *fsmpb.Error) {
 // jobReopened is called when RetryJob makes an ended job run again, before it starts.
 func (t *tx) jobReopened(j *job) {
 	t.tallyIn(j)
+	t.scheduledRuns(j)
 }
 
 // jobPurged is called when an ended job is removed.

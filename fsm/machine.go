@@ -63,8 +63,10 @@ type Machine struct {
 	plans   map[planKey]*plan
 	decoded map[graphHash]*dag.Graph
 	lists   map[TaskRef]*dag.List
-	free    []*slotGroup
-	newest  JobID // the greatest job id that is stored: a later one is new, without a look-up
+
+	schedules map[[2]string]*schedule // by namespace and name
+	free      []*slotGroup
+	newest    JobID // the greatest job id that is stored: a later one is new, without a look-up
 
 	graphs graphCache // for readers
 
@@ -95,7 +97,8 @@ func Open(fs vfs.FS, dir string, o Options) (m *Machine, err error) {
 		timers: newWindow(timerWindow),
 		jobs:   make(map[JobID]*job), plans: make(map[planKey]*plan),
 		decoded: make(map[graphHash]*dag.Graph), lists: make(map[TaskRef]*dag.List),
-		wake: make(chan struct{}),
+		schedules: make(map[[2]string]*schedule),
+		wake:      make(chan struct{}),
 	}
 	defer func() {
 		if m == nil || err != nil {

@@ -19,6 +19,7 @@ func counters(c *Counters) []*uint64 {
 		&c.SessionsOpened, &c.SessionsLost, &c.TimersFired, &c.JobsPurged, &c.Snoozes,
 		&c.Saves, &c.LogLines, &c.LogLinesDropped,
 		&c.Deliveries, &c.DeliveryFailures,
+		&c.SchedulesCreated, &c.SchedulesDeleted, &c.TicksFired, &c.TicksSkipped, &c.TicksMissed, &c.TicksRefused,
 	}
 }
 

@@ -39,6 +39,7 @@ func TestRandomCommands(t *testing.T) {
 			"purge":    s.purge,
 			"webhook":  s.webhook,
 			"webhook2": s.webhook,
+			"schedule": s.schedule,
 			"reopen":   func(*rapid.T) { s.h.reopen() },
 			"snapshot": s.snapshot,
 			"queues":   s.queues,
@@ -62,7 +63,8 @@ type script struct {
 	names  map[JobID]string
 	n      int
 
-	retains bool // the queue has had bounds for ended jobs
+	retains   bool // the queue has had bounds for ended jobs
+	schedules []string
 }
 
 func newScript(t *testing.T, rt *rapid.T) *script {
@@ -288,6 +290,9 @@ func (s *script) check(t *rapid.T) {
 
 // settle gives every job workers and time: each has to end (laws 1 and 7).
 func (s *script) settle(t *rapid.T) {
+	for _, name := range s.schedules {
+		s.apply(unschedule(name))
+	}
 	s.apply(openWorker("last", 50, "t", "u", "sum"))
 	for n := 0; ; n++ {
 		running := 0

@@ -27,8 +27,8 @@ type Result struct {
 // Answer is what one command returned. Which fields are set depends on the command.
 type Answer struct {
 	Refusal   *Refusal // nil: accepted
-	Job       JobID    // SubmitJob: the job (the older one when Existing)
-	Existing  bool     // SubmitJob: the id or the key was there before
+	Job       JobID    // SubmitJob, TriggerSchedule: the job (the older one when Existing)
+	Existing  bool     // SubmitJob, SetSchedule, TriggerSchedule: it was there before
 	Duplicate bool     // CompleteTask: this very result had been accepted before
 	State     JobState // SubmitJob, CancelJob, RetryJob, CompleteTask: the job's state afterwards
 	Session   uint64   // OpenSession
@@ -36,6 +36,9 @@ type Answer struct {
 	Created  bool        // SetWebhook: there was none of this name
 	Delivery DeliveryRef // ChangeWebhook (a test), ReplayDelivery (one)
 	Count    uint32      // ReplayDelivery: how many
+	Made     uint64      // BackfillSchedule: jobs made
+	Present  uint64      // BackfillSchedule: ticks whose job was there before
+	NextMS   int64       // BackfillSchedule: where to go on, unix ms; 0 = done
 }
 
 // Code names a refusal. The codes are part of the API: append only.
@@ -81,6 +84,8 @@ type Grant struct {
 	TimeoutMS int64             // 0 = no bound
 	Saved     bool              // an earlier attempt has saved something
 	Headers   map[string]string // of the job; read only
+	Schedule  string
+	TickMS    int64 // the tick of Schedule that the job is for, unix ms
 	// Input is the task's input when it was at hand; nil: read it by Machine.GrantInput.
 	Input []byte
 
@@ -125,4 +130,6 @@ type Counters struct {
 	TimersFired, JobsPurged, Snoozes                       uint64
 	Saves, LogLines, LogLinesDropped                       uint64
 	Deliveries, DeliveryFailures                           uint64
+	SchedulesCreated, SchedulesDeleted                     uint64
+	TicksFired, TicksSkipped, TicksMissed, TicksRefused    uint64
 }

@@ -27,7 +27,9 @@ import (
 //	receive SOURCE id= job= | deliver ENDPOINT/N status= [attempt=] [after=] | replay ENDPOINT[/N] | hook NAME [endpoint] change=
 //	pausequeue Q | resumequeue Q | setqueue Q success= failure= canceled=AGE,COUNT,BYTES budget=JOBS,BYTES
 //	drainqueue Q | undrainqueue Q | purgequeue Q | budget jobs= bytes=
-//	dump | result JOB | reopen | hash
+//	schedule NAME graph= [cron=] [every=] [zone=] [missed=] [max=] [overlap=] [start=] [end=] [jitter=] [late=] [paused]
+//	unschedule NAME | pause NAME | resume NAME | trigger NAME job= | backfill NAME from= to=  (times: from now)
+//	dump | ticks NAME | result JOB | reopen | hash
 func TestScripts(t *testing.T) {
 	datadriven.Walk(t, "testdata/scripts", func(t *testing.T, path string) {
 		r := &runner{h: newHarness(t), graphs: make(map[string]*dag.Graph), grants: make(map[string][]Grant), names: make(map[string]string)}
@@ -58,6 +60,8 @@ func (r *runner) step(t *testing.T, d *datadriven.TestData) string {
 		return r.h.result(jobID(d.CmdArgs[0].Key)) + "\n"
 	case "saved", "logs":
 		return r.look(t, d)
+	case "ticks":
+		return r.ticks(d.CmdArgs[0].Key)
 	case "reopen":
 		r.h.reopen()
 		return "ok\n"
@@ -89,6 +93,11 @@ func number(d *datadriven.TestData, name string) int64 {
 func (r *runner) command(t *testing.T, d *datadriven.TestData) *fsmpb.Command {
 	who := d.CmdArgs[0].Key
 	id := jobID(who)
+	for known, name := range r.names {
+		if name == who {
+			id, _ = ParseJobID(known)
+		}
+	}
 	switch d.Cmd {
 	case "submit":
 		r.names[id.String()] = who
@@ -130,6 +139,8 @@ func (r *runner) command(t *testing.T, d *datadriven.TestData) *fsmpb.Command {
 		return c
 	case "source", "endpoint", "receive", "deliver", "replay", "hook":
 		return r.hook(t, d, who)
+	case "schedule", "unschedule", "pause", "resume", "trigger", "backfill":
+		return r.schedule(t, d, who)
 	case "complete", "fail", "release", "save", "log":
 		return r.report(t, d, who)
 	}
@@ -166,6 +177,7 @@ func (r *runner) report(t *testing.T, d *datadriven.TestData, task string) *fsmp
 // show prints a result.
 func (r *runner) show(res *Result) string {
 	var b strings.Builder
+	r.nameTicks(res)
 	for _, a := range res.Answers {
 		switch {
 		case a.Refusal != nil:
@@ -179,6 +191,12 @@ func (r *runner) show(res *Result) string {
 			}
 			if a.Existing {
 				b.WriteString(" existing")
+			}
+			if a.Made+a.Present > 0 {
+				fmt.Fprintf(&b, " created %d, present %d", a.Made, a.Present)
+			}
+			if a.NextMS > 0 {
+				fmt.Fprintf(&b, ", go on at %d", a.NextMS-r.h.now)
 			}
 			if a.Duplicate {
 				b.WriteString(" duplicate")

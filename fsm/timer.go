@@ -4,10 +4,12 @@ package fsm
 type duty uint8
 
 const (
-	dutyTask  duty = 1 // ref: a task in RETRY becomes PENDING
-	dutyStart duty = 2 // ref.Job: a scheduled job begins
-	dutyPurge duty = 3 // ref.Job: an ended job's retention is over
-	dutyBlob  duty = 4 // ref.Job is a blob id: an unused upload is removed
+	dutyTask    duty = 1  // ref: a task in RETRY becomes PENDING
+	dutyStart   duty = 2  // ref.Job: a scheduled job begins
+	dutyPurge   duty = 3  // ref.Job: an ended job's retention is over
+	dutyBlob    duty = 4  // ref.Job is a blob id: an unused upload is removed
+	dutyTick    duty = 10 // ref.Job is a schedule's id: its next tick is due
+	dutyRelease duty = 11 // ref.Job is a schedule's id: the tick that waited may make its job
 
 	dutyReceipt    duty = 20 // ref.Job is a hash: a webhook's message is forgotten
 	dutyRetain     duty = 23 // ref.Step: a queue whose ended jobs of the state ref.Shard are above a bound, or are being listed
@@ -71,6 +73,10 @@ func (t *tx) fire() {
 			t.fireRetain(t.m.names.queues[i.ref.Step], JobState(i.ref.Shard))
 		case dutyPurgeQueue:
 			t.firePurgeQueue(t.m.names.queues[i.ref.Step])
+		case dutyTick:
+			t.fireTick(scheduleID(i.ref.Job))
+		case dutyRelease:
+			t.fireRelease(scheduleID(i.ref.Job))
 		}
 	}
 }

@@ -31,6 +31,9 @@ type tx struct {
 	ranges  [][2][]byte // removed whole: what purges left
 	touched map[JobID]bool
 
+	agendas     map[scheduleID]*agenda // of schedules that this call has read; nil: none yet
+	heldAgendas []*agenda              // the same, in the order of reading
+
 	index uint64
 	now   int64
 	pos   uint32 // of the next fence in this entry
@@ -162,6 +165,7 @@ func (t *tx) flush(b *pebble.Batch) {
 			t.del(keyTask(h.ref))
 		}
 	}
+	t.flushAgendas()
 	t.m.flushNames(t)
 	t.m.flushHooks(t)
 	for _, c := range t.order {

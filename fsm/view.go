@@ -131,6 +131,7 @@ func (v *View) job(j *job) *JobView {
 	view := &JobView{
 		ID: j.id, Namespace: j.namespace, Workflow: g.Name, State: j.state, Key: j.key,
 		CreatedMS: j.createdMS, FinishedMS: j.finishedMS, CancelReason: j.reason,
+		Schedule: j.opts.GetSchedule(), TickMS: j.opts.GetTickMs(),
 		Steps: make([]StepView, len(j.steps)),
 	}
 	if j.failed {
@@ -471,6 +472,7 @@ func (v *View) grant(session uint64, f Fence, l *lease, queue string) Grant {
 		Session: session, Fence: f, Task: l.ref, Kind: kind, Step: s.Name, Workflow: g.Name, Queue: queue,
 		Attempt: tk.attempts + 1, Crashes: tk.crashes, TimeoutMS: s.Options.TimeoutMS,
 		Saved: tk.saves > 0, Headers: j.opts.GetHeaders(),
+		Schedule: j.opts.GetSchedule(), TickMS: j.opts.GetTickMs(),
 	}
 }
 

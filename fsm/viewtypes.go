@@ -20,6 +20,8 @@ type JobView struct {
 	FinishedMS   int64 // 0 while it runs
 	CancelReason string
 	Error        *TaskError // FAILURE: what ended it
+	Schedule     string     // that made it
+	TickMS       int64      // of Schedule, unix ms
 	Steps        []StepView
 }
 

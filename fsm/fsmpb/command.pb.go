@@ -24,6 +24,109 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
+// Missed says what becomes of ticks that were not fired in time.
+type Missed int32
+
+const (
+	Missed_MISSED_FIRE_ONCE Missed = 0 // one job for all of them, for the newest
+	Missed_MISSED_FIRE_ALL  Missed = 1 // a job for each, up to missed_max
+	Missed_MISSED_SKIP      Missed = 2 // none
+)
+
+// Enum value maps for Missed.
+var (
+	Missed_name = map[int32]string{
+		0: "MISSED_FIRE_ONCE",
+		1: "MISSED_FIRE_ALL",
+		2: "MISSED_SKIP",
+	}
+	Missed_value = map[string]int32{
+		"MISSED_FIRE_ONCE": 0,
+		"MISSED_FIRE_ALL":  1,
+		"MISSED_SKIP":      2,
+	}
+)
+
+func (x Missed) Enum() *Missed {
+	p := new(Missed)
+	*p = x
+	return p
+}
+
+func (x Missed) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (Missed) Descriptor() protoreflect.EnumDescriptor {
+	return file_fsmpb_command_proto_enumTypes[0].Descriptor()
+}
+
+func (Missed) Type() protoreflect.EnumType {
+	return &file_fsmpb_command_proto_enumTypes[0]
+}
+
+func (x Missed) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use Missed.Descriptor instead.
+func (Missed) EnumDescriptor() ([]byte, []int) {
+	return file_fsmpb_command_proto_rawDescGZIP(), []int{0}
+}
+
+// Overlap says what becomes of a tick while a job of the schedule runs.
+type Overlap int32
+
+const (
+	Overlap_OVERLAP_SKIP       Overlap = 0 // it is left out
+	Overlap_OVERLAP_ALLOW      Overlap = 1 // it makes its job
+	Overlap_OVERLAP_QUEUE_ONE  Overlap = 2 // it waits for the end of the running ones; while one waits, others are left out
+	Overlap_OVERLAP_CANCEL_OLD Overlap = 3 // the running ones are canceled
+)
+
+// Enum value maps for Overlap.
+var (
+	Overlap_name = map[int32]string{
+		0: "OVERLAP_SKIP",
+		1: "OVERLAP_ALLOW",
+		2: "OVERLAP_QUEUE_ONE",
+		3: "OVERLAP_CANCEL_OLD",
+	}
+	Overlap_value = map[string]int32{
+		"OVERLAP_SKIP":       0,
+		"OVERLAP_ALLOW":      1,
+		"OVERLAP_QUEUE_ONE":  2,
+		"OVERLAP_CANCEL_OLD": 3,
+	}
+)
+
+func (x Overlap) Enum() *Overlap {
+	p := new(Overlap)
+	*p = x
+	return p
+}
+
+func (x Overlap) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (Overlap) Descriptor() protoreflect.EnumDescriptor {
+	return file_fsmpb_command_proto_enumTypes[1].Descriptor()
+}
+
+func (Overlap) Type() protoreflect.EnumType {
+	return &file_fsmpb_command_proto_enumTypes[1]
+}
+
+func (x Overlap) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use Overlap.Descriptor instead.
+func (Overlap) EnumDescriptor() ([]byte, []int) {
+	return file_fsmpb_command_proto_rawDescGZIP(), []int{1}
+}
+
 type LimitScope int32
 
 const (
@@ -57,11 +160,11 @@ func (x LimitScope) String() string {
 }
 
 func (LimitScope) Descriptor() protoreflect.EnumDescriptor {
-	return file_fsmpb_command_proto_enumTypes[0].Descriptor()
+	return file_fsmpb_command_proto_enumTypes[2].Descriptor()
 }
 
 func (LimitScope) Type() protoreflect.EnumType {
-	return &file_fsmpb_command_proto_enumTypes[0]
+	return &file_fsmpb_command_proto_enumTypes[2]
 }
 
 func (x LimitScope) Number() protoreflect.EnumNumber {
@@ -70,7 +173,7 @@ func (x LimitScope) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use LimitScope.Descriptor instead.
 func (LimitScope) EnumDescriptor() ([]byte, []int) {
-	return file_fsmpb_command_proto_rawDescGZIP(), []int{0}
+	return file_fsmpb_command_proto_rawDescGZIP(), []int{2}
 }
 
 type LimitKind int32
@@ -109,11 +212,11 @@ func (x LimitKind) String() string {
 }
 
 func (LimitKind) Descriptor() protoreflect.EnumDescriptor {
-	return file_fsmpb_command_proto_enumTypes[1].Descriptor()
+	return file_fsmpb_command_proto_enumTypes[3].Descriptor()
 }
 
 func (LimitKind) Type() protoreflect.EnumType {
-	return &file_fsmpb_command_proto_enumTypes[1]
+	return &file_fsmpb_command_proto_enumTypes[3]
 }
 
 func (x LimitKind) Number() protoreflect.EnumNumber {
@@ -122,7 +225,7 @@ func (x LimitKind) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use LimitKind.Descriptor instead.
 func (LimitKind) EnumDescriptor() ([]byte, []int) {
-	return file_fsmpb_command_proto_rawDescGZIP(), []int{1}
+	return file_fsmpb_command_proto_rawDescGZIP(), []int{3}
 }
 
 type WebhookChange int32
@@ -164,11 +267,11 @@ func (x WebhookChange) String() string {
 }
 
 func (WebhookChange) Descriptor() protoreflect.EnumDescriptor {
-	return file_fsmpb_command_proto_enumTypes[2].Descriptor()
+	return file_fsmpb_command_proto_enumTypes[4].Descriptor()
 }
 
 func (WebhookChange) Type() protoreflect.EnumType {
-	return &file_fsmpb_command_proto_enumTypes[2]
+	return &file_fsmpb_command_proto_enumTypes[4]
 }
 
 func (x WebhookChange) Number() protoreflect.EnumNumber {
@@ -177,7 +280,7 @@ func (x WebhookChange) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use WebhookChange.Descriptor instead.
 func (WebhookChange) EnumDescriptor() ([]byte, []int) {
-	return file_fsmpb_command_proto_rawDescGZIP(), []int{2}
+	return file_fsmpb_command_proto_rawDescGZIP(), []int{4}
 }
 
 // Entry is the data of one Raft log entry, behind one format byte (fsm.FormatEntry).
@@ -259,6 +362,11 @@ type Command struct {
 	//	*Command_DrainQueue
 	//	*Command_UndrainQueue
 	//	*Command_PurgeQueue
+	//	*Command_SetSchedule
+	//	*Command_DeleteSchedule
+	//	*Command_PauseSchedule
+	//	*Command_TriggerSchedule
+	//	*Command_BackfillSchedule
 	//	*Command_SetWebhook
 	//	*Command_ChangeWebhook
 	//	*Command_ReceiveWebhook
@@ -506,6 +614,51 @@ func (x *Command) GetPurgeQueue() *PurgeQueue {
 	return nil
 }
 
+func (x *Command) GetSetSchedule() *SetSchedule {
+	if x != nil {
+		if x, ok := x.Kind.(*Command_SetSchedule); ok {
+			return x.SetSchedule
+		}
+	}
+	return nil
+}
+
+func (x *Command) GetDeleteSchedule() *DeleteSchedule {
+	if x != nil {
+		if x, ok := x.Kind.(*Command_DeleteSchedule); ok {
+			return x.DeleteSchedule
+		}
+	}
+	return nil
+}
+
+func (x *Command) GetPauseSchedule() *PauseSchedule {
+	if x != nil {
+		if x, ok := x.Kind.(*Command_PauseSchedule); ok {
+			return x.PauseSchedule
+		}
+	}
+	return nil
+}
+
+func (x *Command) GetTriggerSchedule() *TriggerSchedule {
+	if x != nil {
+		if x, ok := x.Kind.(*Command_TriggerSchedule); ok {
+			return x.TriggerSchedule
+		}
+	}
+	return nil
+}
+
+func (x *Command) GetBackfillSchedule() *BackfillSchedule {
+	if x != nil {
+		if x, ok := x.Kind.(*Command_BackfillSchedule); ok {
+			return x.BackfillSchedule
+		}
+	}
+	return nil
+}
+
 func (x *Command) GetSetWebhook() *SetWebhook {
 	if x != nil {
 		if x, ok := x.Kind.(*Command_SetWebhook); ok {
@@ -662,6 +815,27 @@ type Command_PurgeQueue struct {
 	PurgeQueue *PurgeQueue `protobuf:"bytes,29,opt,name=purge_queue,json=purgeQueue,proto3,oneof"`
 }
 
+type Command_SetSchedule struct {
+	// Schedules: 30-34.
+	SetSchedule *SetSchedule `protobuf:"bytes,30,opt,name=set_schedule,json=setSchedule,proto3,oneof"`
+}
+
+type Command_DeleteSchedule struct {
+	DeleteSchedule *DeleteSchedule `protobuf:"bytes,31,opt,name=delete_schedule,json=deleteSchedule,proto3,oneof"`
+}
+
+type Command_PauseSchedule struct {
+	PauseSchedule *PauseSchedule `protobuf:"bytes,32,opt,name=pause_schedule,json=pauseSchedule,proto3,oneof"`
+}
+
+type Command_TriggerSchedule struct {
+	TriggerSchedule *TriggerSchedule `protobuf:"bytes,33,opt,name=trigger_schedule,json=triggerSchedule,proto3,oneof"`
+}
+
+type Command_BackfillSchedule struct {
+	BackfillSchedule *BackfillSchedule `protobuf:"bytes,34,opt,name=backfill_schedule,json=backfillSchedule,proto3,oneof"`
+}
+
 type Command_SetWebhook struct {
 	// Webhooks: 45-49.
 	SetWebhook *SetWebhook `protobuf:"bytes,45,opt,name=set_webhook,json=setWebhook,proto3,oneof"`
@@ -735,6 +909,16 @@ func (*Command_DrainQueue) isCommand_Kind() {}
 func (*Command_UndrainQueue) isCommand_Kind() {}
 
 func (*Command_PurgeQueue) isCommand_Kind() {}
+
+func (*Command_SetSchedule) isCommand_Kind() {}
+
+func (*Command_DeleteSchedule) isCommand_Kind() {}
+
+func (*Command_PauseSchedule) isCommand_Kind() {}
+
+func (*Command_TriggerSchedule) isCommand_Kind() {}
+
+func (*Command_BackfillSchedule) isCommand_Kind() {}
 
 func (*Command_SetWebhook) isCommand_Kind() {}
 
@@ -970,6 +1154,10 @@ type JobOptions struct {
 	// Queues, keys and limits: 1-9.
 	Partition string `protobuf:"bytes,1,opt,name=partition,proto3" json:"partition,omitempty"` // of the job's tasks: what fairness and limits per partition go by
 	Priority  uint32 `protobuf:"varint,2,opt,name=priority,proto3" json:"priority,omitempty"`  // of the job's tasks, instead of their own: 1 (first) to 10 (last), as in the graph; 0 = theirs
+	// Schedules: 30-39. Set by the machine on the jobs that a schedule makes, never by a submitter.
+	Schedule   string `protobuf:"bytes,30,opt,name=schedule,proto3" json:"schedule,omitempty"`                       // its name
+	TickMs     int64  `protobuf:"varint,31,opt,name=tick_ms,json=tickMs,proto3" json:"tick_ms,omitempty"`            // the tick that the job is for, unix ms
+	ScheduleId []byte `protobuf:"bytes,32,opt,name=schedule_id,json=scheduleId,proto3" json:"schedule_id,omitempty"` // of the schedule as it was then: 16 bytes
 	// Checkpoints, logs and codecs: 60-69.
 	Headers       map[string]string `protobuf:"bytes,60,rep,name=headers,proto3" json:"headers,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"` // of the submitter for the handlers: trace ids and the like; at most 32, 8 KiB in all
 	unknownFields protoimpl.UnknownFields
@@ -1020,11 +1208,473 @@ func (x *JobOptions) GetPriority() uint32 {
 	return 0
 }
 
+func (x *JobOptions) GetSchedule() string {
+	if x != nil {
+		return x.Schedule
+	}
+	return ""
+}
+
+func (x *JobOptions) GetTickMs() int64 {
+	if x != nil {
+		return x.TickMs
+	}
+	return 0
+}
+
+func (x *JobOptions) GetScheduleId() []byte {
+	if x != nil {
+		return x.ScheduleId
+	}
+	return nil
+}
+
 func (x *JobOptions) GetHeaders() map[string]string {
 	if x != nil {
 		return x.Headers
 	}
 	return nil
+}
+
+// SetSchedule makes a schedule, or changes the one of that name. Exactly one of cron and every_ms says when.
+type SetSchedule struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Namespace     string                 `protobuf:"bytes,1,opt,name=namespace,proto3" json:"namespace,omitempty"`
+	Name          string                 `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
+	Cron          string                 `protobuf:"bytes,3,opt,name=cron,proto3" json:"cron,omitempty"`                          // five or six fields, see fsm/cron
+	EveryMs       int64                  `protobuf:"varint,4,opt,name=every_ms,json=everyMs,proto3" json:"every_ms,omitempty"`    // an interval: at start_ms, or when the schedule was made, and every so often after it
+	Zone          string                 `protobuf:"bytes,5,opt,name=zone,proto3" json:"zone,omitempty"`                          // name of the time zone of cron, for people
+	ZoneData      []byte                 `protobuf:"bytes,6,opt,name=zone_data,json=zoneData,proto3" json:"zone_data,omitempty"`  // its rules, a TZif file as the proposer has it; none = UTC
+	Graph         []byte                 `protobuf:"bytes,7,opt,name=graph,proto3" json:"graph,omitempty"`                        // of the jobs, dag.Encode
+	Input         *Value                 `protobuf:"bytes,8,opt,name=input,proto3" json:"input,omitempty"`                        // of the jobs, inline
+	RetainMs      int64                  `protobuf:"varint,9,opt,name=retain_ms,json=retainMs,proto3" json:"retain_ms,omitempty"` // as in SubmitJob
+	Options       []byte                 `protobuf:"bytes,10,opt,name=options,proto3" json:"options,omitempty"`                   // JobOptions, as in SubmitJob
+	Missed        Missed                 `protobuf:"varint,11,opt,name=missed,proto3,enum=fanfold.fsm.v1.Missed" json:"missed,omitempty"`
+	MissedMax     uint32                 `protobuf:"varint,12,opt,name=missed_max,json=missedMax,proto3" json:"missed_max,omitempty"` // FIRE_ALL: at most so many of the missed ticks, the newest; 0 = 100
+	Overlap       Overlap                `protobuf:"varint,13,opt,name=overlap,proto3,enum=fanfold.fsm.v1.Overlap" json:"overlap,omitempty"`
+	StartMs       int64                  `protobuf:"varint,14,opt,name=start_ms,json=startMs,proto3" json:"start_ms,omitempty"`    // no tick before; 0 = no bound
+	EndMs         int64                  `protobuf:"varint,15,opt,name=end_ms,json=endMs,proto3" json:"end_ms,omitempty"`          // no tick at it or after; 0 = no bound
+	JitterMs      int64                  `protobuf:"varint,16,opt,name=jitter_ms,json=jitterMs,proto3" json:"jitter_ms,omitempty"` // a tick is fired up to so much later
+	LateMs        int64                  `protobuf:"varint,17,opt,name=late_ms,json=lateMs,proto3" json:"late_ms,omitempty"`       // a tick that could not be fired for so long is missed; 0 = no bound (SKIP: 60,000)
+	Paused        bool                   `protobuf:"varint,18,opt,name=paused,proto3" json:"paused,omitempty"`                     // a new schedule begins paused; one that exists stays as it is
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SetSchedule) Reset() {
+	*x = SetSchedule{}
+	mi := &file_fsmpb_command_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SetSchedule) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SetSchedule) ProtoMessage() {}
+
+func (x *SetSchedule) ProtoReflect() protoreflect.Message {
+	mi := &file_fsmpb_command_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SetSchedule.ProtoReflect.Descriptor instead.
+func (*SetSchedule) Descriptor() ([]byte, []int) {
+	return file_fsmpb_command_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *SetSchedule) GetNamespace() string {
+	if x != nil {
+		return x.Namespace
+	}
+	return ""
+}
+
+func (x *SetSchedule) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *SetSchedule) GetCron() string {
+	if x != nil {
+		return x.Cron
+	}
+	return ""
+}
+
+func (x *SetSchedule) GetEveryMs() int64 {
+	if x != nil {
+		return x.EveryMs
+	}
+	return 0
+}
+
+func (x *SetSchedule) GetZone() string {
+	if x != nil {
+		return x.Zone
+	}
+	return ""
+}
+
+func (x *SetSchedule) GetZoneData() []byte {
+	if x != nil {
+		return x.ZoneData
+	}
+	return nil
+}
+
+func (x *SetSchedule) GetGraph() []byte {
+	if x != nil {
+		return x.Graph
+	}
+	return nil
+}
+
+func (x *SetSchedule) GetInput() *Value {
+	if x != nil {
+		return x.Input
+	}
+	return nil
+}
+
+func (x *SetSchedule) GetRetainMs() int64 {
+	if x != nil {
+		return x.RetainMs
+	}
+	return 0
+}
+
+func (x *SetSchedule) GetOptions() []byte {
+	if x != nil {
+		return x.Options
+	}
+	return nil
+}
+
+func (x *SetSchedule) GetMissed() Missed {
+	if x != nil {
+		return x.Missed
+	}
+	return Missed_MISSED_FIRE_ONCE
+}
+
+func (x *SetSchedule) GetMissedMax() uint32 {
+	if x != nil {
+		return x.MissedMax
+	}
+	return 0
+}
+
+func (x *SetSchedule) GetOverlap() Overlap {
+	if x != nil {
+		return x.Overlap
+	}
+	return Overlap_OVERLAP_SKIP
+}
+
+func (x *SetSchedule) GetStartMs() int64 {
+	if x != nil {
+		return x.StartMs
+	}
+	return 0
+}
+
+func (x *SetSchedule) GetEndMs() int64 {
+	if x != nil {
+		return x.EndMs
+	}
+	return 0
+}
+
+func (x *SetSchedule) GetJitterMs() int64 {
+	if x != nil {
+		return x.JitterMs
+	}
+	return 0
+}
+
+func (x *SetSchedule) GetLateMs() int64 {
+	if x != nil {
+		return x.LateMs
+	}
+	return 0
+}
+
+func (x *SetSchedule) GetPaused() bool {
+	if x != nil {
+		return x.Paused
+	}
+	return false
+}
+
+type DeleteSchedule struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Namespace     string                 `protobuf:"bytes,1,opt,name=namespace,proto3" json:"namespace,omitempty"`
+	Name          string                 `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DeleteSchedule) Reset() {
+	*x = DeleteSchedule{}
+	mi := &file_fsmpb_command_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DeleteSchedule) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DeleteSchedule) ProtoMessage() {}
+
+func (x *DeleteSchedule) ProtoReflect() protoreflect.Message {
+	mi := &file_fsmpb_command_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DeleteSchedule.ProtoReflect.Descriptor instead.
+func (*DeleteSchedule) Descriptor() ([]byte, []int) {
+	return file_fsmpb_command_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *DeleteSchedule) GetNamespace() string {
+	if x != nil {
+		return x.Namespace
+	}
+	return ""
+}
+
+func (x *DeleteSchedule) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+// PauseSchedule stops a schedule's ticks, or lets them go on. What would have ticked meanwhile is not missed.
+type PauseSchedule struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Namespace     string                 `protobuf:"bytes,1,opt,name=namespace,proto3" json:"namespace,omitempty"`
+	Name          string                 `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
+	Resume        bool                   `protobuf:"varint,3,opt,name=resume,proto3" json:"resume,omitempty"`
+	Note          string                 `protobuf:"bytes,4,opt,name=note,proto3" json:"note,omitempty"` // why, for people; at most 1,024 bytes are kept
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PauseSchedule) Reset() {
+	*x = PauseSchedule{}
+	mi := &file_fsmpb_command_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PauseSchedule) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PauseSchedule) ProtoMessage() {}
+
+func (x *PauseSchedule) ProtoReflect() protoreflect.Message {
+	mi := &file_fsmpb_command_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PauseSchedule.ProtoReflect.Descriptor instead.
+func (*PauseSchedule) Descriptor() ([]byte, []int) {
+	return file_fsmpb_command_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *PauseSchedule) GetNamespace() string {
+	if x != nil {
+		return x.Namespace
+	}
+	return ""
+}
+
+func (x *PauseSchedule) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *PauseSchedule) GetResume() bool {
+	if x != nil {
+		return x.Resume
+	}
+	return false
+}
+
+func (x *PauseSchedule) GetNote() string {
+	if x != nil {
+		return x.Note
+	}
+	return ""
+}
+
+// TriggerSchedule makes a job of a schedule at once, whatever its times, pause and overlap say.
+type TriggerSchedule struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Namespace     string                 `protobuf:"bytes,1,opt,name=namespace,proto3" json:"namespace,omitempty"`
+	Name          string                 `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
+	Job           []byte                 `protobuf:"bytes,3,opt,name=job,proto3" json:"job,omitempty"`                      // 16 bytes, a ULID chosen by the caller: triggering again with it changes nothing
+	TickMs        int64                  `protobuf:"varint,4,opt,name=tick_ms,json=tickMs,proto3" json:"tick_ms,omitempty"` // what the job is told as its tick; 0 = now
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TriggerSchedule) Reset() {
+	*x = TriggerSchedule{}
+	mi := &file_fsmpb_command_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TriggerSchedule) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TriggerSchedule) ProtoMessage() {}
+
+func (x *TriggerSchedule) ProtoReflect() protoreflect.Message {
+	mi := &file_fsmpb_command_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TriggerSchedule.ProtoReflect.Descriptor instead.
+func (*TriggerSchedule) Descriptor() ([]byte, []int) {
+	return file_fsmpb_command_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *TriggerSchedule) GetNamespace() string {
+	if x != nil {
+		return x.Namespace
+	}
+	return ""
+}
+
+func (x *TriggerSchedule) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *TriggerSchedule) GetJob() []byte {
+	if x != nil {
+		return x.Job
+	}
+	return nil
+}
+
+func (x *TriggerSchedule) GetTickMs() int64 {
+	if x != nil {
+		return x.TickMs
+	}
+	return 0
+}
+
+// BackfillSchedule makes the jobs of the ticks in [from_ms, to_ms), whatever the overlap policy says: at most
+// 1,000, and says where to go on.
+type BackfillSchedule struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Namespace     string                 `protobuf:"bytes,1,opt,name=namespace,proto3" json:"namespace,omitempty"`
+	Name          string                 `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
+	FromMs        int64                  `protobuf:"varint,3,opt,name=from_ms,json=fromMs,proto3" json:"from_ms,omitempty"`
+	ToMs          int64                  `protobuf:"varint,4,opt,name=to_ms,json=toMs,proto3" json:"to_ms,omitempty"` // at most the machine's time
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *BackfillSchedule) Reset() {
+	*x = BackfillSchedule{}
+	mi := &file_fsmpb_command_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *BackfillSchedule) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*BackfillSchedule) ProtoMessage() {}
+
+func (x *BackfillSchedule) ProtoReflect() protoreflect.Message {
+	mi := &file_fsmpb_command_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use BackfillSchedule.ProtoReflect.Descriptor instead.
+func (*BackfillSchedule) Descriptor() ([]byte, []int) {
+	return file_fsmpb_command_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *BackfillSchedule) GetNamespace() string {
+	if x != nil {
+		return x.Namespace
+	}
+	return ""
+}
+
+func (x *BackfillSchedule) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *BackfillSchedule) GetFromMs() int64 {
+	if x != nil {
+		return x.FromMs
+	}
+	return 0
+}
+
+func (x *BackfillSchedule) GetToMs() int64 {
+	if x != nil {
+		return x.ToMs
+	}
+	return 0
 }
 
 type CancelJob struct {
@@ -1037,7 +1687,7 @@ type CancelJob struct {
 
 func (x *CancelJob) Reset() {
 	*x = CancelJob{}
-	mi := &file_fsmpb_command_proto_msgTypes[6]
+	mi := &file_fsmpb_command_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1049,7 +1699,7 @@ func (x *CancelJob) String() string {
 func (*CancelJob) ProtoMessage() {}
 
 func (x *CancelJob) ProtoReflect() protoreflect.Message {
-	mi := &file_fsmpb_command_proto_msgTypes[6]
+	mi := &file_fsmpb_command_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1062,7 +1712,7 @@ func (x *CancelJob) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CancelJob.ProtoReflect.Descriptor instead.
 func (*CancelJob) Descriptor() ([]byte, []int) {
-	return file_fsmpb_command_proto_rawDescGZIP(), []int{6}
+	return file_fsmpb_command_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *CancelJob) GetJob() []byte {
@@ -1088,7 +1738,7 @@ type RetryJob struct {
 
 func (x *RetryJob) Reset() {
 	*x = RetryJob{}
-	mi := &file_fsmpb_command_proto_msgTypes[7]
+	mi := &file_fsmpb_command_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1100,7 +1750,7 @@ func (x *RetryJob) String() string {
 func (*RetryJob) ProtoMessage() {}
 
 func (x *RetryJob) ProtoReflect() protoreflect.Message {
-	mi := &file_fsmpb_command_proto_msgTypes[7]
+	mi := &file_fsmpb_command_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1113,7 +1763,7 @@ func (x *RetryJob) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RetryJob.ProtoReflect.Descriptor instead.
 func (*RetryJob) Descriptor() ([]byte, []int) {
-	return file_fsmpb_command_proto_rawDescGZIP(), []int{7}
+	return file_fsmpb_command_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *RetryJob) GetJob() []byte {
@@ -1132,7 +1782,7 @@ type PurgeJob struct {
 
 func (x *PurgeJob) Reset() {
 	*x = PurgeJob{}
-	mi := &file_fsmpb_command_proto_msgTypes[8]
+	mi := &file_fsmpb_command_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1144,7 +1794,7 @@ func (x *PurgeJob) String() string {
 func (*PurgeJob) ProtoMessage() {}
 
 func (x *PurgeJob) ProtoReflect() protoreflect.Message {
-	mi := &file_fsmpb_command_proto_msgTypes[8]
+	mi := &file_fsmpb_command_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1157,7 +1807,7 @@ func (x *PurgeJob) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PurgeJob.ProtoReflect.Descriptor instead.
 func (*PurgeJob) Descriptor() ([]byte, []int) {
-	return file_fsmpb_command_proto_rawDescGZIP(), []int{8}
+	return file_fsmpb_command_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *PurgeJob) GetJob() []byte {
@@ -1184,7 +1834,7 @@ type OpenSession struct {
 
 func (x *OpenSession) Reset() {
 	*x = OpenSession{}
-	mi := &file_fsmpb_command_proto_msgTypes[9]
+	mi := &file_fsmpb_command_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1196,7 +1846,7 @@ func (x *OpenSession) String() string {
 func (*OpenSession) ProtoMessage() {}
 
 func (x *OpenSession) ProtoReflect() protoreflect.Message {
-	mi := &file_fsmpb_command_proto_msgTypes[9]
+	mi := &file_fsmpb_command_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1209,7 +1859,7 @@ func (x *OpenSession) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OpenSession.ProtoReflect.Descriptor instead.
 func (*OpenSession) Descriptor() ([]byte, []int) {
-	return file_fsmpb_command_proto_rawDescGZIP(), []int{9}
+	return file_fsmpb_command_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *OpenSession) GetNamespace() string {
@@ -1285,7 +1935,7 @@ type QueueSlots struct {
 
 func (x *QueueSlots) Reset() {
 	*x = QueueSlots{}
-	mi := &file_fsmpb_command_proto_msgTypes[10]
+	mi := &file_fsmpb_command_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1297,7 +1947,7 @@ func (x *QueueSlots) String() string {
 func (*QueueSlots) ProtoMessage() {}
 
 func (x *QueueSlots) ProtoReflect() protoreflect.Message {
-	mi := &file_fsmpb_command_proto_msgTypes[10]
+	mi := &file_fsmpb_command_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1310,7 +1960,7 @@ func (x *QueueSlots) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use QueueSlots.ProtoReflect.Descriptor instead.
 func (*QueueSlots) Descriptor() ([]byte, []int) {
-	return file_fsmpb_command_proto_rawDescGZIP(), []int{10}
+	return file_fsmpb_command_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *QueueSlots) GetQueue() string {
@@ -1337,7 +1987,7 @@ type TaskKind struct {
 
 func (x *TaskKind) Reset() {
 	*x = TaskKind{}
-	mi := &file_fsmpb_command_proto_msgTypes[11]
+	mi := &file_fsmpb_command_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1349,7 +1999,7 @@ func (x *TaskKind) String() string {
 func (*TaskKind) ProtoMessage() {}
 
 func (x *TaskKind) ProtoReflect() protoreflect.Message {
-	mi := &file_fsmpb_command_proto_msgTypes[11]
+	mi := &file_fsmpb_command_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1362,7 +2012,7 @@ func (x *TaskKind) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TaskKind.ProtoReflect.Descriptor instead.
 func (*TaskKind) Descriptor() ([]byte, []int) {
-	return file_fsmpb_command_proto_rawDescGZIP(), []int{11}
+	return file_fsmpb_command_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *TaskKind) GetName() string {
@@ -1389,7 +2039,7 @@ type CloseSession struct {
 
 func (x *CloseSession) Reset() {
 	*x = CloseSession{}
-	mi := &file_fsmpb_command_proto_msgTypes[12]
+	mi := &file_fsmpb_command_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1401,7 +2051,7 @@ func (x *CloseSession) String() string {
 func (*CloseSession) ProtoMessage() {}
 
 func (x *CloseSession) ProtoReflect() protoreflect.Message {
-	mi := &file_fsmpb_command_proto_msgTypes[12]
+	mi := &file_fsmpb_command_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1414,7 +2064,7 @@ func (x *CloseSession) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CloseSession.ProtoReflect.Descriptor instead.
 func (*CloseSession) Descriptor() ([]byte, []int) {
-	return file_fsmpb_command_proto_rawDescGZIP(), []int{12}
+	return file_fsmpb_command_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *CloseSession) GetSession() uint64 {
@@ -1441,7 +2091,7 @@ type DrainSession struct {
 
 func (x *DrainSession) Reset() {
 	*x = DrainSession{}
-	mi := &file_fsmpb_command_proto_msgTypes[13]
+	mi := &file_fsmpb_command_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1453,7 +2103,7 @@ func (x *DrainSession) String() string {
 func (*DrainSession) ProtoMessage() {}
 
 func (x *DrainSession) ProtoReflect() protoreflect.Message {
-	mi := &file_fsmpb_command_proto_msgTypes[13]
+	mi := &file_fsmpb_command_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1466,7 +2116,7 @@ func (x *DrainSession) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DrainSession.ProtoReflect.Descriptor instead.
 func (*DrainSession) Descriptor() ([]byte, []int) {
-	return file_fsmpb_command_proto_rawDescGZIP(), []int{13}
+	return file_fsmpb_command_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *DrainSession) GetSession() uint64 {
@@ -1487,7 +2137,7 @@ type Fence struct {
 
 func (x *Fence) Reset() {
 	*x = Fence{}
-	mi := &file_fsmpb_command_proto_msgTypes[14]
+	mi := &file_fsmpb_command_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1499,7 +2149,7 @@ func (x *Fence) String() string {
 func (*Fence) ProtoMessage() {}
 
 func (x *Fence) ProtoReflect() protoreflect.Message {
-	mi := &file_fsmpb_command_proto_msgTypes[14]
+	mi := &file_fsmpb_command_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1512,7 +2162,7 @@ func (x *Fence) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Fence.ProtoReflect.Descriptor instead.
 func (*Fence) Descriptor() ([]byte, []int) {
-	return file_fsmpb_command_proto_rawDescGZIP(), []int{14}
+	return file_fsmpb_command_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *Fence) GetIndex() uint64 {
@@ -1541,7 +2191,7 @@ type TaskRef struct {
 
 func (x *TaskRef) Reset() {
 	*x = TaskRef{}
-	mi := &file_fsmpb_command_proto_msgTypes[15]
+	mi := &file_fsmpb_command_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1553,7 +2203,7 @@ func (x *TaskRef) String() string {
 func (*TaskRef) ProtoMessage() {}
 
 func (x *TaskRef) ProtoReflect() protoreflect.Message {
-	mi := &file_fsmpb_command_proto_msgTypes[15]
+	mi := &file_fsmpb_command_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1566,7 +2216,7 @@ func (x *TaskRef) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TaskRef.ProtoReflect.Descriptor instead.
 func (*TaskRef) Descriptor() ([]byte, []int) {
-	return file_fsmpb_command_proto_rawDescGZIP(), []int{15}
+	return file_fsmpb_command_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *TaskRef) GetJob() []byte {
@@ -1602,7 +2252,7 @@ type CompleteTask struct {
 
 func (x *CompleteTask) Reset() {
 	*x = CompleteTask{}
-	mi := &file_fsmpb_command_proto_msgTypes[16]
+	mi := &file_fsmpb_command_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1614,7 +2264,7 @@ func (x *CompleteTask) String() string {
 func (*CompleteTask) ProtoMessage() {}
 
 func (x *CompleteTask) ProtoReflect() protoreflect.Message {
-	mi := &file_fsmpb_command_proto_msgTypes[16]
+	mi := &file_fsmpb_command_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1627,7 +2277,7 @@ func (x *CompleteTask) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CompleteTask.ProtoReflect.Descriptor instead.
 func (*CompleteTask) Descriptor() ([]byte, []int) {
-	return file_fsmpb_command_proto_rawDescGZIP(), []int{16}
+	return file_fsmpb_command_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *CompleteTask) GetSession() uint64 {
@@ -1674,7 +2324,7 @@ type FailTask struct {
 
 func (x *FailTask) Reset() {
 	*x = FailTask{}
-	mi := &file_fsmpb_command_proto_msgTypes[17]
+	mi := &file_fsmpb_command_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1686,7 +2336,7 @@ func (x *FailTask) String() string {
 func (*FailTask) ProtoMessage() {}
 
 func (x *FailTask) ProtoReflect() protoreflect.Message {
-	mi := &file_fsmpb_command_proto_msgTypes[17]
+	mi := &file_fsmpb_command_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1699,7 +2349,7 @@ func (x *FailTask) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FailTask.ProtoReflect.Descriptor instead.
 func (*FailTask) Descriptor() ([]byte, []int) {
-	return file_fsmpb_command_proto_rawDescGZIP(), []int{17}
+	return file_fsmpb_command_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *FailTask) GetSession() uint64 {
@@ -1769,7 +2419,7 @@ type Error struct {
 
 func (x *Error) Reset() {
 	*x = Error{}
-	mi := &file_fsmpb_command_proto_msgTypes[18]
+	mi := &file_fsmpb_command_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1781,7 +2431,7 @@ func (x *Error) String() string {
 func (*Error) ProtoMessage() {}
 
 func (x *Error) ProtoReflect() protoreflect.Message {
-	mi := &file_fsmpb_command_proto_msgTypes[18]
+	mi := &file_fsmpb_command_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1794,7 +2444,7 @@ func (x *Error) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Error.ProtoReflect.Descriptor instead.
 func (*Error) Descriptor() ([]byte, []int) {
-	return file_fsmpb_command_proto_rawDescGZIP(), []int{18}
+	return file_fsmpb_command_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *Error) GetType() string {
@@ -1830,7 +2480,7 @@ type ReleaseTask struct {
 
 func (x *ReleaseTask) Reset() {
 	*x = ReleaseTask{}
-	mi := &file_fsmpb_command_proto_msgTypes[19]
+	mi := &file_fsmpb_command_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1842,7 +2492,7 @@ func (x *ReleaseTask) String() string {
 func (*ReleaseTask) ProtoMessage() {}
 
 func (x *ReleaseTask) ProtoReflect() protoreflect.Message {
-	mi := &file_fsmpb_command_proto_msgTypes[19]
+	mi := &file_fsmpb_command_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1855,7 +2505,7 @@ func (x *ReleaseTask) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReleaseTask.ProtoReflect.Descriptor instead.
 func (*ReleaseTask) Descriptor() ([]byte, []int) {
-	return file_fsmpb_command_proto_rawDescGZIP(), []int{19}
+	return file_fsmpb_command_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *ReleaseTask) GetSession() uint64 {
@@ -1890,7 +2540,7 @@ type PutChunk struct {
 
 func (x *PutChunk) Reset() {
 	*x = PutChunk{}
-	mi := &file_fsmpb_command_proto_msgTypes[20]
+	mi := &file_fsmpb_command_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1902,7 +2552,7 @@ func (x *PutChunk) String() string {
 func (*PutChunk) ProtoMessage() {}
 
 func (x *PutChunk) ProtoReflect() protoreflect.Message {
-	mi := &file_fsmpb_command_proto_msgTypes[20]
+	mi := &file_fsmpb_command_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1915,7 +2565,7 @@ func (x *PutChunk) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PutChunk.ProtoReflect.Descriptor instead.
 func (*PutChunk) Descriptor() ([]byte, []int) {
-	return file_fsmpb_command_proto_rawDescGZIP(), []int{20}
+	return file_fsmpb_command_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *PutChunk) GetBlob() []byte {
@@ -1948,7 +2598,7 @@ type HashState struct {
 
 func (x *HashState) Reset() {
 	*x = HashState{}
-	mi := &file_fsmpb_command_proto_msgTypes[21]
+	mi := &file_fsmpb_command_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1960,7 +2610,7 @@ func (x *HashState) String() string {
 func (*HashState) ProtoMessage() {}
 
 func (x *HashState) ProtoReflect() protoreflect.Message {
-	mi := &file_fsmpb_command_proto_msgTypes[21]
+	mi := &file_fsmpb_command_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1973,7 +2623,7 @@ func (x *HashState) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HashState.ProtoReflect.Descriptor instead.
 func (*HashState) Descriptor() ([]byte, []int) {
-	return file_fsmpb_command_proto_rawDescGZIP(), []int{21}
+	return file_fsmpb_command_proto_rawDescGZIP(), []int{26}
 }
 
 // InitCluster names the cluster, once: the first leader proposes it before anything else.
@@ -1986,7 +2636,7 @@ type InitCluster struct {
 
 func (x *InitCluster) Reset() {
 	*x = InitCluster{}
-	mi := &file_fsmpb_command_proto_msgTypes[22]
+	mi := &file_fsmpb_command_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1998,7 +2648,7 @@ func (x *InitCluster) String() string {
 func (*InitCluster) ProtoMessage() {}
 
 func (x *InitCluster) ProtoReflect() protoreflect.Message {
-	mi := &file_fsmpb_command_proto_msgTypes[22]
+	mi := &file_fsmpb_command_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2011,7 +2661,7 @@ func (x *InitCluster) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InitCluster.ProtoReflect.Descriptor instead.
 func (*InitCluster) Descriptor() ([]byte, []int) {
-	return file_fsmpb_command_proto_rawDescGZIP(), []int{22}
+	return file_fsmpb_command_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *InitCluster) GetId() []byte {
@@ -2038,7 +2688,7 @@ type SetQueue struct {
 
 func (x *SetQueue) Reset() {
 	*x = SetQueue{}
-	mi := &file_fsmpb_command_proto_msgTypes[23]
+	mi := &file_fsmpb_command_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2050,7 +2700,7 @@ func (x *SetQueue) String() string {
 func (*SetQueue) ProtoMessage() {}
 
 func (x *SetQueue) ProtoReflect() protoreflect.Message {
-	mi := &file_fsmpb_command_proto_msgTypes[23]
+	mi := &file_fsmpb_command_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2063,7 +2713,7 @@ func (x *SetQueue) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetQueue.ProtoReflect.Descriptor instead.
 func (*SetQueue) Descriptor() ([]byte, []int) {
-	return file_fsmpb_command_proto_rawDescGZIP(), []int{23}
+	return file_fsmpb_command_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *SetQueue) GetNamespace() string {
@@ -2139,7 +2789,7 @@ type Limit struct {
 
 func (x *Limit) Reset() {
 	*x = Limit{}
-	mi := &file_fsmpb_command_proto_msgTypes[24]
+	mi := &file_fsmpb_command_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2151,7 +2801,7 @@ func (x *Limit) String() string {
 func (*Limit) ProtoMessage() {}
 
 func (x *Limit) ProtoReflect() protoreflect.Message {
-	mi := &file_fsmpb_command_proto_msgTypes[24]
+	mi := &file_fsmpb_command_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2164,7 +2814,7 @@ func (x *Limit) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Limit.ProtoReflect.Descriptor instead.
 func (*Limit) Descriptor() ([]byte, []int) {
-	return file_fsmpb_command_proto_rawDescGZIP(), []int{24}
+	return file_fsmpb_command_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *Limit) GetNamespace() string {
@@ -2233,7 +2883,7 @@ type SetLimit struct {
 
 func (x *SetLimit) Reset() {
 	*x = SetLimit{}
-	mi := &file_fsmpb_command_proto_msgTypes[25]
+	mi := &file_fsmpb_command_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2245,7 +2895,7 @@ func (x *SetLimit) String() string {
 func (*SetLimit) ProtoMessage() {}
 
 func (x *SetLimit) ProtoReflect() protoreflect.Message {
-	mi := &file_fsmpb_command_proto_msgTypes[25]
+	mi := &file_fsmpb_command_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2258,7 +2908,7 @@ func (x *SetLimit) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetLimit.ProtoReflect.Descriptor instead.
 func (*SetLimit) Descriptor() ([]byte, []int) {
-	return file_fsmpb_command_proto_rawDescGZIP(), []int{25}
+	return file_fsmpb_command_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *SetLimit) GetLimit() *Limit {
@@ -2278,7 +2928,7 @@ type DeleteLimit struct {
 
 func (x *DeleteLimit) Reset() {
 	*x = DeleteLimit{}
-	mi := &file_fsmpb_command_proto_msgTypes[26]
+	mi := &file_fsmpb_command_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2290,7 +2940,7 @@ func (x *DeleteLimit) String() string {
 func (*DeleteLimit) ProtoMessage() {}
 
 func (x *DeleteLimit) ProtoReflect() protoreflect.Message {
-	mi := &file_fsmpb_command_proto_msgTypes[26]
+	mi := &file_fsmpb_command_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2303,7 +2953,7 @@ func (x *DeleteLimit) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteLimit.ProtoReflect.Descriptor instead.
 func (*DeleteLimit) Descriptor() ([]byte, []int) {
-	return file_fsmpb_command_proto_rawDescGZIP(), []int{26}
+	return file_fsmpb_command_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *DeleteLimit) GetLimit() *Limit {
@@ -2329,7 +2979,7 @@ type SaveTask struct {
 
 func (x *SaveTask) Reset() {
 	*x = SaveTask{}
-	mi := &file_fsmpb_command_proto_msgTypes[27]
+	mi := &file_fsmpb_command_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2341,7 +2991,7 @@ func (x *SaveTask) String() string {
 func (*SaveTask) ProtoMessage() {}
 
 func (x *SaveTask) ProtoReflect() protoreflect.Message {
-	mi := &file_fsmpb_command_proto_msgTypes[27]
+	mi := &file_fsmpb_command_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2354,7 +3004,7 @@ func (x *SaveTask) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SaveTask.ProtoReflect.Descriptor instead.
 func (*SaveTask) Descriptor() ([]byte, []int) {
-	return file_fsmpb_command_proto_rawDescGZIP(), []int{27}
+	return file_fsmpb_command_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *SaveTask) GetSession() uint64 {
@@ -2417,7 +3067,7 @@ type LogTask struct {
 
 func (x *LogTask) Reset() {
 	*x = LogTask{}
-	mi := &file_fsmpb_command_proto_msgTypes[28]
+	mi := &file_fsmpb_command_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2429,7 +3079,7 @@ func (x *LogTask) String() string {
 func (*LogTask) ProtoMessage() {}
 
 func (x *LogTask) ProtoReflect() protoreflect.Message {
-	mi := &file_fsmpb_command_proto_msgTypes[28]
+	mi := &file_fsmpb_command_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2442,7 +3092,7 @@ func (x *LogTask) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LogTask.ProtoReflect.Descriptor instead.
 func (*LogTask) Descriptor() ([]byte, []int) {
-	return file_fsmpb_command_proto_rawDescGZIP(), []int{28}
+	return file_fsmpb_command_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *LogTask) GetSession() uint64 {
@@ -2471,7 +3121,7 @@ type TaskLines struct {
 
 func (x *TaskLines) Reset() {
 	*x = TaskLines{}
-	mi := &file_fsmpb_command_proto_msgTypes[29]
+	mi := &file_fsmpb_command_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2483,7 +3133,7 @@ func (x *TaskLines) String() string {
 func (*TaskLines) ProtoMessage() {}
 
 func (x *TaskLines) ProtoReflect() protoreflect.Message {
-	mi := &file_fsmpb_command_proto_msgTypes[29]
+	mi := &file_fsmpb_command_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2496,7 +3146,7 @@ func (x *TaskLines) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TaskLines.ProtoReflect.Descriptor instead.
 func (*TaskLines) Descriptor() ([]byte, []int) {
-	return file_fsmpb_command_proto_rawDescGZIP(), []int{29}
+	return file_fsmpb_command_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *TaskLines) GetFence() *Fence {
@@ -2538,7 +3188,7 @@ type LogLine struct {
 
 func (x *LogLine) Reset() {
 	*x = LogLine{}
-	mi := &file_fsmpb_command_proto_msgTypes[30]
+	mi := &file_fsmpb_command_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2550,7 +3200,7 @@ func (x *LogLine) String() string {
 func (*LogLine) ProtoMessage() {}
 
 func (x *LogLine) ProtoReflect() protoreflect.Message {
-	mi := &file_fsmpb_command_proto_msgTypes[30]
+	mi := &file_fsmpb_command_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2563,7 +3213,7 @@ func (x *LogLine) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LogLine.ProtoReflect.Descriptor instead.
 func (*LogLine) Descriptor() ([]byte, []int) {
-	return file_fsmpb_command_proto_rawDescGZIP(), []int{30}
+	return file_fsmpb_command_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *LogLine) GetTimeMs() int64 {
@@ -2602,7 +3252,7 @@ type WebhookName struct {
 
 func (x *WebhookName) Reset() {
 	*x = WebhookName{}
-	mi := &file_fsmpb_command_proto_msgTypes[31]
+	mi := &file_fsmpb_command_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2614,7 +3264,7 @@ func (x *WebhookName) String() string {
 func (*WebhookName) ProtoMessage() {}
 
 func (x *WebhookName) ProtoReflect() protoreflect.Message {
-	mi := &file_fsmpb_command_proto_msgTypes[31]
+	mi := &file_fsmpb_command_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2627,7 +3277,7 @@ func (x *WebhookName) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WebhookName.ProtoReflect.Descriptor instead.
 func (*WebhookName) Descriptor() ([]byte, []int) {
-	return file_fsmpb_command_proto_rawDescGZIP(), []int{31}
+	return file_fsmpb_command_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *WebhookName) GetNamespace() string {
@@ -2692,7 +3342,7 @@ type SetWebhook struct {
 
 func (x *SetWebhook) Reset() {
 	*x = SetWebhook{}
-	mi := &file_fsmpb_command_proto_msgTypes[32]
+	mi := &file_fsmpb_command_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2704,7 +3354,7 @@ func (x *SetWebhook) String() string {
 func (*SetWebhook) ProtoMessage() {}
 
 func (x *SetWebhook) ProtoReflect() protoreflect.Message {
-	mi := &file_fsmpb_command_proto_msgTypes[32]
+	mi := &file_fsmpb_command_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2717,7 +3367,7 @@ func (x *SetWebhook) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetWebhook.ProtoReflect.Descriptor instead.
 func (*SetWebhook) Descriptor() ([]byte, []int) {
-	return file_fsmpb_command_proto_rawDescGZIP(), []int{32}
+	return file_fsmpb_command_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *SetWebhook) GetName() *WebhookName {
@@ -2771,7 +3421,7 @@ type WebhookSource struct {
 
 func (x *WebhookSource) Reset() {
 	*x = WebhookSource{}
-	mi := &file_fsmpb_command_proto_msgTypes[33]
+	mi := &file_fsmpb_command_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2783,7 +3433,7 @@ func (x *WebhookSource) String() string {
 func (*WebhookSource) ProtoMessage() {}
 
 func (x *WebhookSource) ProtoReflect() protoreflect.Message {
-	mi := &file_fsmpb_command_proto_msgTypes[33]
+	mi := &file_fsmpb_command_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2796,7 +3446,7 @@ func (x *WebhookSource) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WebhookSource.ProtoReflect.Descriptor instead.
 func (*WebhookSource) Descriptor() ([]byte, []int) {
-	return file_fsmpb_command_proto_rawDescGZIP(), []int{33}
+	return file_fsmpb_command_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *WebhookSource) GetScheme() string {
@@ -2862,7 +3512,7 @@ type WebhookEndpoint struct {
 
 func (x *WebhookEndpoint) Reset() {
 	*x = WebhookEndpoint{}
-	mi := &file_fsmpb_command_proto_msgTypes[34]
+	mi := &file_fsmpb_command_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2874,7 +3524,7 @@ func (x *WebhookEndpoint) String() string {
 func (*WebhookEndpoint) ProtoMessage() {}
 
 func (x *WebhookEndpoint) ProtoReflect() protoreflect.Message {
-	mi := &file_fsmpb_command_proto_msgTypes[34]
+	mi := &file_fsmpb_command_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2887,7 +3537,7 @@ func (x *WebhookEndpoint) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WebhookEndpoint.ProtoReflect.Descriptor instead.
 func (*WebhookEndpoint) Descriptor() ([]byte, []int) {
-	return file_fsmpb_command_proto_rawDescGZIP(), []int{34}
+	return file_fsmpb_command_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *WebhookEndpoint) GetUrl() string {
@@ -2935,7 +3585,7 @@ type ChangeWebhook struct {
 
 func (x *ChangeWebhook) Reset() {
 	*x = ChangeWebhook{}
-	mi := &file_fsmpb_command_proto_msgTypes[35]
+	mi := &file_fsmpb_command_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2947,7 +3597,7 @@ func (x *ChangeWebhook) String() string {
 func (*ChangeWebhook) ProtoMessage() {}
 
 func (x *ChangeWebhook) ProtoReflect() protoreflect.Message {
-	mi := &file_fsmpb_command_proto_msgTypes[35]
+	mi := &file_fsmpb_command_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2960,7 +3610,7 @@ func (x *ChangeWebhook) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ChangeWebhook.ProtoReflect.Descriptor instead.
 func (*ChangeWebhook) Descriptor() ([]byte, []int) {
-	return file_fsmpb_command_proto_rawDescGZIP(), []int{35}
+	return file_fsmpb_command_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *ChangeWebhook) GetName() *WebhookName {
@@ -2993,7 +3643,7 @@ type ReceiveWebhook struct {
 
 func (x *ReceiveWebhook) Reset() {
 	*x = ReceiveWebhook{}
-	mi := &file_fsmpb_command_proto_msgTypes[36]
+	mi := &file_fsmpb_command_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3005,7 +3655,7 @@ func (x *ReceiveWebhook) String() string {
 func (*ReceiveWebhook) ProtoMessage() {}
 
 func (x *ReceiveWebhook) ProtoReflect() protoreflect.Message {
-	mi := &file_fsmpb_command_proto_msgTypes[36]
+	mi := &file_fsmpb_command_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3018,7 +3668,7 @@ func (x *ReceiveWebhook) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReceiveWebhook.ProtoReflect.Descriptor instead.
 func (*ReceiveWebhook) Descriptor() ([]byte, []int) {
-	return file_fsmpb_command_proto_rawDescGZIP(), []int{36}
+	return file_fsmpb_command_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *ReceiveWebhook) GetNamespace() string {
@@ -3074,7 +3724,7 @@ type DeliveryRef struct {
 
 func (x *DeliveryRef) Reset() {
 	*x = DeliveryRef{}
-	mi := &file_fsmpb_command_proto_msgTypes[37]
+	mi := &file_fsmpb_command_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3086,7 +3736,7 @@ func (x *DeliveryRef) String() string {
 func (*DeliveryRef) ProtoMessage() {}
 
 func (x *DeliveryRef) ProtoReflect() protoreflect.Message {
-	mi := &file_fsmpb_command_proto_msgTypes[37]
+	mi := &file_fsmpb_command_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3099,7 +3749,7 @@ func (x *DeliveryRef) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeliveryRef.ProtoReflect.Descriptor instead.
 func (*DeliveryRef) Descriptor() ([]byte, []int) {
-	return file_fsmpb_command_proto_rawDescGZIP(), []int{37}
+	return file_fsmpb_command_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *DeliveryRef) GetEndpoint() uint64 {
@@ -3130,7 +3780,7 @@ type ReportDelivery struct {
 
 func (x *ReportDelivery) Reset() {
 	*x = ReportDelivery{}
-	mi := &file_fsmpb_command_proto_msgTypes[38]
+	mi := &file_fsmpb_command_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3142,7 +3792,7 @@ func (x *ReportDelivery) String() string {
 func (*ReportDelivery) ProtoMessage() {}
 
 func (x *ReportDelivery) ProtoReflect() protoreflect.Message {
-	mi := &file_fsmpb_command_proto_msgTypes[38]
+	mi := &file_fsmpb_command_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3155,7 +3805,7 @@ func (x *ReportDelivery) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReportDelivery.ProtoReflect.Descriptor instead.
 func (*ReportDelivery) Descriptor() ([]byte, []int) {
-	return file_fsmpb_command_proto_rawDescGZIP(), []int{38}
+	return file_fsmpb_command_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *ReportDelivery) GetDelivery() *DeliveryRef {
@@ -3206,7 +3856,7 @@ type ReplayDelivery struct {
 
 func (x *ReplayDelivery) Reset() {
 	*x = ReplayDelivery{}
-	mi := &file_fsmpb_command_proto_msgTypes[39]
+	mi := &file_fsmpb_command_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3218,7 +3868,7 @@ func (x *ReplayDelivery) String() string {
 func (*ReplayDelivery) ProtoMessage() {}
 
 func (x *ReplayDelivery) ProtoReflect() protoreflect.Message {
-	mi := &file_fsmpb_command_proto_msgTypes[39]
+	mi := &file_fsmpb_command_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3231,7 +3881,7 @@ func (x *ReplayDelivery) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReplayDelivery.ProtoReflect.Descriptor instead.
 func (*ReplayDelivery) Descriptor() ([]byte, []int) {
-	return file_fsmpb_command_proto_rawDescGZIP(), []int{39}
+	return file_fsmpb_command_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *ReplayDelivery) GetNamespace() string {
@@ -3273,7 +3923,7 @@ type PauseQueue struct {
 
 func (x *PauseQueue) Reset() {
 	*x = PauseQueue{}
-	mi := &file_fsmpb_command_proto_msgTypes[40]
+	mi := &file_fsmpb_command_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3285,7 +3935,7 @@ func (x *PauseQueue) String() string {
 func (*PauseQueue) ProtoMessage() {}
 
 func (x *PauseQueue) ProtoReflect() protoreflect.Message {
-	mi := &file_fsmpb_command_proto_msgTypes[40]
+	mi := &file_fsmpb_command_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3298,7 +3948,7 @@ func (x *PauseQueue) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PauseQueue.ProtoReflect.Descriptor instead.
 func (*PauseQueue) Descriptor() ([]byte, []int) {
-	return file_fsmpb_command_proto_rawDescGZIP(), []int{40}
+	return file_fsmpb_command_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *PauseQueue) GetNamespace() string {
@@ -3325,7 +3975,7 @@ type ResumeQueue struct {
 
 func (x *ResumeQueue) Reset() {
 	*x = ResumeQueue{}
-	mi := &file_fsmpb_command_proto_msgTypes[41]
+	mi := &file_fsmpb_command_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3337,7 +3987,7 @@ func (x *ResumeQueue) String() string {
 func (*ResumeQueue) ProtoMessage() {}
 
 func (x *ResumeQueue) ProtoReflect() protoreflect.Message {
-	mi := &file_fsmpb_command_proto_msgTypes[41]
+	mi := &file_fsmpb_command_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3350,7 +4000,7 @@ func (x *ResumeQueue) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResumeQueue.ProtoReflect.Descriptor instead.
 func (*ResumeQueue) Descriptor() ([]byte, []int) {
-	return file_fsmpb_command_proto_rawDescGZIP(), []int{41}
+	return file_fsmpb_command_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *ResumeQueue) GetNamespace() string {
@@ -3378,7 +4028,7 @@ type DrainQueue struct {
 
 func (x *DrainQueue) Reset() {
 	*x = DrainQueue{}
-	mi := &file_fsmpb_command_proto_msgTypes[42]
+	mi := &file_fsmpb_command_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3390,7 +4040,7 @@ func (x *DrainQueue) String() string {
 func (*DrainQueue) ProtoMessage() {}
 
 func (x *DrainQueue) ProtoReflect() protoreflect.Message {
-	mi := &file_fsmpb_command_proto_msgTypes[42]
+	mi := &file_fsmpb_command_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3403,7 +4053,7 @@ func (x *DrainQueue) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DrainQueue.ProtoReflect.Descriptor instead.
 func (*DrainQueue) Descriptor() ([]byte, []int) {
-	return file_fsmpb_command_proto_rawDescGZIP(), []int{42}
+	return file_fsmpb_command_proto_rawDescGZIP(), []int{47}
 }
 
 func (x *DrainQueue) GetNamespace() string {
@@ -3430,7 +4080,7 @@ type UndrainQueue struct {
 
 func (x *UndrainQueue) Reset() {
 	*x = UndrainQueue{}
-	mi := &file_fsmpb_command_proto_msgTypes[43]
+	mi := &file_fsmpb_command_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3442,7 +4092,7 @@ func (x *UndrainQueue) String() string {
 func (*UndrainQueue) ProtoMessage() {}
 
 func (x *UndrainQueue) ProtoReflect() protoreflect.Message {
-	mi := &file_fsmpb_command_proto_msgTypes[43]
+	mi := &file_fsmpb_command_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3455,7 +4105,7 @@ func (x *UndrainQueue) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UndrainQueue.ProtoReflect.Descriptor instead.
 func (*UndrainQueue) Descriptor() ([]byte, []int) {
-	return file_fsmpb_command_proto_rawDescGZIP(), []int{43}
+	return file_fsmpb_command_proto_rawDescGZIP(), []int{48}
 }
 
 func (x *UndrainQueue) GetNamespace() string {
@@ -3483,7 +4133,7 @@ type PurgeQueue struct {
 
 func (x *PurgeQueue) Reset() {
 	*x = PurgeQueue{}
-	mi := &file_fsmpb_command_proto_msgTypes[44]
+	mi := &file_fsmpb_command_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3495,7 +4145,7 @@ func (x *PurgeQueue) String() string {
 func (*PurgeQueue) ProtoMessage() {}
 
 func (x *PurgeQueue) ProtoReflect() protoreflect.Message {
-	mi := &file_fsmpb_command_proto_msgTypes[44]
+	mi := &file_fsmpb_command_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3508,7 +4158,7 @@ func (x *PurgeQueue) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PurgeQueue.ProtoReflect.Descriptor instead.
 func (*PurgeQueue) Descriptor() ([]byte, []int) {
-	return file_fsmpb_command_proto_rawDescGZIP(), []int{44}
+	return file_fsmpb_command_proto_rawDescGZIP(), []int{49}
 }
 
 func (x *PurgeQueue) GetNamespace() string {
@@ -3535,7 +4185,7 @@ type SetBudget struct {
 
 func (x *SetBudget) Reset() {
 	*x = SetBudget{}
-	mi := &file_fsmpb_command_proto_msgTypes[45]
+	mi := &file_fsmpb_command_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3547,7 +4197,7 @@ func (x *SetBudget) String() string {
 func (*SetBudget) ProtoMessage() {}
 
 func (x *SetBudget) ProtoReflect() protoreflect.Message {
-	mi := &file_fsmpb_command_proto_msgTypes[45]
+	mi := &file_fsmpb_command_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3560,7 +4210,7 @@ func (x *SetBudget) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetBudget.ProtoReflect.Descriptor instead.
 func (*SetBudget) Descriptor() ([]byte, []int) {
-	return file_fsmpb_command_proto_rawDescGZIP(), []int{45}
+	return file_fsmpb_command_proto_rawDescGZIP(), []int{50}
 }
 
 func (x *SetBudget) GetBudget() *Budget {
@@ -3581,7 +4231,7 @@ type Budget struct {
 
 func (x *Budget) Reset() {
 	*x = Budget{}
-	mi := &file_fsmpb_command_proto_msgTypes[46]
+	mi := &file_fsmpb_command_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3593,7 +4243,7 @@ func (x *Budget) String() string {
 func (*Budget) ProtoMessage() {}
 
 func (x *Budget) ProtoReflect() protoreflect.Message {
-	mi := &file_fsmpb_command_proto_msgTypes[46]
+	mi := &file_fsmpb_command_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3606,7 +4256,7 @@ func (x *Budget) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Budget.ProtoReflect.Descriptor instead.
 func (*Budget) Descriptor() ([]byte, []int) {
-	return file_fsmpb_command_proto_rawDescGZIP(), []int{46}
+	return file_fsmpb_command_proto_rawDescGZIP(), []int{51}
 }
 
 func (x *Budget) GetJobs() uint64 {
@@ -3636,7 +4286,7 @@ type Retention struct {
 
 func (x *Retention) Reset() {
 	*x = Retention{}
-	mi := &file_fsmpb_command_proto_msgTypes[47]
+	mi := &file_fsmpb_command_proto_msgTypes[52]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3648,7 +4298,7 @@ func (x *Retention) String() string {
 func (*Retention) ProtoMessage() {}
 
 func (x *Retention) ProtoReflect() protoreflect.Message {
-	mi := &file_fsmpb_command_proto_msgTypes[47]
+	mi := &file_fsmpb_command_proto_msgTypes[52]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3661,7 +4311,7 @@ func (x *Retention) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Retention.ProtoReflect.Descriptor instead.
 func (*Retention) Descriptor() ([]byte, []int) {
-	return file_fsmpb_command_proto_rawDescGZIP(), []int{47}
+	return file_fsmpb_command_proto_rawDescGZIP(), []int{52}
 }
 
 func (x *Retention) GetAgeMs() int64 {
@@ -3692,7 +4342,7 @@ const file_fsmpb_command_proto_rawDesc = "" +
 	"\x13fsmpb/command.proto\x12\x0efanfold.fsm.v1\"S\n" +
 	"\x05Entry\x12\x15\n" +
 	"\x06now_ms\x18\x01 \x01(\x03R\x05nowMs\x123\n" +
-	"\bcommands\x18\x02 \x03(\v2\x17.fanfold.fsm.v1.CommandR\bcommands\"\xc9\x0e\n" +
+	"\bcommands\x18\x02 \x03(\v2\x17.fanfold.fsm.v1.CommandR\bcommands\"\xbd\x11\n" +
 	"\aCommand\x12:\n" +
 	"\n" +
 	"submit_job\x18\x01 \x01(\v2\x19.fanfold.fsm.v1.SubmitJobH\x00R\tsubmitJob\x12:\n" +
@@ -3723,7 +4373,12 @@ const file_fsmpb_command_proto_rawDesc = "" +
 	"drainQueue\x12C\n" +
 	"\rundrain_queue\x18\x1c \x01(\v2\x1c.fanfold.fsm.v1.UndrainQueueH\x00R\fundrainQueue\x12=\n" +
 	"\vpurge_queue\x18\x1d \x01(\v2\x1a.fanfold.fsm.v1.PurgeQueueH\x00R\n" +
-	"purgeQueue\x12=\n" +
+	"purgeQueue\x12@\n" +
+	"\fset_schedule\x18\x1e \x01(\v2\x1b.fanfold.fsm.v1.SetScheduleH\x00R\vsetSchedule\x12I\n" +
+	"\x0fdelete_schedule\x18\x1f \x01(\v2\x1e.fanfold.fsm.v1.DeleteScheduleH\x00R\x0edeleteSchedule\x12F\n" +
+	"\x0epause_schedule\x18  \x01(\v2\x1d.fanfold.fsm.v1.PauseScheduleH\x00R\rpauseSchedule\x12L\n" +
+	"\x10trigger_schedule\x18! \x01(\v2\x1f.fanfold.fsm.v1.TriggerScheduleH\x00R\x0ftriggerSchedule\x12O\n" +
+	"\x11backfill_schedule\x18\" \x01(\v2 .fanfold.fsm.v1.BackfillScheduleH\x00R\x10backfillSchedule\x12=\n" +
 	"\vset_webhook\x18- \x01(\v2\x1a.fanfold.fsm.v1.SetWebhookH\x00R\n" +
 	"setWebhook\x12F\n" +
 	"\x0echange_webhook\x18. \x01(\v2\x1d.fanfold.fsm.v1.ChangeWebhookH\x00R\rchangeWebhook\x12I\n" +
@@ -3748,15 +4403,58 @@ const file_fsmpb_command_proto_rawDesc = "" +
 	"\rnot_before_ms\x18\x05 \x01(\x03R\vnotBeforeMs\x12\x1b\n" +
 	"\tretain_ms\x18\x06 \x01(\x03R\bretainMs\x12\x10\n" +
 	"\x03key\x18\a \x01(\tR\x03key\x12\x18\n" +
-	"\aoptions\x18\b \x01(\fR\aoptions\"\xc5\x01\n" +
+	"\aoptions\x18\b \x01(\fR\aoptions\"\x9b\x02\n" +
 	"\n" +
 	"JobOptions\x12\x1c\n" +
 	"\tpartition\x18\x01 \x01(\tR\tpartition\x12\x1a\n" +
-	"\bpriority\x18\x02 \x01(\rR\bpriority\x12A\n" +
+	"\bpriority\x18\x02 \x01(\rR\bpriority\x12\x1a\n" +
+	"\bschedule\x18\x1e \x01(\tR\bschedule\x12\x17\n" +
+	"\atick_ms\x18\x1f \x01(\x03R\x06tickMs\x12\x1f\n" +
+	"\vschedule_id\x18  \x01(\fR\n" +
+	"scheduleId\x12A\n" +
 	"\aheaders\x18< \x03(\v2'.fanfold.fsm.v1.JobOptions.HeadersEntryR\aheaders\x1a:\n" +
 	"\fHeadersEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"5\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\x9b\x04\n" +
+	"\vSetSchedule\x12\x1c\n" +
+	"\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x12\n" +
+	"\x04name\x18\x02 \x01(\tR\x04name\x12\x12\n" +
+	"\x04cron\x18\x03 \x01(\tR\x04cron\x12\x19\n" +
+	"\bevery_ms\x18\x04 \x01(\x03R\aeveryMs\x12\x12\n" +
+	"\x04zone\x18\x05 \x01(\tR\x04zone\x12\x1b\n" +
+	"\tzone_data\x18\x06 \x01(\fR\bzoneData\x12\x14\n" +
+	"\x05graph\x18\a \x01(\fR\x05graph\x12+\n" +
+	"\x05input\x18\b \x01(\v2\x15.fanfold.fsm.v1.ValueR\x05input\x12\x1b\n" +
+	"\tretain_ms\x18\t \x01(\x03R\bretainMs\x12\x18\n" +
+	"\aoptions\x18\n" +
+	" \x01(\fR\aoptions\x12.\n" +
+	"\x06missed\x18\v \x01(\x0e2\x16.fanfold.fsm.v1.MissedR\x06missed\x12\x1d\n" +
+	"\n" +
+	"missed_max\x18\f \x01(\rR\tmissedMax\x121\n" +
+	"\aoverlap\x18\r \x01(\x0e2\x17.fanfold.fsm.v1.OverlapR\aoverlap\x12\x19\n" +
+	"\bstart_ms\x18\x0e \x01(\x03R\astartMs\x12\x15\n" +
+	"\x06end_ms\x18\x0f \x01(\x03R\x05endMs\x12\x1b\n" +
+	"\tjitter_ms\x18\x10 \x01(\x03R\bjitterMs\x12\x17\n" +
+	"\alate_ms\x18\x11 \x01(\x03R\x06lateMs\x12\x16\n" +
+	"\x06paused\x18\x12 \x01(\bR\x06paused\"B\n" +
+	"\x0eDeleteSchedule\x12\x1c\n" +
+	"\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x12\n" +
+	"\x04name\x18\x02 \x01(\tR\x04name\"m\n" +
+	"\rPauseSchedule\x12\x1c\n" +
+	"\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x12\n" +
+	"\x04name\x18\x02 \x01(\tR\x04name\x12\x16\n" +
+	"\x06resume\x18\x03 \x01(\bR\x06resume\x12\x12\n" +
+	"\x04note\x18\x04 \x01(\tR\x04note\"n\n" +
+	"\x0fTriggerSchedule\x12\x1c\n" +
+	"\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x12\n" +
+	"\x04name\x18\x02 \x01(\tR\x04name\x12\x10\n" +
+	"\x03job\x18\x03 \x01(\fR\x03job\x12\x17\n" +
+	"\atick_ms\x18\x04 \x01(\x03R\x06tickMs\"r\n" +
+	"\x10BackfillSchedule\x12\x1c\n" +
+	"\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x12\n" +
+	"\x04name\x18\x02 \x01(\tR\x04name\x12\x17\n" +
+	"\afrom_ms\x18\x03 \x01(\x03R\x06fromMs\x12\x13\n" +
+	"\x05to_ms\x18\x04 \x01(\x03R\x04toMs\"5\n" +
 	"\tCancelJob\x12\x10\n" +
 	"\x03job\x18\x01 \x01(\fR\x03job\x12\x16\n" +
 	"\x06reason\x18\x02 \x01(\tR\x06reason\"\x1c\n" +
@@ -3949,7 +4647,16 @@ const file_fsmpb_command_proto_rawDesc = "" +
 	"\tRetention\x12\x15\n" +
 	"\x06age_ms\x18\x01 \x01(\x03R\x05ageMs\x12\x14\n" +
 	"\x05count\x18\x02 \x01(\x04R\x05count\x12\x14\n" +
-	"\x05bytes\x18\x03 \x01(\x04R\x05bytes*V\n" +
+	"\x05bytes\x18\x03 \x01(\x04R\x05bytes*D\n" +
+	"\x06Missed\x12\x14\n" +
+	"\x10MISSED_FIRE_ONCE\x10\x00\x12\x13\n" +
+	"\x0fMISSED_FIRE_ALL\x10\x01\x12\x0f\n" +
+	"\vMISSED_SKIP\x10\x02*]\n" +
+	"\aOverlap\x12\x10\n" +
+	"\fOVERLAP_SKIP\x10\x00\x12\x11\n" +
+	"\rOVERLAP_ALLOW\x10\x01\x12\x15\n" +
+	"\x11OVERLAP_QUEUE_ONE\x10\x02\x12\x16\n" +
+	"\x12OVERLAP_CANCEL_OLD\x10\x03*V\n" +
 	"\n" +
 	"LimitScope\x12\x1b\n" +
 	"\x17LIMIT_SCOPE_UNSPECIFIED\x10\x00\x12\x15\n" +
@@ -3979,138 +4686,153 @@ func file_fsmpb_command_proto_rawDescGZIP() []byte {
 	return file_fsmpb_command_proto_rawDescData
 }
 
-var file_fsmpb_command_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
-var file_fsmpb_command_proto_msgTypes = make([]protoimpl.MessageInfo, 51)
+var file_fsmpb_command_proto_enumTypes = make([]protoimpl.EnumInfo, 5)
+var file_fsmpb_command_proto_msgTypes = make([]protoimpl.MessageInfo, 56)
 var file_fsmpb_command_proto_goTypes = []any{
-	(LimitScope)(0),         // 0: fanfold.fsm.v1.LimitScope
-	(LimitKind)(0),          // 1: fanfold.fsm.v1.LimitKind
-	(WebhookChange)(0),      // 2: fanfold.fsm.v1.WebhookChange
-	(*Entry)(nil),           // 3: fanfold.fsm.v1.Entry
-	(*Command)(nil),         // 4: fanfold.fsm.v1.Command
-	(*Value)(nil),           // 5: fanfold.fsm.v1.Value
-	(*Blob)(nil),            // 6: fanfold.fsm.v1.Blob
-	(*SubmitJob)(nil),       // 7: fanfold.fsm.v1.SubmitJob
-	(*JobOptions)(nil),      // 8: fanfold.fsm.v1.JobOptions
-	(*CancelJob)(nil),       // 9: fanfold.fsm.v1.CancelJob
-	(*RetryJob)(nil),        // 10: fanfold.fsm.v1.RetryJob
-	(*PurgeJob)(nil),        // 11: fanfold.fsm.v1.PurgeJob
-	(*OpenSession)(nil),     // 12: fanfold.fsm.v1.OpenSession
-	(*QueueSlots)(nil),      // 13: fanfold.fsm.v1.QueueSlots
-	(*TaskKind)(nil),        // 14: fanfold.fsm.v1.TaskKind
-	(*CloseSession)(nil),    // 15: fanfold.fsm.v1.CloseSession
-	(*DrainSession)(nil),    // 16: fanfold.fsm.v1.DrainSession
-	(*Fence)(nil),           // 17: fanfold.fsm.v1.Fence
-	(*TaskRef)(nil),         // 18: fanfold.fsm.v1.TaskRef
-	(*CompleteTask)(nil),    // 19: fanfold.fsm.v1.CompleteTask
-	(*FailTask)(nil),        // 20: fanfold.fsm.v1.FailTask
-	(*Error)(nil),           // 21: fanfold.fsm.v1.Error
-	(*ReleaseTask)(nil),     // 22: fanfold.fsm.v1.ReleaseTask
-	(*PutChunk)(nil),        // 23: fanfold.fsm.v1.PutChunk
-	(*HashState)(nil),       // 24: fanfold.fsm.v1.HashState
-	(*InitCluster)(nil),     // 25: fanfold.fsm.v1.InitCluster
-	(*SetQueue)(nil),        // 26: fanfold.fsm.v1.SetQueue
-	(*Limit)(nil),           // 27: fanfold.fsm.v1.Limit
-	(*SetLimit)(nil),        // 28: fanfold.fsm.v1.SetLimit
-	(*DeleteLimit)(nil),     // 29: fanfold.fsm.v1.DeleteLimit
-	(*SaveTask)(nil),        // 30: fanfold.fsm.v1.SaveTask
-	(*LogTask)(nil),         // 31: fanfold.fsm.v1.LogTask
-	(*TaskLines)(nil),       // 32: fanfold.fsm.v1.TaskLines
-	(*LogLine)(nil),         // 33: fanfold.fsm.v1.LogLine
-	(*WebhookName)(nil),     // 34: fanfold.fsm.v1.WebhookName
-	(*SetWebhook)(nil),      // 35: fanfold.fsm.v1.SetWebhook
-	(*WebhookSource)(nil),   // 36: fanfold.fsm.v1.WebhookSource
-	(*WebhookEndpoint)(nil), // 37: fanfold.fsm.v1.WebhookEndpoint
-	(*ChangeWebhook)(nil),   // 38: fanfold.fsm.v1.ChangeWebhook
-	(*ReceiveWebhook)(nil),  // 39: fanfold.fsm.v1.ReceiveWebhook
-	(*DeliveryRef)(nil),     // 40: fanfold.fsm.v1.DeliveryRef
-	(*ReportDelivery)(nil),  // 41: fanfold.fsm.v1.ReportDelivery
-	(*ReplayDelivery)(nil),  // 42: fanfold.fsm.v1.ReplayDelivery
-	(*PauseQueue)(nil),      // 43: fanfold.fsm.v1.PauseQueue
-	(*ResumeQueue)(nil),     // 44: fanfold.fsm.v1.ResumeQueue
-	(*DrainQueue)(nil),      // 45: fanfold.fsm.v1.DrainQueue
-	(*UndrainQueue)(nil),    // 46: fanfold.fsm.v1.UndrainQueue
-	(*PurgeQueue)(nil),      // 47: fanfold.fsm.v1.PurgeQueue
-	(*SetBudget)(nil),       // 48: fanfold.fsm.v1.SetBudget
-	(*Budget)(nil),          // 49: fanfold.fsm.v1.Budget
-	(*Retention)(nil),       // 50: fanfold.fsm.v1.Retention
-	nil,                     // 51: fanfold.fsm.v1.JobOptions.HeadersEntry
-	nil,                     // 52: fanfold.fsm.v1.OpenSession.LabelsEntry
-	nil,                     // 53: fanfold.fsm.v1.SetQueue.WeightsEntry
+	(Missed)(0),              // 0: fanfold.fsm.v1.Missed
+	(Overlap)(0),             // 1: fanfold.fsm.v1.Overlap
+	(LimitScope)(0),          // 2: fanfold.fsm.v1.LimitScope
+	(LimitKind)(0),           // 3: fanfold.fsm.v1.LimitKind
+	(WebhookChange)(0),       // 4: fanfold.fsm.v1.WebhookChange
+	(*Entry)(nil),            // 5: fanfold.fsm.v1.Entry
+	(*Command)(nil),          // 6: fanfold.fsm.v1.Command
+	(*Value)(nil),            // 7: fanfold.fsm.v1.Value
+	(*Blob)(nil),             // 8: fanfold.fsm.v1.Blob
+	(*SubmitJob)(nil),        // 9: fanfold.fsm.v1.SubmitJob
+	(*JobOptions)(nil),       // 10: fanfold.fsm.v1.JobOptions
+	(*SetSchedule)(nil),      // 11: fanfold.fsm.v1.SetSchedule
+	(*DeleteSchedule)(nil),   // 12: fanfold.fsm.v1.DeleteSchedule
+	(*PauseSchedule)(nil),    // 13: fanfold.fsm.v1.PauseSchedule
+	(*TriggerSchedule)(nil),  // 14: fanfold.fsm.v1.TriggerSchedule
+	(*BackfillSchedule)(nil), // 15: fanfold.fsm.v1.BackfillSchedule
+	(*CancelJob)(nil),        // 16: fanfold.fsm.v1.CancelJob
+	(*RetryJob)(nil),         // 17: fanfold.fsm.v1.RetryJob
+	(*PurgeJob)(nil),         // 18: fanfold.fsm.v1.PurgeJob
+	(*OpenSession)(nil),      // 19: fanfold.fsm.v1.OpenSession
+	(*QueueSlots)(nil),       // 20: fanfold.fsm.v1.QueueSlots
+	(*TaskKind)(nil),         // 21: fanfold.fsm.v1.TaskKind
+	(*CloseSession)(nil),     // 22: fanfold.fsm.v1.CloseSession
+	(*DrainSession)(nil),     // 23: fanfold.fsm.v1.DrainSession
+	(*Fence)(nil),            // 24: fanfold.fsm.v1.Fence
+	(*TaskRef)(nil),          // 25: fanfold.fsm.v1.TaskRef
+	(*CompleteTask)(nil),     // 26: fanfold.fsm.v1.CompleteTask
+	(*FailTask)(nil),         // 27: fanfold.fsm.v1.FailTask
+	(*Error)(nil),            // 28: fanfold.fsm.v1.Error
+	(*ReleaseTask)(nil),      // 29: fanfold.fsm.v1.ReleaseTask
+	(*PutChunk)(nil),         // 30: fanfold.fsm.v1.PutChunk
+	(*HashState)(nil),        // 31: fanfold.fsm.v1.HashState
+	(*InitCluster)(nil),      // 32: fanfold.fsm.v1.InitCluster
+	(*SetQueue)(nil),         // 33: fanfold.fsm.v1.SetQueue
+	(*Limit)(nil),            // 34: fanfold.fsm.v1.Limit
+	(*SetLimit)(nil),         // 35: fanfold.fsm.v1.SetLimit
+	(*DeleteLimit)(nil),      // 36: fanfold.fsm.v1.DeleteLimit
+	(*SaveTask)(nil),         // 37: fanfold.fsm.v1.SaveTask
+	(*LogTask)(nil),          // 38: fanfold.fsm.v1.LogTask
+	(*TaskLines)(nil),        // 39: fanfold.fsm.v1.TaskLines
+	(*LogLine)(nil),          // 40: fanfold.fsm.v1.LogLine
+	(*WebhookName)(nil),      // 41: fanfold.fsm.v1.WebhookName
+	(*SetWebhook)(nil),       // 42: fanfold.fsm.v1.SetWebhook
+	(*WebhookSource)(nil),    // 43: fanfold.fsm.v1.WebhookSource
+	(*WebhookEndpoint)(nil),  // 44: fanfold.fsm.v1.WebhookEndpoint
+	(*ChangeWebhook)(nil),    // 45: fanfold.fsm.v1.ChangeWebhook
+	(*ReceiveWebhook)(nil),   // 46: fanfold.fsm.v1.ReceiveWebhook
+	(*DeliveryRef)(nil),      // 47: fanfold.fsm.v1.DeliveryRef
+	(*ReportDelivery)(nil),   // 48: fanfold.fsm.v1.ReportDelivery
+	(*ReplayDelivery)(nil),   // 49: fanfold.fsm.v1.ReplayDelivery
+	(*PauseQueue)(nil),       // 50: fanfold.fsm.v1.PauseQueue
+	(*ResumeQueue)(nil),      // 51: fanfold.fsm.v1.ResumeQueue
+	(*DrainQueue)(nil),       // 52: fanfold.fsm.v1.DrainQueue
+	(*UndrainQueue)(nil),     // 53: fanfold.fsm.v1.UndrainQueue
+	(*PurgeQueue)(nil),       // 54: fanfold.fsm.v1.PurgeQueue
+	(*SetBudget)(nil),        // 55: fanfold.fsm.v1.SetBudget
+	(*Budget)(nil),           // 56: fanfold.fsm.v1.Budget
+	(*Retention)(nil),        // 57: fanfold.fsm.v1.Retention
+	nil,                      // 58: fanfold.fsm.v1.JobOptions.HeadersEntry
+	nil,                      // 59: fanfold.fsm.v1.OpenSession.LabelsEntry
+	nil,                      // 60: fanfold.fsm.v1.SetQueue.WeightsEntry
 }
 var file_fsmpb_command_proto_depIdxs = []int32{
-	4,  // 0: fanfold.fsm.v1.Entry.commands:type_name -> fanfold.fsm.v1.Command
-	7,  // 1: fanfold.fsm.v1.Command.submit_job:type_name -> fanfold.fsm.v1.SubmitJob
-	9,  // 2: fanfold.fsm.v1.Command.cancel_job:type_name -> fanfold.fsm.v1.CancelJob
-	10, // 3: fanfold.fsm.v1.Command.retry_job:type_name -> fanfold.fsm.v1.RetryJob
-	11, // 4: fanfold.fsm.v1.Command.purge_job:type_name -> fanfold.fsm.v1.PurgeJob
-	12, // 5: fanfold.fsm.v1.Command.open_session:type_name -> fanfold.fsm.v1.OpenSession
-	15, // 6: fanfold.fsm.v1.Command.close_session:type_name -> fanfold.fsm.v1.CloseSession
-	19, // 7: fanfold.fsm.v1.Command.complete_task:type_name -> fanfold.fsm.v1.CompleteTask
-	20, // 8: fanfold.fsm.v1.Command.fail_task:type_name -> fanfold.fsm.v1.FailTask
-	22, // 9: fanfold.fsm.v1.Command.release_task:type_name -> fanfold.fsm.v1.ReleaseTask
-	23, // 10: fanfold.fsm.v1.Command.put_chunk:type_name -> fanfold.fsm.v1.PutChunk
-	24, // 11: fanfold.fsm.v1.Command.hash_state:type_name -> fanfold.fsm.v1.HashState
-	16, // 12: fanfold.fsm.v1.Command.drain_session:type_name -> fanfold.fsm.v1.DrainSession
-	25, // 13: fanfold.fsm.v1.Command.init_cluster:type_name -> fanfold.fsm.v1.InitCluster
-	26, // 14: fanfold.fsm.v1.Command.set_queue:type_name -> fanfold.fsm.v1.SetQueue
-	28, // 15: fanfold.fsm.v1.Command.set_limit:type_name -> fanfold.fsm.v1.SetLimit
-	29, // 16: fanfold.fsm.v1.Command.delete_limit:type_name -> fanfold.fsm.v1.DeleteLimit
-	48, // 17: fanfold.fsm.v1.Command.set_budget:type_name -> fanfold.fsm.v1.SetBudget
-	43, // 18: fanfold.fsm.v1.Command.pause_queue:type_name -> fanfold.fsm.v1.PauseQueue
-	44, // 19: fanfold.fsm.v1.Command.resume_queue:type_name -> fanfold.fsm.v1.ResumeQueue
-	45, // 20: fanfold.fsm.v1.Command.drain_queue:type_name -> fanfold.fsm.v1.DrainQueue
-	46, // 21: fanfold.fsm.v1.Command.undrain_queue:type_name -> fanfold.fsm.v1.UndrainQueue
-	47, // 22: fanfold.fsm.v1.Command.purge_queue:type_name -> fanfold.fsm.v1.PurgeQueue
-	35, // 23: fanfold.fsm.v1.Command.set_webhook:type_name -> fanfold.fsm.v1.SetWebhook
-	38, // 24: fanfold.fsm.v1.Command.change_webhook:type_name -> fanfold.fsm.v1.ChangeWebhook
-	39, // 25: fanfold.fsm.v1.Command.receive_webhook:type_name -> fanfold.fsm.v1.ReceiveWebhook
-	41, // 26: fanfold.fsm.v1.Command.report_delivery:type_name -> fanfold.fsm.v1.ReportDelivery
-	42, // 27: fanfold.fsm.v1.Command.replay_delivery:type_name -> fanfold.fsm.v1.ReplayDelivery
-	30, // 28: fanfold.fsm.v1.Command.save_task:type_name -> fanfold.fsm.v1.SaveTask
-	31, // 29: fanfold.fsm.v1.Command.log_task:type_name -> fanfold.fsm.v1.LogTask
-	6,  // 30: fanfold.fsm.v1.Value.blob:type_name -> fanfold.fsm.v1.Blob
-	5,  // 31: fanfold.fsm.v1.SubmitJob.input:type_name -> fanfold.fsm.v1.Value
-	51, // 32: fanfold.fsm.v1.JobOptions.headers:type_name -> fanfold.fsm.v1.JobOptions.HeadersEntry
-	13, // 33: fanfold.fsm.v1.OpenSession.queues:type_name -> fanfold.fsm.v1.QueueSlots
-	14, // 34: fanfold.fsm.v1.OpenSession.kinds:type_name -> fanfold.fsm.v1.TaskKind
-	52, // 35: fanfold.fsm.v1.OpenSession.labels:type_name -> fanfold.fsm.v1.OpenSession.LabelsEntry
-	17, // 36: fanfold.fsm.v1.CompleteTask.fence:type_name -> fanfold.fsm.v1.Fence
-	18, // 37: fanfold.fsm.v1.CompleteTask.task:type_name -> fanfold.fsm.v1.TaskRef
-	5,  // 38: fanfold.fsm.v1.CompleteTask.result:type_name -> fanfold.fsm.v1.Value
-	17, // 39: fanfold.fsm.v1.FailTask.fence:type_name -> fanfold.fsm.v1.Fence
-	18, // 40: fanfold.fsm.v1.FailTask.task:type_name -> fanfold.fsm.v1.TaskRef
-	21, // 41: fanfold.fsm.v1.FailTask.error:type_name -> fanfold.fsm.v1.Error
-	17, // 42: fanfold.fsm.v1.ReleaseTask.fence:type_name -> fanfold.fsm.v1.Fence
-	18, // 43: fanfold.fsm.v1.ReleaseTask.task:type_name -> fanfold.fsm.v1.TaskRef
-	53, // 44: fanfold.fsm.v1.SetQueue.weights:type_name -> fanfold.fsm.v1.SetQueue.WeightsEntry
-	50, // 45: fanfold.fsm.v1.SetQueue.success:type_name -> fanfold.fsm.v1.Retention
-	50, // 46: fanfold.fsm.v1.SetQueue.failure:type_name -> fanfold.fsm.v1.Retention
-	50, // 47: fanfold.fsm.v1.SetQueue.canceled:type_name -> fanfold.fsm.v1.Retention
-	49, // 48: fanfold.fsm.v1.SetQueue.budget:type_name -> fanfold.fsm.v1.Budget
-	0,  // 49: fanfold.fsm.v1.Limit.scope:type_name -> fanfold.fsm.v1.LimitScope
-	1,  // 50: fanfold.fsm.v1.Limit.kind:type_name -> fanfold.fsm.v1.LimitKind
-	27, // 51: fanfold.fsm.v1.SetLimit.limit:type_name -> fanfold.fsm.v1.Limit
-	27, // 52: fanfold.fsm.v1.DeleteLimit.limit:type_name -> fanfold.fsm.v1.Limit
-	17, // 53: fanfold.fsm.v1.SaveTask.fence:type_name -> fanfold.fsm.v1.Fence
-	18, // 54: fanfold.fsm.v1.SaveTask.task:type_name -> fanfold.fsm.v1.TaskRef
-	32, // 55: fanfold.fsm.v1.LogTask.tasks:type_name -> fanfold.fsm.v1.TaskLines
-	17, // 56: fanfold.fsm.v1.TaskLines.fence:type_name -> fanfold.fsm.v1.Fence
-	18, // 57: fanfold.fsm.v1.TaskLines.task:type_name -> fanfold.fsm.v1.TaskRef
-	33, // 58: fanfold.fsm.v1.TaskLines.lines:type_name -> fanfold.fsm.v1.LogLine
-	34, // 59: fanfold.fsm.v1.SetWebhook.name:type_name -> fanfold.fsm.v1.WebhookName
-	36, // 60: fanfold.fsm.v1.SetWebhook.source:type_name -> fanfold.fsm.v1.WebhookSource
-	37, // 61: fanfold.fsm.v1.SetWebhook.endpoint:type_name -> fanfold.fsm.v1.WebhookEndpoint
-	34, // 62: fanfold.fsm.v1.ChangeWebhook.name:type_name -> fanfold.fsm.v1.WebhookName
-	2,  // 63: fanfold.fsm.v1.ChangeWebhook.change:type_name -> fanfold.fsm.v1.WebhookChange
-	5,  // 64: fanfold.fsm.v1.ReceiveWebhook.input:type_name -> fanfold.fsm.v1.Value
-	40, // 65: fanfold.fsm.v1.ReportDelivery.delivery:type_name -> fanfold.fsm.v1.DeliveryRef
-	40, // 66: fanfold.fsm.v1.ReplayDelivery.delivery:type_name -> fanfold.fsm.v1.DeliveryRef
-	49, // 67: fanfold.fsm.v1.SetBudget.budget:type_name -> fanfold.fsm.v1.Budget
-	68, // [68:68] is the sub-list for method output_type
-	68, // [68:68] is the sub-list for method input_type
-	68, // [68:68] is the sub-list for extension type_name
-	68, // [68:68] is the sub-list for extension extendee
-	0,  // [0:68] is the sub-list for field type_name
+	6,  // 0: fanfold.fsm.v1.Entry.commands:type_name -> fanfold.fsm.v1.Command
+	9,  // 1: fanfold.fsm.v1.Command.submit_job:type_name -> fanfold.fsm.v1.SubmitJob
+	16, // 2: fanfold.fsm.v1.Command.cancel_job:type_name -> fanfold.fsm.v1.CancelJob
+	17, // 3: fanfold.fsm.v1.Command.retry_job:type_name -> fanfold.fsm.v1.RetryJob
+	18, // 4: fanfold.fsm.v1.Command.purge_job:type_name -> fanfold.fsm.v1.PurgeJob
+	19, // 5: fanfold.fsm.v1.Command.open_session:type_name -> fanfold.fsm.v1.OpenSession
+	22, // 6: fanfold.fsm.v1.Command.close_session:type_name -> fanfold.fsm.v1.CloseSession
+	26, // 7: fanfold.fsm.v1.Command.complete_task:type_name -> fanfold.fsm.v1.CompleteTask
+	27, // 8: fanfold.fsm.v1.Command.fail_task:type_name -> fanfold.fsm.v1.FailTask
+	29, // 9: fanfold.fsm.v1.Command.release_task:type_name -> fanfold.fsm.v1.ReleaseTask
+	30, // 10: fanfold.fsm.v1.Command.put_chunk:type_name -> fanfold.fsm.v1.PutChunk
+	31, // 11: fanfold.fsm.v1.Command.hash_state:type_name -> fanfold.fsm.v1.HashState
+	23, // 12: fanfold.fsm.v1.Command.drain_session:type_name -> fanfold.fsm.v1.DrainSession
+	32, // 13: fanfold.fsm.v1.Command.init_cluster:type_name -> fanfold.fsm.v1.InitCluster
+	33, // 14: fanfold.fsm.v1.Command.set_queue:type_name -> fanfold.fsm.v1.SetQueue
+	35, // 15: fanfold.fsm.v1.Command.set_limit:type_name -> fanfold.fsm.v1.SetLimit
+	36, // 16: fanfold.fsm.v1.Command.delete_limit:type_name -> fanfold.fsm.v1.DeleteLimit
+	55, // 17: fanfold.fsm.v1.Command.set_budget:type_name -> fanfold.fsm.v1.SetBudget
+	50, // 18: fanfold.fsm.v1.Command.pause_queue:type_name -> fanfold.fsm.v1.PauseQueue
+	51, // 19: fanfold.fsm.v1.Command.resume_queue:type_name -> fanfold.fsm.v1.ResumeQueue
+	52, // 20: fanfold.fsm.v1.Command.drain_queue:type_name -> fanfold.fsm.v1.DrainQueue
+	53, // 21: fanfold.fsm.v1.Command.undrain_queue:type_name -> fanfold.fsm.v1.UndrainQueue
+	54, // 22: fanfold.fsm.v1.Command.purge_queue:type_name -> fanfold.fsm.v1.PurgeQueue
+	11, // 23: fanfold.fsm.v1.Command.set_schedule:type_name -> fanfold.fsm.v1.SetSchedule
+	12, // 24: fanfold.fsm.v1.Command.delete_schedule:type_name -> fanfold.fsm.v1.DeleteSchedule
+	13, // 25: fanfold.fsm.v1.Command.pause_schedule:type_name -> fanfold.fsm.v1.PauseSchedule
+	14, // 26: fanfold.fsm.v1.Command.trigger_schedule:type_name -> fanfold.fsm.v1.TriggerSchedule
+	15, // 27: fanfold.fsm.v1.Command.backfill_schedule:type_name -> fanfold.fsm.v1.BackfillSchedule
+	42, // 28: fanfold.fsm.v1.Command.set_webhook:type_name -> fanfold.fsm.v1.SetWebhook
+	45, // 29: fanfold.fsm.v1.Command.change_webhook:type_name -> fanfold.fsm.v1.ChangeWebhook
+	46, // 30: fanfold.fsm.v1.Command.receive_webhook:type_name -> fanfold.fsm.v1.ReceiveWebhook
+	48, // 31: fanfold.fsm.v1.Command.report_delivery:type_name -> fanfold.fsm.v1.ReportDelivery
+	49, // 32: fanfold.fsm.v1.Command.replay_delivery:type_name -> fanfold.fsm.v1.ReplayDelivery
+	37, // 33: fanfold.fsm.v1.Command.save_task:type_name -> fanfold.fsm.v1.SaveTask
+	38, // 34: fanfold.fsm.v1.Command.log_task:type_name -> fanfold.fsm.v1.LogTask
+	8,  // 35: fanfold.fsm.v1.Value.blob:type_name -> fanfold.fsm.v1.Blob
+	7,  // 36: fanfold.fsm.v1.SubmitJob.input:type_name -> fanfold.fsm.v1.Value
+	58, // 37: fanfold.fsm.v1.JobOptions.headers:type_name -> fanfold.fsm.v1.JobOptions.HeadersEntry
+	7,  // 38: fanfold.fsm.v1.SetSchedule.input:type_name -> fanfold.fsm.v1.Value
+	0,  // 39: fanfold.fsm.v1.SetSchedule.missed:type_name -> fanfold.fsm.v1.Missed
+	1,  // 40: fanfold.fsm.v1.SetSchedule.overlap:type_name -> fanfold.fsm.v1.Overlap
+	20, // 41: fanfold.fsm.v1.OpenSession.queues:type_name -> fanfold.fsm.v1.QueueSlots
+	21, // 42: fanfold.fsm.v1.OpenSession.kinds:type_name -> fanfold.fsm.v1.TaskKind
+	59, // 43: fanfold.fsm.v1.OpenSession.labels:type_name -> fanfold.fsm.v1.OpenSession.LabelsEntry
+	24, // 44: fanfold.fsm.v1.CompleteTask.fence:type_name -> fanfold.fsm.v1.Fence
+	25, // 45: fanfold.fsm.v1.CompleteTask.task:type_name -> fanfold.fsm.v1.TaskRef
+	7,  // 46: fanfold.fsm.v1.CompleteTask.result:type_name -> fanfold.fsm.v1.Value
+	24, // 47: fanfold.fsm.v1.FailTask.fence:type_name -> fanfold.fsm.v1.Fence
+	25, // 48: fanfold.fsm.v1.FailTask.task:type_name -> fanfold.fsm.v1.TaskRef
+	28, // 49: fanfold.fsm.v1.FailTask.error:type_name -> fanfold.fsm.v1.Error
+	24, // 50: fanfold.fsm.v1.ReleaseTask.fence:type_name -> fanfold.fsm.v1.Fence
+	25, // 51: fanfold.fsm.v1.ReleaseTask.task:type_name -> fanfold.fsm.v1.TaskRef
+	60, // 52: fanfold.fsm.v1.SetQueue.weights:type_name -> fanfold.fsm.v1.SetQueue.WeightsEntry
+	57, // 53: fanfold.fsm.v1.SetQueue.success:type_name -> fanfold.fsm.v1.Retention
+	57, // 54: fanfold.fsm.v1.SetQueue.failure:type_name -> fanfold.fsm.v1.Retention
+	57, // 55: fanfold.fsm.v1.SetQueue.canceled:type_name -> fanfold.fsm.v1.Retention
+	56, // 56: fanfold.fsm.v1.SetQueue.budget:type_name -> fanfold.fsm.v1.Budget
+	2,  // 57: fanfold.fsm.v1.Limit.scope:type_name -> fanfold.fsm.v1.LimitScope
+	3,  // 58: fanfold.fsm.v1.Limit.kind:type_name -> fanfold.fsm.v1.LimitKind
+	34, // 59: fanfold.fsm.v1.SetLimit.limit:type_name -> fanfold.fsm.v1.Limit
+	34, // 60: fanfold.fsm.v1.DeleteLimit.limit:type_name -> fanfold.fsm.v1.Limit
+	24, // 61: fanfold.fsm.v1.SaveTask.fence:type_name -> fanfold.fsm.v1.Fence
+	25, // 62: fanfold.fsm.v1.SaveTask.task:type_name -> fanfold.fsm.v1.TaskRef
+	39, // 63: fanfold.fsm.v1.LogTask.tasks:type_name -> fanfold.fsm.v1.TaskLines
+	24, // 64: fanfold.fsm.v1.TaskLines.fence:type_name -> fanfold.fsm.v1.Fence
+	25, // 65: fanfold.fsm.v1.TaskLines.task:type_name -> fanfold.fsm.v1.TaskRef
+	40, // 66: fanfold.fsm.v1.TaskLines.lines:type_name -> fanfold.fsm.v1.LogLine
+	41, // 67: fanfold.fsm.v1.SetWebhook.name:type_name -> fanfold.fsm.v1.WebhookName
+	43, // 68: fanfold.fsm.v1.SetWebhook.source:type_name -> fanfold.fsm.v1.WebhookSource
+	44, // 69: fanfold.fsm.v1.SetWebhook.endpoint:type_name -> fanfold.fsm.v1.WebhookEndpoint
+	41, // 70: fanfold.fsm.v1.ChangeWebhook.name:type_name -> fanfold.fsm.v1.WebhookName
+	4,  // 71: fanfold.fsm.v1.ChangeWebhook.change:type_name -> fanfold.fsm.v1.WebhookChange
+	7,  // 72: fanfold.fsm.v1.ReceiveWebhook.input:type_name -> fanfold.fsm.v1.Value
+	47, // 73: fanfold.fsm.v1.ReportDelivery.delivery:type_name -> fanfold.fsm.v1.DeliveryRef
+	47, // 74: fanfold.fsm.v1.ReplayDelivery.delivery:type_name -> fanfold.fsm.v1.DeliveryRef
+	56, // 75: fanfold.fsm.v1.SetBudget.budget:type_name -> fanfold.fsm.v1.Budget
+	76, // [76:76] is the sub-list for method output_type
+	76, // [76:76] is the sub-list for method input_type
+	76, // [76:76] is the sub-list for extension type_name
+	76, // [76:76] is the sub-list for extension extendee
+	0,  // [0:76] is the sub-list for field type_name
 }
 
 func init() { file_fsmpb_command_proto_init() }
@@ -4141,6 +4863,11 @@ func file_fsmpb_command_proto_init() {
 		(*Command_DrainQueue)(nil),
 		(*Command_UndrainQueue)(nil),
 		(*Command_PurgeQueue)(nil),
+		(*Command_SetSchedule)(nil),
+		(*Command_DeleteSchedule)(nil),
+		(*Command_PauseSchedule)(nil),
+		(*Command_TriggerSchedule)(nil),
+		(*Command_BackfillSchedule)(nil),
 		(*Command_SetWebhook)(nil),
 		(*Command_ChangeWebhook)(nil),
 		(*Command_ReceiveWebhook)(nil),
@@ -4149,8 +4876,8 @@ func file_fsmpb_command_proto_init() {
 		(*Command_SaveTask)(nil),
 		(*Command_LogTask)(nil),
 	}
-	file_fsmpb_command_proto_msgTypes[23].OneofWrappers = []any{}
-	file_fsmpb_command_proto_msgTypes[31].OneofWrappers = []any{
+	file_fsmpb_command_proto_msgTypes[28].OneofWrappers = []any{}
+	file_fsmpb_command_proto_msgTypes[36].OneofWrappers = []any{
 		(*WebhookName_Source)(nil),
 		(*WebhookName_Endpoint)(nil),
 	}
@@ -4159,8 +4886,8 @@ func file_fsmpb_command_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_fsmpb_command_proto_rawDesc), len(file_fsmpb_command_proto_rawDesc)),
-			NumEnums:      3,
-			NumMessages:   51,
+			NumEnums:      5,
+			NumMessages:   56,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

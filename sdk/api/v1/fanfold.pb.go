@@ -588,6 +588,8 @@ type JobStatus struct {
 	Error         *TaskError             `protobuf:"bytes,8,opt,name=error,proto3" json:"error,omitempty"`
 	Steps         []*StepStatus          `protobuf:"bytes,9,rep,name=steps,proto3" json:"steps,omitempty"`
 	CancelReason  string                 `protobuf:"bytes,10,opt,name=cancel_reason,json=cancelReason,proto3" json:"cancel_reason,omitempty"`
+	Schedule      string                 `protobuf:"bytes,30,opt,name=schedule,proto3" json:"schedule,omitempty"`            // the schedule that made the job
+	TickMs        int64                  `protobuf:"varint,31,opt,name=tick_ms,json=tickMs,proto3" json:"tick_ms,omitempty"` // the tick that it is for
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -690,6 +692,20 @@ func (x *JobStatus) GetCancelReason() string {
 		return x.CancelReason
 	}
 	return ""
+}
+
+func (x *JobStatus) GetSchedule() string {
+	if x != nil {
+		return x.Schedule
+	}
+	return ""
+}
+
+func (x *JobStatus) GetTickMs() int64 {
+	if x != nil {
+		return x.TickMs
+	}
+	return 0
 }
 
 type StepStatus struct {
@@ -2897,6 +2913,8 @@ type Assignment struct {
 	Queue         string                 `protobuf:"bytes,12,opt,name=queue,proto3" json:"queue,omitempty"`
 	Saved         bool                   `protobuf:"varint,50,opt,name=saved,proto3" json:"saved,omitempty"`                                                                              // an earlier attempt has saved something: ListSaved reads it
 	Headers       map[string]string      `protobuf:"bytes,51,rep,name=headers,proto3" json:"headers,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"` // of the job
+	Schedule      string                 `protobuf:"bytes,30,opt,name=schedule,proto3" json:"schedule,omitempty"`                                                                         // the schedule that made the job
+	TickMs        int64                  `protobuf:"varint,31,opt,name=tick_ms,json=tickMs,proto3" json:"tick_ms,omitempty"`                                                              // the tick that it is for
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -3027,6 +3045,20 @@ func (x *Assignment) GetHeaders() map[string]string {
 		return x.Headers
 	}
 	return nil
+}
+
+func (x *Assignment) GetSchedule() string {
+	if x != nil {
+		return x.Schedule
+	}
+	return ""
+}
+
+func (x *Assignment) GetTickMs() int64 {
+	if x != nil {
+		return x.TickMs
+	}
+	return 0
 }
 
 type Ack struct {
@@ -3827,29 +3859,35 @@ func (x *Node) GetAppliedIndex() uint64 {
 
 // Counters are replicated: exact, and the same on every node at the same index.
 type Counters struct {
-	state           protoimpl.MessageState `protogen:"open.v1"`
-	JobsSubmitted   uint64                 `protobuf:"varint,1,opt,name=jobs_submitted,json=jobsSubmitted,proto3" json:"jobs_submitted,omitempty"`
-	JobsSucceeded   uint64                 `protobuf:"varint,2,opt,name=jobs_succeeded,json=jobsSucceeded,proto3" json:"jobs_succeeded,omitempty"`
-	JobsFailed      uint64                 `protobuf:"varint,3,opt,name=jobs_failed,json=jobsFailed,proto3" json:"jobs_failed,omitempty"`
-	JobsCanceled    uint64                 `protobuf:"varint,4,opt,name=jobs_canceled,json=jobsCanceled,proto3" json:"jobs_canceled,omitempty"`
-	Grants          uint64                 `protobuf:"varint,5,opt,name=grants,proto3" json:"grants,omitempty"`           // attempts started
-	Completions     uint64                 `protobuf:"varint,6,opt,name=completions,proto3" json:"completions,omitempty"` // results accepted
-	Duplicates      uint64                 `protobuf:"varint,7,opt,name=duplicates,proto3" json:"duplicates,omitempty"`   // the same result reported again, acknowledged
-	Stale           uint64                 `protobuf:"varint,8,opt,name=stale,proto3" json:"stale,omitempty"`             // reports refused: their lease was over
-	Failures        uint64                 `protobuf:"varint,9,opt,name=failures,proto3" json:"failures,omitempty"`       // attempts that ended in an error
-	Crashes         uint64                 `protobuf:"varint,10,opt,name=crashes,proto3" json:"crashes,omitempty"`        // attempts that lost their worker
-	Releases        uint64                 `protobuf:"varint,11,opt,name=releases,proto3" json:"releases,omitempty"`      // attempts handed back
-	Dead            uint64                 `protobuf:"varint,12,opt,name=dead,proto3" json:"dead,omitempty"`
-	SessionsOpened  uint64                 `protobuf:"varint,13,opt,name=sessions_opened,json=sessionsOpened,proto3" json:"sessions_opened,omitempty"`
-	SessionsLost    uint64                 `protobuf:"varint,14,opt,name=sessions_lost,json=sessionsLost,proto3" json:"sessions_lost,omitempty"`
-	TimersFired     uint64                 `protobuf:"varint,15,opt,name=timers_fired,json=timersFired,proto3" json:"timers_fired,omitempty"`
-	JobsPurged      uint64                 `protobuf:"varint,16,opt,name=jobs_purged,json=jobsPurged,proto3" json:"jobs_purged,omitempty"`
-	Snoozes         uint64                 `protobuf:"varint,17,opt,name=snoozes,proto3" json:"snoozes,omitempty"`
-	Saves           uint64                 `protobuf:"varint,50,opt,name=saves,proto3" json:"saves,omitempty"`                                              // checkpoints and sub-steps saved
-	LogLines        uint64                 `protobuf:"varint,51,opt,name=log_lines,json=logLines,proto3" json:"log_lines,omitempty"`                        // lines of task logs stored
-	LogLinesDropped uint64                 `protobuf:"varint,52,opt,name=log_lines_dropped,json=logLinesDropped,proto3" json:"log_lines_dropped,omitempty"` // lines that gave way to later ones, or came after their lease
-	unknownFields   protoimpl.UnknownFields
-	sizeCache       protoimpl.SizeCache
+	state            protoimpl.MessageState `protogen:"open.v1"`
+	JobsSubmitted    uint64                 `protobuf:"varint,1,opt,name=jobs_submitted,json=jobsSubmitted,proto3" json:"jobs_submitted,omitempty"`
+	JobsSucceeded    uint64                 `protobuf:"varint,2,opt,name=jobs_succeeded,json=jobsSucceeded,proto3" json:"jobs_succeeded,omitempty"`
+	JobsFailed       uint64                 `protobuf:"varint,3,opt,name=jobs_failed,json=jobsFailed,proto3" json:"jobs_failed,omitempty"`
+	JobsCanceled     uint64                 `protobuf:"varint,4,opt,name=jobs_canceled,json=jobsCanceled,proto3" json:"jobs_canceled,omitempty"`
+	Grants           uint64                 `protobuf:"varint,5,opt,name=grants,proto3" json:"grants,omitempty"`           // attempts started
+	Completions      uint64                 `protobuf:"varint,6,opt,name=completions,proto3" json:"completions,omitempty"` // results accepted
+	Duplicates       uint64                 `protobuf:"varint,7,opt,name=duplicates,proto3" json:"duplicates,omitempty"`   // the same result reported again, acknowledged
+	Stale            uint64                 `protobuf:"varint,8,opt,name=stale,proto3" json:"stale,omitempty"`             // reports refused: their lease was over
+	Failures         uint64                 `protobuf:"varint,9,opt,name=failures,proto3" json:"failures,omitempty"`       // attempts that ended in an error
+	Crashes          uint64                 `protobuf:"varint,10,opt,name=crashes,proto3" json:"crashes,omitempty"`        // attempts that lost their worker
+	Releases         uint64                 `protobuf:"varint,11,opt,name=releases,proto3" json:"releases,omitempty"`      // attempts handed back
+	Dead             uint64                 `protobuf:"varint,12,opt,name=dead,proto3" json:"dead,omitempty"`
+	SessionsOpened   uint64                 `protobuf:"varint,13,opt,name=sessions_opened,json=sessionsOpened,proto3" json:"sessions_opened,omitempty"`
+	SessionsLost     uint64                 `protobuf:"varint,14,opt,name=sessions_lost,json=sessionsLost,proto3" json:"sessions_lost,omitempty"`
+	TimersFired      uint64                 `protobuf:"varint,15,opt,name=timers_fired,json=timersFired,proto3" json:"timers_fired,omitempty"`
+	JobsPurged       uint64                 `protobuf:"varint,16,opt,name=jobs_purged,json=jobsPurged,proto3" json:"jobs_purged,omitempty"`
+	Snoozes          uint64                 `protobuf:"varint,17,opt,name=snoozes,proto3" json:"snoozes,omitempty"`
+	Saves            uint64                 `protobuf:"varint,50,opt,name=saves,proto3" json:"saves,omitempty"`                                              // checkpoints and sub-steps saved
+	LogLines         uint64                 `protobuf:"varint,51,opt,name=log_lines,json=logLines,proto3" json:"log_lines,omitempty"`                        // lines of task logs stored
+	LogLinesDropped  uint64                 `protobuf:"varint,52,opt,name=log_lines_dropped,json=logLinesDropped,proto3" json:"log_lines_dropped,omitempty"` // lines that gave way to later ones, or came after their lease
+	SchedulesCreated uint64                 `protobuf:"varint,30,opt,name=schedules_created,json=schedulesCreated,proto3" json:"schedules_created,omitempty"`
+	SchedulesDeleted uint64                 `protobuf:"varint,31,opt,name=schedules_deleted,json=schedulesDeleted,proto3" json:"schedules_deleted,omitempty"`
+	TicksFired       uint64                 `protobuf:"varint,32,opt,name=ticks_fired,json=ticksFired,proto3" json:"ticks_fired,omitempty"`       // jobs that schedules made at their ticks
+	TicksSkipped     uint64                 `protobuf:"varint,33,opt,name=ticks_skipped,json=ticksSkipped,proto3" json:"ticks_skipped,omitempty"` // left out, because a job of the schedule was running
+	TicksMissed      uint64                 `protobuf:"varint,34,opt,name=ticks_missed,json=ticksMissed,proto3" json:"ticks_missed,omitempty"`    // left out, because they could not be fired in time
+	TicksRefused     uint64                 `protobuf:"varint,35,opt,name=ticks_refused,json=ticksRefused,proto3" json:"ticks_refused,omitempty"` // their jobs were refused
+	unknownFields    protoimpl.UnknownFields
+	sizeCache        protoimpl.SizeCache
 }
 
 func (x *Counters) Reset() {
@@ -4018,6 +4056,48 @@ func (x *Counters) GetLogLines() uint64 {
 func (x *Counters) GetLogLinesDropped() uint64 {
 	if x != nil {
 		return x.LogLinesDropped
+	}
+	return 0
+}
+
+func (x *Counters) GetSchedulesCreated() uint64 {
+	if x != nil {
+		return x.SchedulesCreated
+	}
+	return 0
+}
+
+func (x *Counters) GetSchedulesDeleted() uint64 {
+	if x != nil {
+		return x.SchedulesDeleted
+	}
+	return 0
+}
+
+func (x *Counters) GetTicksFired() uint64 {
+	if x != nil {
+		return x.TicksFired
+	}
+	return 0
+}
+
+func (x *Counters) GetTicksSkipped() uint64 {
+	if x != nil {
+		return x.TicksSkipped
+	}
+	return 0
+}
+
+func (x *Counters) GetTicksMissed() uint64 {
+	if x != nil {
+		return x.TicksMissed
+	}
+	return 0
+}
+
+func (x *Counters) GetTicksRefused() uint64 {
+	if x != nil {
+		return x.TicksRefused
 	}
 	return 0
 }
@@ -4507,7 +4587,7 @@ var File_v1_fanfold_proto protoreflect.FileDescriptor
 const file_v1_fanfold_proto_rawDesc = "" +
 	"\n" +
 	"\x10v1/fanfold.proto\x12\n" +
-	"fanfold.v1\x1a\fv1/job.proto\x1a\x0ev1/tasks.proto\x1a\x11v1/webhooks.proto\"8\n" +
+	"fanfold.v1\x1a\fv1/job.proto\x1a\x0ev1/tasks.proto\x1a\x11v1/webhooks.proto\x1a\x12v1/schedules.proto\"8\n" +
 	"\x11SubmitJobsRequest\x12#\n" +
 	"\x04jobs\x18\x01 \x03(\v2\x0f.fanfold.v1.JobR\x04jobs\"^\n" +
 	"\x12SubmitJobsResponse\x122\n" +
@@ -4545,7 +4625,7 @@ const file_v1_fanfold_proto_rawDesc = "" +
 	"\x0eGetJobResponse\x12'\n" +
 	"\x03job\x18\x01 \x01(\v2\x15.fanfold.v1.JobStatusR\x03job\x12\x14\n" +
 	"\x05index\x18\x02 \x01(\x04R\x05index\x12-\n" +
-	"\x06result\x18\x03 \x01(\v2\x15.fanfold.v1.JobResultR\x06result\"\xbd\x02\n" +
+	"\x06result\x18\x03 \x01(\v2\x15.fanfold.v1.JobResultR\x06result\"\xf2\x02\n" +
 	"\tJobStatus\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x1c\n" +
 	"\tnamespace\x18\x02 \x01(\tR\tnamespace\x12\x1a\n" +
@@ -4559,7 +4639,9 @@ const file_v1_fanfold_proto_rawDesc = "" +
 	"\x05error\x18\b \x01(\v2\x15.fanfold.v1.TaskErrorR\x05error\x12,\n" +
 	"\x05steps\x18\t \x03(\v2\x16.fanfold.v1.StepStatusR\x05steps\x12#\n" +
 	"\rcancel_reason\x18\n" +
-	" \x01(\tR\fcancelReason\"\xd0\x03\n" +
+	" \x01(\tR\fcancelReason\x12\x1a\n" +
+	"\bschedule\x18\x1e \x01(\tR\bschedule\x12\x17\n" +
+	"\atick_ms\x18\x1f \x01(\x03R\x06tickMs\"\xd0\x03\n" +
 	"\n" +
 	"StepStatus\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x12\n" +
@@ -4731,7 +4813,7 @@ const file_v1_fanfold_proto_rawDesc = "" +
 	"\x06ttl_ms\x18\x02 \x01(\x03R\x05ttlMs\x12!\n" +
 	"\fheartbeat_ms\x18\x03 \x01(\x03R\vheartbeatMs\x12\x18\n" +
 	"\aresumed\x18\x04 \x01(\bR\aresumed\x12%\n" +
-	"\x04drop\x18\x05 \x03(\v2\x11.fanfold.v1.FenceR\x04drop\"\xd7\x03\n" +
+	"\x04drop\x18\x05 \x03(\v2\x11.fanfold.v1.FenceR\x04drop\"\x8c\x04\n" +
 	"\n" +
 	"Assignment\x12'\n" +
 	"\x05fence\x18\x01 \x01(\v2\x11.fanfold.v1.FenceR\x05fence\x12$\n" +
@@ -4749,7 +4831,9 @@ const file_v1_fanfold_proto_rawDesc = "" +
 	"\x05large\x18\v \x01(\bR\x05large\x12\x14\n" +
 	"\x05queue\x18\f \x01(\tR\x05queue\x12\x14\n" +
 	"\x05saved\x182 \x01(\bR\x05saved\x12=\n" +
-	"\aheaders\x183 \x03(\v2#.fanfold.v1.Assignment.HeadersEntryR\aheaders\x1a:\n" +
+	"\aheaders\x183 \x03(\v2#.fanfold.v1.Assignment.HeadersEntryR\aheaders\x12\x1a\n" +
+	"\bschedule\x18\x1e \x01(\tR\bschedule\x12\x17\n" +
+	"\atick_ms\x18\x1f \x01(\x03R\x06tickMs\x1a:\n" +
 	"\fHeadersEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"x\n" +
@@ -4819,7 +4903,7 @@ const file_v1_fanfold_proto_rawDesc = "" +
 	"\x05voter\x18\x04 \x01(\bR\x05voter\x12\x16\n" +
 	"\x06leader\x18\x05 \x01(\bR\x06leader\x12\x1c\n" +
 	"\treachable\x18\x06 \x01(\bR\treachable\x12#\n" +
-	"\rapplied_index\x18\a \x01(\x04R\fappliedIndex\"\xff\x04\n" +
+	"\rapplied_index\x18\a \x01(\x04R\fappliedIndex\"\xe7\x06\n" +
 	"\bCounters\x12%\n" +
 	"\x0ejobs_submitted\x18\x01 \x01(\x04R\rjobsSubmitted\x12%\n" +
 	"\x0ejobs_succeeded\x18\x02 \x01(\x04R\rjobsSucceeded\x12\x1f\n" +
@@ -4845,7 +4929,14 @@ const file_v1_fanfold_proto_rawDesc = "" +
 	"\asnoozes\x18\x11 \x01(\x04R\asnoozes\x12\x14\n" +
 	"\x05saves\x182 \x01(\x04R\x05saves\x12\x1b\n" +
 	"\tlog_lines\x183 \x01(\x04R\blogLines\x12*\n" +
-	"\x11log_lines_dropped\x184 \x01(\x04R\x0flogLinesDropped\"\x83\x01\n" +
+	"\x11log_lines_dropped\x184 \x01(\x04R\x0flogLinesDropped\x12+\n" +
+	"\x11schedules_created\x18\x1e \x01(\x04R\x10schedulesCreated\x12+\n" +
+	"\x11schedules_deleted\x18\x1f \x01(\x04R\x10schedulesDeleted\x12\x1f\n" +
+	"\vticks_fired\x18  \x01(\x04R\n" +
+	"ticksFired\x12#\n" +
+	"\rticks_skipped\x18! \x01(\x04R\fticksSkipped\x12!\n" +
+	"\fticks_missed\x18\" \x01(\x04R\vticksMissed\x12#\n" +
+	"\rticks_refused\x18# \x01(\x04R\fticksRefused\"\x83\x01\n" +
 	"\x0eAddNodeRequest\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12!\n" +
 	"\fraft_address\x18\x02 \x01(\tR\vraftAddress\x12\x1f\n" +
@@ -5141,6 +5232,7 @@ func file_v1_fanfold_proto_init() {
 	file_v1_job_proto_init()
 	file_v1_tasks_proto_init()
 	file_v1_webhooks_proto_init()
+	file_v1_schedules_proto_init()
 	file_v1_fanfold_proto_msgTypes[26].OneofWrappers = []any{
 		(*ReadValueRequest_Input)(nil),
 		(*ReadValueRequest_Result)(nil),
