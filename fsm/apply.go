@@ -59,13 +59,19 @@ func (m *Machine) apply(e LogEntry, entry *fsmpb.Entry) *Result {
 	t.retired = 0
 	clear(t.touched)
 	t.res = &Result{Index: e.Index, Answers: make([]Answer, len(entry.Commands))}
+	t.expire()
 	t.fire()
 	for i, c := range entry.Commands {
 		t.res.Answers[i] = t.run(c)
 	}
 	t.match()
+	t.flushSessions()
+	t.forget()
 	if next, ok := t.firstTimer(); ok {
 		t.res.NextDueMS = int64(next.a)
+	}
+	if w, ok := t.m.wakes.Min(); ok && (t.res.NextDueMS == 0 || w.at < t.res.NextDueMS) {
+		t.res.NextDueMS = w.at
 	}
 	return t.res
 }

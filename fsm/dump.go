@@ -21,9 +21,13 @@ func (m *Machine) Dump() string {
 	})
 	queues := v.queues()
 	v.disk.scan([]byte{tagRunnable}, []byte{tagRunnable + 1}, func(k, val []byte) bool {
-		q, _, prio, seq := parseRunnable(k)
+		p := parseRunnable(k)
 		ref, _ := parseRef(val)
-		fmt.Fprintf(&b, "runnable %s prio %d seq %d %s\n", queues[q].name, prio, seq, refText(ref))
+		fmt.Fprintf(&b, "runnable %s prio %d since %d %s", queues[p.queue].name, p.prio, sinceMS(p.seq), refText(ref))
+		if p.part != 0 {
+			fmt.Fprintf(&b, " of %s", decodePartition(p.part, v.disk.get(keyPartition(p.part))).name)
+		}
+		b.WriteByte('\n')
 		return true
 	})
 	v.disk.scan([]byte{tagTimer}, []byte{tagTimer + 1}, func(k, _ []byte) bool {

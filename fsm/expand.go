@@ -113,13 +113,16 @@ func (t *tx) queueGroup(j *job, step uint32, g *group) {
 		return
 	}
 	g.queued, g.dirty = true, true
-	t.enqueue(sp, TaskRef{Job: j.id, Step: step, Shard: groupShard}, g.seq)
+	ref := TaskRef{Job: j.id, Step: step, Shard: groupShard}
+	p := t.partitionOf(j, ref)
+	g.part = p.number()
+	t.enqueue(j, ref, g.seq, p)
 }
 
 func (t *tx) unqueueGroup(j *job, step uint32, g *group) {
 	if g.queued {
 		g.queued, g.dirty = false, true
-		t.dequeue(&j.plan.steps[step], TaskRef{Job: j.id, Step: step, Shard: groupShard}, g.seq)
+		t.dequeue(j, TaskRef{Job: j.id, Step: step, Shard: groupShard}, g.seq, g.part)
 	}
 }
 
@@ -130,7 +133,7 @@ func (t *tx) nextShard(j *job, step uint32, g *group) (ref TaskRef, tk *task, in
 	l, err := t.list(j, step)
 	if err == nil {
 		var more bool
-		tk = &task{cursor: g.cursor}
+		tk = &task{cursor: g.cursor, part: g.part}
 		if input, g.cursor, more, err = l.Next(g.cursor); err == nil && !more {
 			err = dag.ErrNotList
 		}

@@ -34,6 +34,11 @@ func failTask(t *tx, c *fsmpb.FailTask) Answer {
 		t.enterRetry(j, ref, tk, t.now+max(after, 1))
 		return Answer{Job: j.id, State: j.state}
 	}
+	if c.RateLimitedMs > 0 {
+		t.keepAttempt(ref, tk, s, fence, l, EndReleased, nil)
+		t.rateLimited(j, ref, tk, l, c.RateLimitedMs)
+		return Answer{Job: j.id, State: j.state}
+	}
 	t.m.state.Failures++
 	t.keepAttempt(ref, tk, s, fence, l, EndError, e)
 	tk.attempts++

@@ -107,19 +107,20 @@ func goldenRecords() []struct {
 } {
 	id := jobID("golden")
 	f := Fence{Index: 300, Pos: 7}
-	tk := &task{state: TaskStarted, attempts: 2, crashes: 1, session: 9, fence: f, seq: 77, due: 88, cursor: []uint64{1, 300}, tries: 5, since: 99, saves: 3, savedBytes: 400}
+	tk := &task{state: TaskStarted, attempts: 2, crashes: 1, session: 9, fence: f, seq: 77, part: 78, due: 88, cursor: []uint64{1, 300}, tries: 5, since: 99, saves: 3, savedBytes: 400}
 	j := &job{
 		id: id, namespace: "ns", graph: graphHash(id), state: JobFailure, createdMS: 1, notBefore: 2, finishedMS: 3, retainMS: 4, purgeMS: 5,
 		key: "k", reason: "r", left: 6, failed: true, failedAt: TaskRef{Job: id, Step: 1, Shard: 2}, round: 7, blobs: 8, limitMS: 11, logged: true, bytes: 9, opts: noOptions,
 		steps: []step{{task: task{state: TaskRetry, attempts: 1, due: 9}, waiting: 2}},
 	}
-	g := &group{total: 10, next: 3, limit: 10, cursor: []uint64{5}, ok: 2, dead: 1, live: 4, held: 3, retry: 1, crash: 2, queued: true, seq: 99}
+	g := &group{total: 10, next: 3, limit: 10, cursor: []uint64{5}, ok: 2, dead: 1, live: 4, held: 3, retry: 1, crash: 2, queued: true, seq: 99, part: 78}
 	bl := &blobRef{id: blobID(id), size: 300000, sum: [32]byte{1, 2, 3}}
 	by := run{number: 2, session: 9, worker: "w", began: 10, ended: 12}
 	r := result{fence: f, dead: true, value: value{inline: []byte(`{"a":1}`)}, by: by}
 	rb := result{fence: f, value: value{blob: bl}}
 	up := &blob{size: 300000, chunks: 2, owner: id, expires: 5, sums: bytes.Repeat([]byte{1}, 64)}
 	q := &queue{id: 1, namespace: "ns", name: "q", pending: 5, started: 6, paused: true, ageingMS: -1, weights: map[string]uint32{"a": 2, "b": 3}, vtime: 7, tag: 8, live: tally{7, 300}}
+	pt := &partition{id: 78, queue: 1, name: "p", waiting: 2, leased: 3, tag: 4}
 	lim := &limit{id: 3, namespace: "ns", scope: fsmpb.LimitScope_LIMIT_SCOPE_TASK, name: "t", per: true, kind: fsmpb.LimitKind_LIMIT_KIND_RATE, n: 5, burst: 2, period: 1000}
 	ct := &control{draining: true, budget: fsmBudget{1, 2}, purgeSeq: 3, purgeCursor: []byte("key"), purgeDue: 4, purged: 5}
 	for i := range endedStates {
@@ -129,8 +130,9 @@ func goldenRecords() []struct {
 	k := &kind{id: 1, namespace: "ns", name: "t", types: "x", live: 3}
 	s := &session{id: 9, namespace: "ns", worker: "w", openedMS: 1, ttlMS: 2, draining: true, nonce: []byte("nonce"),
 		kinds: []*fsmpb.TaskKind{{Name: "t", Types: "x"}}, labels: map[string]string{"a": "b", "c": "d"}}
-	s.slots = []*slotGroup{{s: s, queue: 1, slots: 3}}
-	l := &lease{ref: TaskRef{Job: id, Step: 1, Shard: 2}, queue: 4, revoked: true, cause: "JOB_FAILED", grantedMS: 5, limitMS: 6}
+	s.slots = []*slotGroup{{s: s, queue: 1, slots: 3, pass: 6}}
+	s.shared, s.strict, s.pass = 4, true, 5
+	l := &lease{ref: TaskRef{Job: id, Step: 1, Shard: 2}, queue: 4, kind: 5, part: 78, revoked: true, cause: "JOB_FAILED", grantedMS: 5, limitMS: 6}
 	st := state{index: 300, term: 2, nowMS: 5, nextSeq: 6, nextSession: 7, cluster: [16]byte(id)}
 	for i, c := range counters(&st.Counters) {
 		*c = uint64(i + 1)
@@ -170,6 +172,7 @@ func goldenRecords() []struct {
 		{"queue", q.encode, func(b []byte) any { return decodeQueue(1, b) }, q},
 		{"limit", lim.encode, func(b []byte) any { return decodeLimit(3, b) }, lim},
 		{"control", ct.encode, func(b []byte) any { return decodeControl(b) }, ct},
+		{"partition", pt.encode, func(b []byte) any { return decodePartition(78, b) }, pt},
 		{"kind", k.encode, func(b []byte) any { return decodeKind(1, b) }, k},
 		{"session", s.encode, func(b []byte) any { return string(decodeSession(9, b).encode()) }, string(s.encode())},
 		{"lease", func() []byte { return encodeLease(l) }, func(b []byte) any { return decodeLease(b) }, l},

@@ -26,6 +26,7 @@ type group struct {
 	crash  uint32
 	queued bool   // the group itself is in its lane
 	seq    uint64 // its place there
+	part   uint64 // queued: its partition; 0 = ""
 	dirty  bool
 }
 
@@ -43,6 +44,7 @@ func (g *group) encode() []byte {
 	e.uint(uint64(g.crash))
 	e.bool(g.queued)
 	e.uint(g.seq)
+	e.uint(g.part)
 	return e
 }
 
@@ -61,6 +63,7 @@ func decodeGroup(b []byte) *group {
 	g.crash = d.u32()
 	g.queued = d.bool()
 	g.seq = d.uint()
+	g.part = d.uint()
 	d.end()
 	return g
 }

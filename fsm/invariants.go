@@ -17,6 +17,7 @@ func (m *Machine) Check() (err error) {
 		tallies: make(map[uint32]*queue), ended: make(map[string]bool),
 		pending: make(map[uint32]uint64), started: make(map[uint32]uint64), live: make(map[uint32]uint64), refs: make(map[graphHash]uint64),
 		saved: make(map[TaskRef]savedCount), running: make(map[string]bool),
+		waiting: make(map[uint64]uint64), leased: make(map[uint64]uint64),
 	}
 	m.disk.scan([]byte{tagJob}, []byte{tagJob + 1}, func(k, _ []byte) bool {
 		c.job(readJob(m.disk, parseJobKey(k)))
@@ -32,6 +33,8 @@ func (m *Machine) Check() (err error) {
 	c.names()
 	c.graphs()
 	c.workConserving()
+	c.lanes()
+	c.limits()
 	return errors.Join(c.errs...)
 }
 
@@ -48,6 +51,8 @@ type checker struct {
 	pending  map[uint32]uint64
 	started  map[uint32]uint64
 	live     map[uint32]uint64
+	waiting  map[uint64]uint64 // by partition: runnable keys
+	leased   map[uint64]uint64
 	refs     map[graphHash]uint64
 	saved    map[TaskRef]savedCount // of one job
 	tallies  map[uint32]*queue      // counts of jobs, by their queue
@@ -99,7 +104,7 @@ func (c *checker) job(j *job) {
 			c.bad("job %s is %s and its step %d %s", j.id, j.state, i, s.state)
 		}
 		if sp.plain() {
-			moving = c.task(sp, ref, &s.task, s.seq) || moving
+			moving = c.task(j, sp, ref, &s.task, s.seq) || moving
 		} else {
 			moving = c.group(j, sp, ref, s) || moving
 		}
@@ -115,14 +120,14 @@ func (c *checker) job(j *job) {
 }
 
 // task checks one task and reports whether it moves its job.
-func (c *checker) task(sp *stepPlan, ref TaskRef, tk *task, seq uint64) (moving bool) {
+func (c *checker) task(j *job, sp *stepPlan, ref TaskRef, tk *task, seq uint64) (moving bool) {
 	c.attempts(ref, tk)
 	if tk.saves > 0 {
 		c.saved[ref] = savedCount{tk.saves, tk.savedBytes}
 	}
 	switch tk.state {
 	case TaskPending:
-		c.runnable[string(keyRunnable(sp.queue, sp.kindOf(ref), sp.priority, seq, ref.Shard))] = true
+		c.waits(j, sp, sp.kindOf(ref), ref, seq, tk.part)
 		c.pending[sp.queue]++
 	case TaskRetry:
 		c.timers[string(keyTimer(tk.due, dutyTask, ref))] = true
@@ -169,7 +174,7 @@ func (c *checker) group(j *job, sp *stepPlan, ref TaskRef, s *step) (moving bool
 		if !tk.state.Ended() {
 			live++
 		}
-		moving = c.task(sp, r, tk, g.seq) || moving
+		moving = c.task(j, sp, r, tk, g.seq) || moving
 		return true
 	})
 	if live != g.live || held != g.held || retry != g.retry {
@@ -181,7 +186,7 @@ func (c *checker) group(j *job, sp *stepPlan, ref TaskRef, s *step) (moving bool
 			moving = true
 			r := ref
 			r.Shard = groupShard
-			c.runnable[string(keyRunnable(sp.queue, sp.kind, sp.priority, g.seq, groupShard))] = true
+			c.waits(j, sp, sp.kind, r, g.seq, g.part)
 		}
 		if want := g.waiting() > 0 && g.live < sp.opts.MaxParallel; want != g.queued {
 			c.bad("group %s queued: %v, should be %v", ref, g.queued, want)
@@ -203,6 +208,7 @@ func (c *checker) sessions() {
 		l := decodeLease(b)
 		count++
 		c.started[l.queue]++
+		c.leased[l.part]++
 		s := m.sessions[id]
 		if s == nil || s.leases[f] == nil || *s.leases[f] != *l {
 			c.bad("lease %s of session %d is stored and not in memory", f, id)
@@ -224,7 +230,7 @@ func (c *checker) sessions() {
 			used[l.queue]++
 		}
 		for _, g := range s.slots {
-			if used[g.queue] != g.used || g.used > g.slots {
+			if used[g.queue] != g.used || s.shared == 0 && g.used > g.slots || s.shared > 0 && int(s.used) != len(s.leases) || s.shared > 0 && s.used > s.shared {
 				c.bad("session %d uses %d slots of queue %d, has %d, and says %d", s.id, used[g.queue], g.queue, g.slots, g.used)
 			}
 		}
@@ -293,12 +299,15 @@ func (c *checker) workConserving() {
 		return
 	}
 	c.m.disk.scan([]byte{tagRunnable}, []byte{tagRunnable + 1}, func(k, _ []byte) bool {
-		queue, kind, _, _ := parseRunnable(k)
-		if c.m.names.queues[queue].paused {
+		p := parseRunnable(k)
+		q, kd := c.m.names.queues[p.queue], c.m.names.kinds[p.kind]
+		if q.paused || c.m.whole(q, kd).yes || c.m.narrow(q, kd, c.m.partName(p.part)).yes {
 			return true
 		}
-		if g := mostFree(c.m.freeSlots(c.m.names.queues[queue]), kind); g != nil {
-			c.bad("session %d has a free slot and %x waits", g.s.id, k)
+		for _, g := range q.slots {
+			if (g.s.shared == 0 && g.free() > 0 || g.s.freeShared() > 0) && g.s.kindID[p.kind] {
+				c.bad("session %d has a free slot and %x waits", g.s.id, k)
+			}
 		}
 		return true
 	})

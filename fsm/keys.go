@@ -26,7 +26,7 @@ import (
 //	11 <job> x <blob>                      the job owns this blob
 //	12 <graph>                             graph, by content hash
 //	13 <graph>                             how many jobs refer to the graph
-//	14 <queue u32> <kind u32> <prio u8> <seq u64> <shard u64>   runnable: task or group, in hand-out order
+//	14 <queue u32> <kind u32> <part u64> <prio u8> <seq u64> <shard u64>   runnable: task or group, in its lane
 //	15 <due u64> <duty u8> <ref>           timer
 //	16 <session u64>                       session
 //	17 <session u64> <index u64> <pos u32> lease
@@ -35,6 +35,7 @@ import (
 //	1a <namespace> 00 <key>                the user's idempotency key -> job
 //	1b <blob>                              blob: size and sums
 //	1c <blob> <chunk u32>                  a blob's bytes, 256 KiB to a chunk
+//	20 <part u64>                          partition that has tasks in a queue
 //	21 <limit u32>                         limit
 //	24 <queue u32>                         what is set for a queue: drain, purge, budgets; queue 0 is the cluster
 //	25 <queue u32> <state u8> <ended u64> <job>   ended jobs of a queue that has a bound for them, oldest first
@@ -47,6 +48,9 @@ import (
 //	32 <endpoint u64> d <seq u64>          delivery
 //	32 <endpoint u64> e <place u64>        delivery that has ended, in the order of ends
 //	32 <endpoint u64> p <due u64> <seq u64>  delivery that is pending
+//	22 <limit u32> <partition>             what a rate limit has counted
+//	22 00000000 <kind u32> <partition>     until when a handler has paused its kind
+//	23 <limit u32> <partition> 00 <ms u64> how many attempts began at that time, of a window
 const (
 	tagState    = 0x01
 	tagConf     = 0x02
@@ -64,7 +68,6 @@ const (
 	tagBlob     = 0x1b
 	tagChunk    = 0x1c
 
-	tagLimit    = 0x21
 	tagSource   = 0x2f
 	tagReceipt  = 0x30
 	tagEndpoint = 0x31
@@ -74,6 +77,14 @@ const (
 	tagSchedule = 0x26
 	tagAgenda   = 0x27
 	tagRunning  = 0x28
+)
+
+// Tags of the scheduler.
+const (
+	tagPartition = 0x20
+	tagLimit     = 0x21
+	tagLimiter   = 0x22
+	tagBegan     = 0x23
 )
 
 // Parts of a job's data.
@@ -159,18 +170,29 @@ func parseTaskPart(k []byte) TaskRef {
 func keyGraph(h graphHash) []byte { return append([]byte{tagGraph}, h[:]...) }
 func keyRefs(h graphHash) []byte  { return append([]byte{tagRefs}, h[:]...) }
 
-func keyLane(queue, kind uint32) []byte {
-	return be.AppendUint32(be.AppendUint32([]byte{tagRunnable}, queue), kind)
+func keyLane(queue, kind uint32, part uint64, prio uint8) []byte {
+	k := be.AppendUint32(be.AppendUint32(append(make([]byte, 0, 34), tagRunnable), queue), kind)
+	return append(be.AppendUint64(k, part), prio)
 }
+
+const laneBytes = 1 + 4 + 4 + 8 + 1
 
 // keyRunnable has the shard last: the tasks of a group share the group's place, each before the next,
 // and the group itself (groupShard) after all of them.
-func keyRunnable(queue, kind uint32, prio uint8, seq, shard uint64) []byte {
-	return be.AppendUint64(be.AppendUint64(append(keyLane(queue, kind), prio), seq), shard)
+func keyRunnable(queue, kind uint32, part uint64, prio uint8, seq, shard uint64) []byte {
+	return be.AppendUint64(be.AppendUint64(keyLane(queue, kind, part, prio), seq), shard)
 }
 
-func parseRunnable(k []byte) (queue, kind uint32, prio uint8, seq uint64) {
-	return be.Uint32(k[1:]), be.Uint32(k[5:]), k[9], be.Uint64(k[10:])
+// place is what a runnable key says.
+type place struct {
+	queue, kind uint32
+	part        uint64
+	prio        uint8
+	seq         uint64
+}
+
+func parseRunnable(k []byte) place {
+	return place{be.Uint32(k[1:]), be.Uint32(k[5:]), be.Uint64(k[9:]), k[17], be.Uint64(k[18:])}
 }
 
 func keyTimer(due int64, duty duty, r TaskRef) []byte {
@@ -195,6 +217,25 @@ func parseLease(k []byte) (session uint64, f Fence) {
 
 func keyQueue(id uint32) []byte { return be.AppendUint32([]byte{tagQueue}, id) }
 func keyKind(id uint32) []byte  { return be.AppendUint32([]byte{tagKind}, id) }
+
+func keyPartition(id uint64) []byte { return be.AppendUint64([]byte{tagPartition}, id) }
+func keyLimiter(limit uint32, partition string) []byte {
+	return append(be.AppendUint32([]byte{tagLimiter}, limit), partition...)
+}
+
+func keyPause(kind uint32, partition string) []byte {
+	return append(be.AppendUint32(keyLimiter(0, ""), kind), partition...)
+}
+
+func keyBegan(limit uint32, partition string, ms int64) []byte {
+	k := append(be.AppendUint32([]byte{tagBegan}, limit), partition...)
+	return be.AppendUint64(append(k, 0), uint64(ms))
+}
+
+func parseBegan(k []byte) (limit uint32, partition string, ms int64) {
+	at := len(k) - 8
+	return be.Uint32(k[1:]), string(k[5 : at-1]), int64(be.Uint64(k[at:]))
+}
 
 func keyLimit(id uint32) []byte { return be.AppendUint32([]byte{tagLimit}, id) }
 

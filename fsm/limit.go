@@ -18,6 +18,8 @@ type limit struct {
 	kind      fsmpb.LimitKind
 	n, burst  uint64
 	period    int64 // ms
+
+	states map[string]*limiter // what it has counted, by partition; derived, or stored apart
 }
 
 func (l *limit) encode() []byte {
@@ -48,15 +50,18 @@ func (l *limit) same(c *fsmpb.Limit) bool {
 	return l.namespace == c.Namespace && l.scope == c.Scope && l.name == c.Name && l.per == c.PerPartition && l.kind == c.Kind
 }
 
-func (m *Machine) loadLimits() {
-	m.disk.scan([]byte{tagLimit}, []byte{tagLimit + 1}, func(k, v []byte) bool {
-		m.addLimit(decodeLimit(be.Uint32(k[1:]), v))
-		return true
-	})
+// limit finds a limit by its number.
+func (m *Machine) limit(id uint32) *limit {
+	i, ok := slices.BinarySearchFunc(m.limits, id, func(l *limit, id uint32) int { return cmp.Compare(l.id, id) })
+	if !ok {
+		return nil
+	}
+	return m.limits[i]
 }
 
 // addLimit hangs a limit on its queue or kind.
 func (m *Machine) addLimit(l *limit) {
+	l.states = make(map[string]*limiter)
 	put := func(all []*limit) []*limit {
 		i, _ := slices.BinarySearchFunc(all, l.id, func(x *limit, id uint32) int { return cmp.Compare(x.id, id) })
 		return slices.Insert(all, i, l)
@@ -67,6 +72,7 @@ func (m *Machine) addLimit(l *limit) {
 		q.limits = put(q.limits)
 		return
 	}
+	m.taskLimits++
 	k := m.names.kind(l.namespace, l.name)
 	k.limits = put(k.limits)
 }
@@ -79,6 +85,19 @@ func (m *Machine) removeLimit(l *limit) {
 		q.limits = cut(q.limits)
 		return
 	}
+	m.taskLimits--
 	k := m.names.kind(l.namespace, l.name)
 	k.limits = cut(k.limits)
+}
+
+// limitChanged looks again at all that a limit bounds.
+func (t *tx) limitChanged(l *limit) {
+	n := &t.m.names
+	if l.scope == fsmpb.LimitScope_LIMIT_SCOPE_QUEUE {
+		t.unparkAll(n.queue(l.namespace, l.name))
+		return
+	}
+	for _, id := range n.kind(l.namespace, l.name).queues {
+		t.unparkAll(n.queues[id])
+	}
 }

@@ -13,6 +13,7 @@ func (m *Machine) load() {
 		m.confIdx, m.conf = decodeConf(b)
 	}
 	m.loadNames()
+	m.loadPartitions()
 	m.loadLimits()
 	m.loadControls()
 	m.loadSessions()
@@ -46,27 +47,34 @@ func (m *Machine) loadSessions() {
 		id, f := parseLease(k)
 		s, l := m.sessions[id], decodeLease(v)
 		s.leases[f] = l
-		s.group(l.queue).used++
+		g := s.group(l.queue)
+		g.used++
+		s.used++
+		m.loadHeld(l)
 		return true
 	})
 }
 
-// loadLanes finds the lanes by jumping from each to the next.
+// loadLanes finds the lanes by jumping from the head of each to the next.
 func (m *Machine) loadLanes() {
-	low := []byte{tagRunnable}
-	for {
-		var lane []byte
-		m.disk.scan(low, []byte{tagRunnable + 1}, func(k, _ []byte) bool {
-			lane = append([]byte(nil), k[:9]...)
-			return false
-		})
-		if lane == nil {
-			return
-		}
-		l := m.names.queues[be.Uint32(lane[1:])].lane(be.Uint32(lane[5:]))
+	it, err := m.db.NewIter(&pebble.IterOptions{LowerBound: []byte{tagRunnable}, UpperBound: []byte{tagRunnable + 1}})
+	must(err)
+	for ok := it.First(); ok; {
+		p := parseRunnable(it.Key())
+		v, err := it.ValueAndErr()
+		must(err)
+		ref, _ := parseRef(v)
+		l := m.class(m.names.queues[p.queue], p.kind, p.prio).lane(m.parts[p.part])
+		l.w.last = item{a: uint64(p.prio), b: p.seq, ref: ref}
 		l.w.more = true
-		low = prefixEnd(lane)
+		l.w.tree.ReplaceOrInsert(l.w.last)
+		if l.part != nil {
+			l.in(l.w.last)
+		}
+		ok = it.SeekGE(prefixEnd(keyLane(p.queue, p.kind, p.part, p.prio)))
 	}
+	must(it.Error())
+	must(it.Close())
 }
 
 // loadNewest finds the greatest job id.

@@ -11,6 +11,7 @@ import (
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/google/btree"
 
 	"github.com/fanfold/fanfold/dag"
 )
@@ -45,15 +46,22 @@ type Machine struct {
 
 	// What follows belongs to the goroutine that calls Apply.
 
-	state    state
-	names    names
-	limits   []*limit // by id, ascending
-	hooks    hooks
-	sessions map[uint64]*session
-	nonces   map[string]uint64 // of sessions
-	timers   *window
-	checks   []uint32 // queues that match looks at
-	tx       *tx
+	state      state
+	names      names
+	limits     []*limit // by id, ascending
+	hooks      hooks
+	parts      map[uint64]*partition
+	sessions   map[uint64]*session
+	nonces     map[string]uint64 // of sessions
+	timers     *window
+	checks     []uint32 // queues that match looks at, ascending
+	again      []uint32 // queues that were marked since match began its round
+	taskLimits int      // limits of scope TASK
+	pauses     map[pauseKey]int64
+	expiries   *btree.BTreeG[expiry]
+	wakes      *btree.BTreeG[*wake]
+	sharing    []*session // with shared slots, by id
+	tx         *tx
 
 	// Caches of what the state says.
 
@@ -67,6 +75,7 @@ type Machine struct {
 	schedules map[[2]string]*schedule // by namespace and name
 	free      []*slotGroup
 	newest    JobID // the greatest job id that is stored: a later one is new, without a look-up
+	picks     []pick
 
 	graphs graphCache // for readers
 
@@ -94,8 +103,9 @@ func Open(fs vfs.FS, dir string, o Options) (m *Machine, err error) {
 	m = &Machine{
 		db: db, disk: disk{db}, opts: o,
 		names: newNames(), sessions: make(map[uint64]*session), nonces: make(map[string]uint64),
-		timers: newWindow(timerWindow),
-		jobs:   make(map[JobID]*job), plans: make(map[planKey]*plan),
+		timers: newWindow(timerWindow), parts: make(map[uint64]*partition),
+		pauses: make(map[pauseKey]int64), expiries: newExpiries(), wakes: newWakes(),
+		jobs: make(map[JobID]*job), plans: make(map[planKey]*plan),
 		decoded: make(map[graphHash]*dag.Graph), lists: make(map[TaskRef]*dag.List),
 		schedules: make(map[[2]string]*schedule),
 		wake:      make(chan struct{}),

@@ -1,6 +1,8 @@
 package fsm
 
-import "slices"
+import (
+	"slices"
+)
 
 // grantMax bounds the leases that one entry gives; what is left follows in the next.
 const grantMax = 2000
@@ -10,48 +12,73 @@ const grantMax = 2000
 // It only narrows down where to look. match finds by itself what can be granted, from the state
 // alone, so a replica that was restarted, and marks all queues, grants the same.
 func (m *Machine) check(q *queue) {
+	m.again = append(m.again, q.id)
 	if !q.check {
 		q.check = true
-		m.checks = append(m.checks, q.id)
+		i, _ := slices.BinarySearch(m.checks, q.id)
+		m.checks = slices.Insert(m.checks, i, q.id)
 	}
 }
 
 // match gives runnable tasks to free slots, in the entry that made them so. Before an entry no task
 // waits that a free slot could run, except what grantMax left; so only queues in which something
-// changed need a look.
+// changed need a look. First the slots that belong to one queue are filled, then those that a worker's
+// queues share, for these can take what the others cannot.
 func (t *tx) match() {
-	if len(t.m.checks) == 0 {
+	t.wakeDue()
+	m := t.m
+	if len(m.checks) == 0 {
 		return
 	}
-	slices.Sort(t.m.checks)
-	for len(t.m.checks) > 0 {
-		q := t.m.names.queues[t.m.checks[0]]
-		if !t.matchQueue(q) {
+	for m.again = m.again[:0]; ; m.again = m.again[:0] {
+		own := t.matchOwn
+		if m.taskLimits > 0 {
+			own = t.matchJoint
+		}
+		if !own() || !t.matchShared() {
 			t.res.More = true
 			return
 		}
-		q.check = false
-		t.m.checks = t.m.checks[1:]
+		if len(m.again) == 0 {
+			break // a grant made no other task runnable
+		}
 	}
-	t.m.checks = t.m.checks[:0]
+	for _, id := range m.checks {
+		q := m.names.queues[id]
+		q.check = false
+		m.setWake(q, q.wakeMS)
+		q.wakeMS = 0
+	}
+	m.checks = m.checks[:0]
+}
+
+// matchOwn fills the slots that belong to one queue, queue after queue. It returns false at the bound.
+func (t *tx) matchOwn() bool {
+	for last := uint32(0); ; {
+		i, found := slices.BinarySearch(t.m.checks, last+1)
+		if !found && i == len(t.m.checks) {
+			return true
+		}
+		last = t.m.checks[i]
+		if !t.matchQueue(t.m.names.queues[last]) {
+			return false
+		}
+	}
 }
 
 // matchQueue grants until no head of a lane has a session that could take it. It returns false at
 // the bound.
 func (t *tx) matchQueue(q *queue) bool {
-	if q.paused {
-		return true
-	}
 	free := t.m.freeSlots(q)
 	for len(free) > 0 {
-		l, i, g := t.bestHead(q, free)
+		l, i, g := t.best(q, free)
 		if l == nil {
 			return true
 		}
 		if len(t.res.Grants) >= grantMax {
 			return false
 		}
-		t.grant(q, i, g)
+		t.grant(q, l, i, g)
 		if g.free() == 0 {
 			free = slices.DeleteFunc(free, func(x *slotGroup) bool { return x == g })
 		}
@@ -59,33 +86,71 @@ func (t *tx) matchQueue(q *queue) bool {
 	return true
 }
 
-// freeSlots lists the sessions with a free slot, by id. The slice is reused.
+// matchJoint does what matchOwn does when limits on tasks tie queues together: the oldest place of all
+// queues goes first. Queue after queue, the first would take all that such a limit allows, for ever.
+func (t *tx) matchJoint() bool {
+	m := t.m
+	picks := make(map[uint32]pick)
+	ids := slices.Clone(m.checks)
+	look := func(id uint32) {
+		q := m.names.queues[id]
+		l, i, g := t.best(q, m.freeSlots(q))
+		if l == nil {
+			delete(picks, id)
+			return
+		}
+		if _, ok := slices.BinarySearch(ids, id); !ok {
+			ids = append(ids, id)
+			slices.Sort(ids)
+		}
+		picks[id] = pick{lane: l, head: i, taker: g, rank: l.rank(i, q.ageing())}
+	}
+	for _, id := range m.checks {
+		look(id)
+	}
+	for {
+		var best *pick
+		for _, id := range ids {
+			if p, ok := picks[id]; ok && (best == nil || p.before(best)) {
+				best = &p
+			}
+		}
+		if best == nil {
+			return true
+		}
+		if len(t.res.Grants) >= grantMax {
+			return false
+		}
+		l := best.lane
+		kind, queue := m.names.kinds[l.kind], l.queue
+		m.again = m.again[:0]
+		t.grant(m.names.queues[queue], l, best.head, best.taker)
+		look(queue)
+		if len(kind.limits) > 0 {
+			for _, id := range kind.queues {
+				if _, ok := picks[id]; ok && id != queue {
+					look(id)
+				}
+			}
+		}
+		for _, id := range slices.Clone(m.again) {
+			look(id)
+		}
+	}
+}
+
+// freeSlots lists the sessions with a free slot of the queue's own, by id. The slice is reused.
 func (m *Machine) freeSlots(q *queue) []*slotGroup {
 	m.free = m.free[:0]
 	for _, g := range q.slots {
-		if g.free() > 0 {
+		if g.s.shared == 0 && g.free() > 0 {
 			m.free = append(m.free, g)
 		}
 	}
 	return m.free
 }
 
-// bestHead chooses the task: among the lanes that a free session offers, the lowest priority number,
-// then the oldest. And the session: the most free slots, then the oldest.
-func (t *tx) bestHead(q *queue, free []*slotGroup) (best *lane, head item, taker *slotGroup) {
-	for _, l := range q.lanes {
-		g := mostFree(free, l.kind)
-		if g == nil {
-			continue
-		}
-		i, ok := l.first(t)
-		if ok && (best == nil || compareItems(i, head) < 0) {
-			best, head, taker = l, i, g
-		}
-	}
-	return best, head, taker
-}
-
+// mostFree chooses the session: the most free slots, then the oldest.
 func mostFree(free []*slotGroup, kind uint32) *slotGroup {
 	var best *slotGroup
 	for _, g := range free {
@@ -97,7 +162,7 @@ func mostFree(free []*slotGroup, kind uint32) *slotGroup {
 }
 
 // grant leases the task at the head of a lane to a session.
-func (t *tx) grant(q *queue, head item, g *slotGroup) {
+func (t *tx) grant(q *queue, from *lane, head item, g *slotGroup) {
 	ref := head.ref
 	j := t.job(ref.Job)
 	sp := &j.plan.steps[ref.Step]
@@ -119,12 +184,17 @@ func (t *tx) grant(q *queue, head item, g *slotGroup) {
 	t.mark(j, ref, tk)
 	t.stepStarted(j, ref)
 
-	l := &lease{ref: ref, queue: q.id, grantedMS: t.now}
+	l := &lease{ref: ref, queue: q.id, kind: from.kind, part: tk.part, grantedMS: t.now}
 	g.s.leases[tk.fence] = l
-	g.used++
+	t.useSlot(g)
 	t.setNew(keyLease(g.s.id, tk.fence), encodeLease(l))
 	q.started++
 	t.m.names.touchQueue(q)
+	if from.part != nil {
+		from.part.leased++
+	}
+	t.served(q, from.part)
+	t.took(q, from.kind, from.partName())
 	t.m.state.Grants++
 	gr := t.m.grantOf(j, ref, tk)
 	gr.Input = input

@@ -20,6 +20,7 @@ func counters(c *Counters) []*uint64 {
 		&c.Saves, &c.LogLines, &c.LogLinesDropped,
 		&c.Deliveries, &c.DeliveryFailures,
 		&c.SchedulesCreated, &c.SchedulesDeleted, &c.TicksFired, &c.TicksSkipped, &c.TicksMissed, &c.TicksRefused,
+		&c.RateLimited,
 	}
 }
 

@@ -30,10 +30,14 @@ type queue struct {
 
 	// What follows is derived.
 
-	limits []*limit     // of scope QUEUE, by id
-	lanes  []*lane      // by kind id, ascending
-	slots  []*slotGroup // of live sessions, by session id, ascending
-	check  bool         // something may be granted
+	limits  []*limit              // of scope QUEUE, by id
+	classes []*class              // by kind and priority, ascending
+	parts   map[string]*partition // named ones that have tasks
+	slots   []*slotGroup          // of live sessions, by session id, ascending
+	check   bool                  // something may be granted
+	parked  []*wake               // lanes that limits hold back
+	wakeMS  int64                 // when limits that hold back whole classes have room, as far as match has seen; 0 = none does
+	wake    *wake                 // that, once match is done with the queue
 }
 
 // kind is a task's name, with the types that it is used with.
@@ -49,6 +53,7 @@ type kind struct {
 
 	sessions uint64   // live sessions that offer it
 	limits   []*limit // of scope TASK, by id
+	queues   []uint32 // that have a class of it, ascending
 }
 
 func (q *queue) encode() []byte {
@@ -235,15 +240,6 @@ func (m *Machine) useTypes(k *kind, types string) {
 		k.types = types
 		m.names.touchKind(k)
 	}
-}
-
-// lane finds or makes the lane of a kind in a queue.
-func (q *queue) lane(kind uint32) *lane {
-	i, ok := slices.BinarySearchFunc(q.lanes, kind, func(l *lane, k uint32) int { return int(l.kind) - int(k) })
-	if !ok {
-		q.lanes = slices.Insert(q.lanes, i, newLane(q.id, kind))
-	}
-	return q.lanes[i]
 }
 
 // validName reports whether s can name a namespace, queue, task, worker or key: 1 to 255 bytes without

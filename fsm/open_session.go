@@ -38,7 +38,7 @@ func openSession(t *tx, c *fsmpb.OpenSession) Answer {
 	t.m.state.nextSession++
 	s := &session{
 		id: t.m.state.nextSession, namespace: c.Namespace, worker: c.Worker, kinds: c.Kinds, labels: c.Labels,
-		openedMS: t.now, ttlMS: c.TtlMs, nonce: c.Nonce,
+		openedMS: t.now, ttlMS: c.TtlMs, nonce: c.Nonce, shared: c.Slots, strict: c.Strict && c.Slots > 0,
 	}
 	for _, q := range c.Queues {
 		s.slots = append(s.slots, &slotGroup{s: s, queue: t.m.names.queue(c.Namespace, q.Queue).id, slots: q.Slots})
@@ -75,8 +75,14 @@ func (t *tx) checkSession(c *fsmpb.OpenSession) *Refusal {
 		if !validName(q.Queue) || q.Slots == 0 || seen["q"+q.Queue] {
 			return refuse(CodeInvalid, "queue %q: a queue is named once, with at least one slot", q.Queue)
 		}
+		if c.Slots > 0 && q.Slots > weightMax {
+			return refuse(CodeInvalid, "queue %q: where queues share slots, each has a weight from 1 to %d", q.Queue, weightMax)
+		}
 		seen["q"+q.Queue] = true
 		slots += uint64(q.Slots)
+	}
+	if c.Slots > 0 {
+		slots = uint64(c.Slots)
 	}
 	if slots > slotsMax {
 		return refuse(CodeInvalid, "a worker has at most %d slots: start more workers", slotsMax)

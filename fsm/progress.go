@@ -61,7 +61,12 @@ func (t *tx) runnable(j *job, ref TaskRef, tk *task) {
 		seq = t.nextSeq()
 		tk.seq = seq
 	}
-	t.enqueue(sp, ref, seq)
+	p := t.m.parts[tk.part] // one that comes back stays where it was
+	if p == nil {
+		p = t.partitionOf(j, ref)
+	}
+	tk.part = p.number()
+	t.enqueue(j, ref, seq, p)
 	t.pending(sp, +1)
 }
 
@@ -72,7 +77,7 @@ func (t *tx) unqueue(j *job, ref TaskRef, tk *task) {
 	if !sp.plain() {
 		seq = t.group(j, ref.Step).seq
 	}
-	t.dequeue(sp, ref, seq)
+	t.dequeue(j, ref, seq, tk.part)
 	t.pending(sp, -1)
 }
 

@@ -132,4 +132,5 @@ type Counters struct {
 	Deliveries, DeliveryFailures                           uint64
 	SchedulesCreated, SchedulesDeleted                     uint64
 	TicksFired, TicksSkipped, TicksMissed, TicksRefused    uint64
+	RateLimited                                            uint64
 }

@@ -20,7 +20,13 @@ type session struct {
 	draining  bool
 	nonce     []byte
 
+	shared uint32 // slots that all its queues share; 0 = each queue has its own
+	strict bool   // shared: the queue of the greatest weight first, always
+	pass   uint64 // shared, not strict: the virtual time of its queues' turns
+
 	slots  []*slotGroup // in the order of the worker's list
+	used   uint32       // leases, revoked ones included
+	dirty  bool
 	kindID map[uint32]bool
 	leases map[Fence]*lease
 }
@@ -29,7 +35,8 @@ type session struct {
 type slotGroup struct {
 	s     *session
 	queue uint32
-	slots uint32
+	slots uint32 // shared: the weight
+	pass  uint64 // shared, not strict: when it is its turn
 	used  uint32 // leases, revoked ones included: the worker is still busy with them
 }
 
@@ -44,7 +51,9 @@ func (g *slotGroup) free() uint32 {
 type lease struct {
 	ref     TaskRef
 	queue   uint32
-	revoked bool // the attempt is over: only the slot is still taken
+	kind    uint32
+	part    uint64 // partition; 0 = ""
+	revoked bool   // the attempt is over: only the slot is still taken
 	cause   string
 
 	grantedMS int64
@@ -63,7 +72,11 @@ func (s *session) encode() []byte {
 	for _, g := range s.slots {
 		e.uint(uint64(g.queue))
 		e.uint(uint64(g.slots))
+		e.uint(g.pass)
 	}
+	e.uint(uint64(s.shared))
+	e.bool(s.strict)
+	e.uint(s.pass)
 	e.uint(uint64(len(s.kinds)))
 	for _, k := range s.kinds {
 		e.str(k.Name)
@@ -81,8 +94,9 @@ func decodeSession(id uint64, b []byte) *session {
 	d := newDec("session", b)
 	s := &session{id: id, namespace: d.str(), worker: d.str(), openedMS: d.int(), ttlMS: d.int(), draining: d.bool(), nonce: d.bytes()}
 	for n := d.uint(); n > 0 && !d.bad; n-- {
-		s.slots = append(s.slots, &slotGroup{s: s, queue: d.u32(), slots: d.u32()})
+		s.slots = append(s.slots, &slotGroup{s: s, queue: d.u32(), slots: d.u32(), pass: d.uint()})
 	}
+	s.shared, s.strict, s.pass = d.u32(), d.bool(), d.uint()
 	for n := d.uint(); n > 0 && !d.bad; n-- {
 		s.kinds = append(s.kinds, &fsmpb.TaskKind{Name: d.str(), Types: d.str()})
 	}
@@ -105,6 +119,8 @@ func encodeLease(l *lease) []byte {
 	e.str(l.cause)
 	e.int(l.grantedMS)
 	e.int(l.limitMS)
+	e.uint(uint64(l.kind))
+	e.uint(l.part)
 	return e
 }
 
@@ -117,6 +133,8 @@ func decodeLease(b []byte) *lease {
 	l.cause = d.str()
 	l.grantedMS = d.int()
 	l.limitMS = d.int()
+	l.kind = d.u32()
+	l.part = d.uint()
 	d.end()
 	return l
 }
@@ -135,6 +153,9 @@ func (m *Machine) attach(s *session) {
 		q.slots = append(q.slots, g) // ids only grow
 		m.check(q)
 	}
+	if s.shared > 0 {
+		m.sharing = append(m.sharing, s) // ids only grow
+	}
 	m.sessions[s.id] = s
 	m.nonces[string(s.nonce)] = s.id
 }
@@ -148,6 +169,7 @@ func (m *Machine) detach(s *session) {
 		q := m.names.queues[g.queue]
 		q.slots = slices.DeleteFunc(q.slots, func(x *slotGroup) bool { return x == g })
 	}
+	m.sharing = slices.DeleteFunc(m.sharing, func(x *session) bool { return x == s })
 	delete(m.sessions, s.id)
 	delete(m.nonces, string(s.nonce))
 }
@@ -165,11 +187,15 @@ func (s *session) group(queue uint32) *slotGroup {
 func (t *tx) dropLease(s *session, f Fence, l *lease) {
 	delete(s.leases, f)
 	t.del(keyLease(s.id, f))
-	s.group(l.queue).used--
+	t.freeSlot(s.group(l.queue))
 	q := t.m.names.queues[l.queue]
 	q.started--
 	t.m.names.touchQueue(q)
-	t.m.check(q)
+	if p := t.m.parts[l.part]; p != nil {
+		p.leased--
+		t.touchPartition(p)
+	}
+	t.gaveBack(q, l)
 }
 
 // fences lists a session's leases in the order of their fences.

@@ -44,6 +44,10 @@ func setLimit(t *tx, c *fsmpb.SetLimit) Answer {
 	}
 	t.m.addLimit(l)
 	t.set(keyLimit(l.id), l.encode())
+	if l.kind == fsmpb.LimitKind_LIMIT_KIND_CONCURRENCY {
+		t.m.countHeld(l)
+	}
+	t.limitChanged(l)
 	return Answer{}
 }
 
@@ -60,8 +64,14 @@ func deleteLimit(t *tx, c *fsmpb.DeleteLimit) Answer {
 		return no(CodeNotFound, "there is no such limit on %q: `fanfold limit list` shows those that are", c.Limit.Name)
 	}
 	l := t.m.limits[i]
+	t.limitChanged(l)
 	t.m.removeLimit(l)
+	for _, s := range l.states {
+		t.m.expiries.Delete(expiry{at: s.expires, limit: l.id, name: s.name})
+	}
 	t.del(keyLimit(l.id))
+	t.dropPrefix(keyLimiter(l.id, ""))
+	t.dropPrefix(be.AppendUint32([]byte{tagBegan}, l.id))
 	return Answer{}
 }
 
@@ -69,6 +79,24 @@ func deleteLimit(t *tx, c *fsmpb.DeleteLimit) Answer {
 func (t *tx) changeLimit(l *limit, p *fsmpb.Limit) {
 	l.n, l.burst, l.period = p.N, p.Burst, p.PeriodMs
 	t.set(keyLimit(l.id), l.encode())
+	if l.kind == fsmpb.LimitKind_LIMIT_KIND_WINDOW {
+		for _, s := range l.states {
+			t.m.setExpiry(s)
+		}
+	}
+	t.limitChanged(l)
+}
+
+// countHeld counts the leases that a new concurrency limit bounds.
+func (m *Machine) countHeld(l *limit) {
+	for _, s := range m.sessions {
+		for _, x := range s.leases {
+			q, k := m.names.queues[x.queue], m.names.kinds[x.kind]
+			if slices.Contains(q.limits, l) || slices.Contains(k.limits, l) {
+				l.state(m.partName(x.part)).held++
+			}
+		}
+	}
 }
 
 // checkLimit refuses what cannot be a limit, and fills in defaults.

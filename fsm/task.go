@@ -12,6 +12,7 @@ type task struct {
 	session  uint64 // STARTED: the holder
 	fence    Fence  // of the last attempt; kept after it, to recognise its late reports
 	seq      uint64 // PENDING: its place in the lane
+	part     uint64 // PENDING, STARTED: its partition; 0 = ""
 	due      int64  // SCHEDULED, RETRY: unix ms
 	cursor   []uint64
 	tries    uint32 // attempts recorded (keepAttempt)
@@ -29,6 +30,9 @@ func (t *task) set(ref TaskRef, to TaskState) {
 	if !legalMove(t.state, to) {
 		panic(fmt.Sprintf("fsm: task %s cannot go from %s to %s", ref, t.state, to))
 	}
+	if to != TaskPending && to != TaskStarted {
+		t.part = 0
+	}
 	t.state = to
 	t.dirty = true
 }
@@ -42,6 +46,7 @@ func (t *task) encode(e *enc) {
 	e.uint(t.seq)
 	e.int(t.due)
 	e.uints(t.cursor)
+	e.uint(t.part)
 	e.uint(uint64(t.tries))
 	e.int(t.since)
 	e.uint(uint64(t.saves))
@@ -59,6 +64,7 @@ func (t *task) decode(d *dec) {
 	t.seq = d.uint()
 	t.due = d.int()
 	t.cursor = d.uints()
+	t.part = d.uint()
 	t.tries = d.u32()
 	t.since = d.int()
 	if t.saves = d.u32(); t.saves > 0 {

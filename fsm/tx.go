@@ -21,15 +21,17 @@ type reader interface {
 // reads its own writes (performance-spike.md section 4.1). The map also lets a key that is made and
 // removed by the same call, as the runnable key of a task that is granted at once, never reach Pebble.
 type tx struct {
-	m       *Machine
-	changes map[string]*change
-	order   []*change // insertion order: the batch is the same on every replica that applies the same entries
-	jobs    []*job    // touched
-	loaded  []*job    // of these, new in the machine's cache
-	tasks   map[TaskRef]*heldTask
-	held    []*heldTask
-	ranges  [][2][]byte // removed whole: what purges left
-	touched map[JobID]bool
+	m        *Machine
+	changes  map[string]*change
+	order    []*change // insertion order: the batch is the same on every replica that applies the same entries
+	jobs     []*job    // touched
+	loaded   []*job    // of these, new in the machine's cache
+	tasks    map[TaskRef]*heldTask
+	held     []*heldTask
+	ranges   [][2][]byte // removed whole: what purges left
+	touched  map[JobID]bool
+	parts    []*partition // changed in this entry
+	sessions []*session   // whose turns have moved in this entry
 
 	agendas     map[scheduleID]*agenda // of schedules that this call has read; nil: none yet
 	heldAgendas []*agenda              // the same, in the order of reading

@@ -41,9 +41,10 @@ func compareItems(x, y item) int {
 	return x.ref.compare(y.ref)
 }
 
+func lessItem(x, y item) bool { return compareItems(x, y) < 0 }
+
 func newWindow(size int) *window {
-	less := func(x, y item) bool { return compareItems(x, y) < 0 }
-	return &window{tree: btree.NewG(16, less), max: size}
+	return &window{tree: btree.NewG(16, lessItem), max: size}
 }
 
 // push adds an item that has been stored.
