@@ -65,6 +65,7 @@ func counters(c fsm.Counters) *apiv1.Counters {
 		Failures: c.Failures, Crashes: c.Crashes, Releases: c.Releases, Dead: c.Dead,
 		SessionsOpened: c.SessionsOpened, SessionsLost: c.SessionsLost,
 		TimersFired: c.TimersFired, JobsPurged: c.JobsPurged, Snoozes: c.Snoozes,
+		Deliveries: c.Deliveries, DeliveryFailures: c.DeliveryFailures,
 		Saves: c.Saves, LogLines: c.LogLines, LogLinesDropped: c.LogLinesDropped,
 		SchedulesCreated: c.SchedulesCreated, SchedulesDeleted: c.SchedulesDeleted,
 		TicksFired: c.TicksFired, TicksSkipped: c.TicksSkipped, TicksMissed: c.TicksMissed, TicksRefused: c.TicksRefused,

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
@@ -102,6 +103,9 @@ func (f devFlags) directory() (dir string, cleanUp func(error) error, err error)
 	}, nil
 }
 
+// loopback is where a developer's receivers of webhooks are.
+var loopback = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("::1/128")}
+
 // devEmbedded runs one node in this process.
 func (a *app) devEmbedded(ctx context.Context, f devFlags, dir string) error {
 	ports, err := child.Ports(2)
@@ -115,7 +119,7 @@ func (a *app) devEmbedded(ctx context.Context, f devFlags, dir string) error {
 	if err != nil {
 		return err
 	}
-	config := cluster.Config{NodeID: "n1", DataDir: dir, APIAddress: ports[0], RaftAddress: ports[1], Logger: logger, Version: buildVersion()}
+	config := cluster.Config{NodeID: "n1", DataDir: dir, APIAddress: ports[0], RaftAddress: ports[1], Logger: logger, Version: buildVersion(), WebhookAllow: loopback}
 	return runNode(ctx, config, func() {
 		fmt.Fprintf(a.out, "One node runs in this process.\n  API   %s\n  data  %s\n", ports[0], dir)
 		a.firstCommand(ports[:1])

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"sync/atomic"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
@@ -19,6 +20,7 @@ func TestScripts(t *testing.T) {
 			env.Setenv("HOME", env.WorkDir)
 			env.Setenv("TMPDIR", env.WorkDir)
 			env.Values["node"] = &scriptedNode{}
+			env.Values["receiver"] = new(atomic.Int32)
 			return nil
 		},
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
@@ -28,6 +30,10 @@ func TestScripts(t *testing.T) {
 			"save":    scriptSave,
 			"words":   scriptWords,
 			"workers": scriptWorkers,
+
+			"receiver":   scriptReceiver,
+			"post":       scriptPost,
+			"eventually": scriptEventually,
 
 			"bigfile":    scriptBigFile,
 			"counts":     scriptCounts,

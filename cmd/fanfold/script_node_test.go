@@ -35,12 +35,13 @@ func scriptCode(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// node: starts a node with its data in $WORK/node, waits until it leads, and sets FANFOLD_ADDR.
+// node [FLAG...]: starts a node with its data in $WORK/node, waits until it leads, and sets FANFOLD_ADDR.
 func scriptNode(ts *testscript.TestScript, neg bool, args []string) {
 	cluster, err := procs.NewCluster(ts.MkAbs("."), 1, "")
 	ts.Check(err)
 	node := cluster.Nodes[0]
 	cmd := exec.Command(fanfold(ts), "server", "--id", node.ID, "--data", ts.MkAbs("node"), "--api", node.API, "--raft", node.Raft)
+	cmd.Args = append(cmd.Args, args...)
 	logs, err := os.Create(ts.MkAbs("node.log"))
 	ts.Check(err)
 	cmd.Stdout, cmd.Stderr = logs, logs

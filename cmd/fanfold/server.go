@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net/netip"
 	"runtime/debug"
 	"strings"
 
@@ -22,6 +23,7 @@ func (a *app) server() *cobra.Command {
 	var peers []string
 	var join, level string
 	var withParent bool
+	var allow []string
 	cmd := &cobra.Command{
 		Use:   "server --id ID --data DIR [--api ADDR] [--raft ADDR] [--peers ID=RAFT/API,... | --join API,...]",
 		Short: "Run one node of a cluster",
@@ -41,6 +43,13 @@ founds a cluster of its own. All three matter at the first start only: later the
 				config.Peers = append(config.Peers, cluster.Peer{ID: p.id, RaftAddress: p.raft, APIAddress: p.api})
 			}
 			config.Join = remote.Addresses(join)
+			for _, text := range allow {
+				network, err := netip.ParsePrefix(text)
+				if err != nil {
+					return exit.Usagef("--webhook-allow %q: give a network, as 10.1.0.0/16", text)
+				}
+				config.WebhookAllow = append(config.WebhookAllow, network)
+			}
 			logger, err := newLogger(a.err, level)
 			if err != nil {
 				return err
@@ -68,6 +77,7 @@ founds a cluster of its own. All three matter at the first start only: later the
 	flags.Uint64Var(&config.TrailingLogs, "trailing-logs", 0, "log entries kept for followers that lag (default 20480)")
 	flags.Uint64Var(&config.SnapshotThreshold, "snapshot-threshold", 0, "log entries between two flushes of the state (default 8192)")
 	flags.Int64Var(&config.CacheBytes, "cache", 0, "bytes of block cache (default: chosen by the store)")
+	flags.StringSliceVar(&allow, "webhook-allow", nil, "networks that webhooks may be delivered to although they are not public")
 	flags.StringVar(&level, "log", "info", "log level: debug, info, warn, error")
 	flags.BoolVar(&withParent, child.ParentFlag, false, "stop when standard input ends")
 	_ = flags.MarkHidden(child.ParentFlag)

@@ -3877,9 +3877,11 @@ type Counters struct {
 	TimersFired      uint64                 `protobuf:"varint,15,opt,name=timers_fired,json=timersFired,proto3" json:"timers_fired,omitempty"`
 	JobsPurged       uint64                 `protobuf:"varint,16,opt,name=jobs_purged,json=jobsPurged,proto3" json:"jobs_purged,omitempty"`
 	Snoozes          uint64                 `protobuf:"varint,17,opt,name=snoozes,proto3" json:"snoozes,omitempty"`
-	Saves            uint64                 `protobuf:"varint,50,opt,name=saves,proto3" json:"saves,omitempty"`                                              // checkpoints and sub-steps saved
-	LogLines         uint64                 `protobuf:"varint,51,opt,name=log_lines,json=logLines,proto3" json:"log_lines,omitempty"`                        // lines of task logs stored
-	LogLinesDropped  uint64                 `protobuf:"varint,52,opt,name=log_lines_dropped,json=logLinesDropped,proto3" json:"log_lines_dropped,omitempty"` // lines that gave way to later ones, or came after their lease
+	Deliveries       uint64                 `protobuf:"varint,45,opt,name=deliveries,proto3" json:"deliveries,omitempty"`                                     // webhook deliveries that were taken
+	DeliveryFailures uint64                 `protobuf:"varint,46,opt,name=delivery_failures,json=deliveryFailures,proto3" json:"delivery_failures,omitempty"` // attempts to deliver that were not
+	Saves            uint64                 `protobuf:"varint,50,opt,name=saves,proto3" json:"saves,omitempty"`                                               // checkpoints and sub-steps saved
+	LogLines         uint64                 `protobuf:"varint,51,opt,name=log_lines,json=logLines,proto3" json:"log_lines,omitempty"`                         // lines of task logs stored
+	LogLinesDropped  uint64                 `protobuf:"varint,52,opt,name=log_lines_dropped,json=logLinesDropped,proto3" json:"log_lines_dropped,omitempty"`  // lines that gave way to later ones, or came after their lease
 	SchedulesCreated uint64                 `protobuf:"varint,30,opt,name=schedules_created,json=schedulesCreated,proto3" json:"schedules_created,omitempty"`
 	SchedulesDeleted uint64                 `protobuf:"varint,31,opt,name=schedules_deleted,json=schedulesDeleted,proto3" json:"schedules_deleted,omitempty"`
 	TicksFired       uint64                 `protobuf:"varint,32,opt,name=ticks_fired,json=ticksFired,proto3" json:"ticks_fired,omitempty"`       // jobs that schedules made at their ticks
@@ -4035,6 +4037,20 @@ func (x *Counters) GetJobsPurged() uint64 {
 func (x *Counters) GetSnoozes() uint64 {
 	if x != nil {
 		return x.Snoozes
+	}
+	return 0
+}
+
+func (x *Counters) GetDeliveries() uint64 {
+	if x != nil {
+		return x.Deliveries
+	}
+	return 0
+}
+
+func (x *Counters) GetDeliveryFailures() uint64 {
+	if x != nil {
+		return x.DeliveryFailures
 	}
 	return 0
 }
@@ -4903,7 +4919,7 @@ const file_v1_fanfold_proto_rawDesc = "" +
 	"\x05voter\x18\x04 \x01(\bR\x05voter\x12\x16\n" +
 	"\x06leader\x18\x05 \x01(\bR\x06leader\x12\x1c\n" +
 	"\treachable\x18\x06 \x01(\bR\treachable\x12#\n" +
-	"\rapplied_index\x18\a \x01(\x04R\fappliedIndex\"\xe7\x06\n" +
+	"\rapplied_index\x18\a \x01(\x04R\fappliedIndex\"\xb4\a\n" +
 	"\bCounters\x12%\n" +
 	"\x0ejobs_submitted\x18\x01 \x01(\x04R\rjobsSubmitted\x12%\n" +
 	"\x0ejobs_succeeded\x18\x02 \x01(\x04R\rjobsSucceeded\x12\x1f\n" +
@@ -4926,7 +4942,11 @@ const file_v1_fanfold_proto_rawDesc = "" +
 	"\ftimers_fired\x18\x0f \x01(\x04R\vtimersFired\x12\x1f\n" +
 	"\vjobs_purged\x18\x10 \x01(\x04R\n" +
 	"jobsPurged\x12\x18\n" +
-	"\asnoozes\x18\x11 \x01(\x04R\asnoozes\x12\x14\n" +
+	"\asnoozes\x18\x11 \x01(\x04R\asnoozes\x12\x1e\n" +
+	"\n" +
+	"deliveries\x18- \x01(\x04R\n" +
+	"deliveries\x12+\n" +
+	"\x11delivery_failures\x18. \x01(\x04R\x10deliveryFailures\x12\x14\n" +
 	"\x05saves\x182 \x01(\x04R\x05saves\x12\x1b\n" +
 	"\tlog_lines\x183 \x01(\x04R\blogLines\x12*\n" +
 	"\x11log_lines_dropped\x184 \x01(\x04R\x0flogLinesDropped\x12+\n" +

@@ -1,4 +1,4 @@
-// Webhooks: what comes in becomes jobs, what happens to jobs goes out.
+// Webhooks: what comes in becomes jobs, what happens to jobs goes out. docs/webhooks.md says how.
 //
 // What comes in is no call of this API: senders POST to /hooks/{namespace}/{source} on any node.
 

@@ -1,0 +1,90 @@
+package sdk
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	apiv1 "github.com/fanfold/fanfold/sdk/api/v1"
+	"github.com/fanfold/fanfold/webhook"
+)
+
+// Schemes by which senders of webhooks sign.
+const (
+	WebhookStandard = webhook.Standard // Standard Webhooks (standardwebhooks.com)
+	WebhookGitHub   = webhook.GitHub
+	WebhookStripe   = webhook.Stripe
+)
+
+// WebhookEvent is the input of a task or workflow that a webhook source starts: what a sender has posted.
+type WebhookEvent[T any] struct {
+	ID         string `json:"id"`          // the sender's: the same message is one job, for 7 days
+	Source     string `json:"source"`      // name of the source
+	Event      string `json:"event"`       // the message's type; "" = it has none
+	ReceivedMS int64  `json:"received_ms"` // when a node took it, unix milliseconds
+	Payload    T      `json:"payload"`     // the body
+}
+
+// WebhookSource says which messages become jobs. Senders post them to http://NODE/hooks/NAMESPACE/NAME.
+type WebhookSource struct {
+	// Name of the source in the client's namespace; required.
+	Name string
+	// Scheme by which the sender signs. Default WebhookStandard.
+	Scheme string
+	// Secrets that the sender may sign by, one or two; of WebhookStandard "whsec_" and base64. They are stored in
+	// the cluster's state and never shown again. Required for a new source; none leaves those that there are.
+	Secrets []string
+	// Rotate puts the one secret given first, and keeps the one that was first as the second.
+	Rotate bool
+	// Tolerance is how far the sender's time may be off. Default 5 min, at most 24 h. GitHub sends no time.
+	Tolerance time.Duration
+	// MaxBytes of a body. Default 1 MiB, at most 25 MiB.
+	MaxBytes int
+	// Events that become jobs; others are answered and dropped. Default: all, but GitHub's ping.
+	Events []string
+	// Retain is how long a job is kept after its end. Default: as for any job.
+	Retain time.Duration
+}
+
+// SetWebhookSource makes a webhook source, or changes the one of its name, which runs u for every message.
+func SetWebhookSource[T, Out any](ctx context.Context, c *Client, s WebhookSource, u Submittable[WebhookEvent[T], Out]) error {
+	graph, err := u.encodedGraph()
+	if err != nil {
+		return err
+	}
+	return c.SetRawWebhookSource(ctx, s, graph)
+}
+
+// SetRawWebhookSource is SetWebhookSource without types: the graph's input is a WebhookEvent.
+func (c *Client) SetRawWebhookSource(ctx context.Context, s WebhookSource, graph []byte) error {
+	if s.Scheme == "" {
+		s.Scheme = WebhookStandard
+	}
+	if s.MaxBytes < 0 || s.MaxBytes > 1<<30 {
+		return fmt.Errorf("sdk: webhook source %s: %w: MaxBytes is %d", s.Name, ErrInvalid, s.MaxBytes)
+	}
+	_, err := c.setWebhook(ctx, &apiv1.SetWebhookRequest{
+		Name: c.sourceName(s.Name), Secrets: s.Secrets, Rotate: s.Rotate,
+		Source: &apiv1.WebhookSource{Scheme: s.Scheme, ToleranceMs: milliseconds(s.Tolerance), MaxBytes: uint32(s.MaxBytes),
+			Events: s.Events, Graph: graph, RetainMs: milliseconds(s.Retain)},
+	})
+	if err != nil {
+		return fmt.Errorf("sdk: webhook source %s: %w", s.Name, err)
+	}
+	return nil
+}
+
+// PauseWebhookSource makes a source answer its senders that they come again later.
+func (c *Client) PauseWebhookSource(ctx context.Context, name string) error {
+	return c.changeWebhook(ctx, c.sourceName(name), "pause", name)
+}
+
+// ResumeWebhookSource undoes PauseWebhookSource.
+func (c *Client) ResumeWebhookSource(ctx context.Context, name string) error {
+	return c.changeWebhook(ctx, c.sourceName(name), "resume", name)
+}
+
+// DeleteWebhookSource removes a source. Its jobs go on.
+func (c *Client) DeleteWebhookSource(ctx context.Context, name string) error {
+	return c.changeWebhook(ctx, c.sourceName(name), "delete", name)
+}
