@@ -38,6 +38,9 @@ var wireCodes = map[string]connect.Code{
 	string(fsm.CodeNotEnded):     connect.CodeFailedPrecondition,
 	string(fsm.CodeCanceled):     connect.CodeFailedPrecondition,
 
+	string(fsm.CodeQueueDraining): connect.CodeFailedPrecondition,
+	string(fsm.CodeOverBudget):    connect.CodeResourceExhausted,
+
 	string(fsm.CodeWebhookPaused): connect.CodeUnavailable,
 }
 
@@ -51,7 +54,7 @@ func (s *server) info(err error) *apiv1.ErrorInfo {
 	var over *engine.OverloadedError
 	switch {
 	case errors.As(err, &refusal):
-		return &apiv1.ErrorInfo{Code: string(refusal.Code), Message: refusal.Message}
+		return &apiv1.ErrorInfo{Code: string(refusal.Code), Message: refusal.Message, RetryAfterMs: refusal.RetryAfterMS}
 	case errors.As(err, &over):
 		return &apiv1.ErrorInfo{Code: codeOverloaded, Message: over.Error(), RetryAfterMs: over.RetryAfter.Milliseconds()}
 	case errors.Is(err, engine.ErrNotLeader):

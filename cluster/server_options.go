@@ -14,6 +14,9 @@ func optionsOf(o *apiv1.JobOptions) ([]byte, error) {
 		return nil, nil
 	}
 	out := new(fsmpb.JobOptions)
+	if err := fillFlow(out, o); err != nil {
+		return nil, err
+	}
 	if err := fillHeaders(out, o); err != nil {
 		return nil, err
 	}

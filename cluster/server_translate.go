@@ -55,7 +55,8 @@ func worker(v *fsm.SessionView) *apiv1.Worker {
 }
 
 func queue(q *fsm.QueueView) *apiv1.Queue {
-	return &apiv1.Queue{Name: q.Name, Namespace: q.Namespace, Pending: q.Pending, Started: q.Started, Slots: q.Slots, Free: q.Free}
+	return &apiv1.Queue{Name: q.Name, Namespace: q.Namespace, Pending: q.Pending, Started: q.Started, Slots: q.Slots, Free: q.Free,
+		Paused: q.Paused, Draining: q.Jobs.Draining, Settings: queueSettings(q), Jobs: queueJobs(&q.Jobs)}
 }
 
 func counters(c fsm.Counters) *apiv1.Counters {

@@ -178,10 +178,15 @@ func openOf(h *apiv1.Hello) (*fsmpb.OpenSession, error) {
 		return nil, invalid("a worker may have %d labels, not %d", labelsMax, len(h.GetLabels()))
 	case ttl < ttlMinMS || ttl > ttlMaxMS:
 		return nil, invalid("ttl_ms is %d; it has to be from %d to %d", ttl, ttlMinMS, ttlMaxMS)
+	case h.GetSlots() > slotsMax:
+		return nil, invalid("a worker has at most %d slots, not %d: start more workers", slotsMax, h.GetSlots())
+	case h.GetStrict() && h.GetSlots() == 0:
+		return nil, invalid("strict goes with slots: say how many slots the queues share")
 	case len(nonce) != 16:
 		return nil, invalid("nonce has 16 bytes, not %d", len(nonce))
 	}
-	open := &fsmpb.OpenSession{Namespace: ns, Worker: h.GetWorker(), Labels: h.GetLabels(), TtlMs: ttl, Nonce: nonce}
+	open := &fsmpb.OpenSession{Namespace: ns, Worker: h.GetWorker(), Labels: h.GetLabels(), TtlMs: ttl, Nonce: nonce,
+		Slots: h.GetSlots(), Strict: h.GetStrict()}
 	return open, fillLanes(open, h)
 }
 

@@ -61,9 +61,9 @@ func member(value json.RawMessage, token string) (json.RawMessage, bool) {
 	return nil, false
 }
 
-// validPointer reports whether a string is a JSON pointer: empty, or a slash before each name, with ~0 and ~1
-// for ~ and /.
-func validPointer(p string) bool {
+// ValidPointer reports whether a string may be Options.PartitionBy: a JSON pointer of at most 255 bytes, which
+// is empty or has a slash before each name, with ~0 and ~1 for ~ and /.
+func ValidPointer(p string) bool {
 	if p != "" && p[0] != '/' || len(p) > MaxName || !utf8.ValidString(p) {
 		return false
 	}

@@ -196,7 +196,7 @@ func (c *checker) options(s *Step) {
 			c.addf("fan_in is for a fold: leave it out")
 		}
 	}
-	if !validPointer(o.PartitionBy) {
+	if !ValidPointer(o.PartitionBy) {
 		c.addf("partition_by is %.80q, which is no JSON pointer: write a slash before each name, for instance /customer/id", o.PartitionBy)
 	}
 	if o.PartitionBy != "" && s.Kind != StepTask {

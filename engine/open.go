@@ -32,6 +32,9 @@ func (e *Engine) OpenStream(ctx context.Context, h Hello) (*Stream, Welcome, err
 	for _, q := range h.Open.GetQueues() {
 		s.slots += int(q.GetSlots())
 	}
+	if n := h.Open.GetSlots(); n > 0 {
+		s.slots = int(n) // shared: those of the queues are weights
+	}
 	resumed := false
 	if h.Session != 0 {
 		err := e.resume(ctx, h.Session, s)

@@ -483,6 +483,7 @@ func (v *View) Queues() (all []QueueView, err error) {
 	byID := make(map[uint32]*QueueView)
 	for id, q := range queues {
 		byID[id] = q.view()
+		byID[id].Jobs = v.jobs(q)
 	}
 	sessions, err := v.Sessions()
 	if err != nil {

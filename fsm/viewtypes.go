@@ -96,6 +96,7 @@ type QueueView struct {
 	Paused          bool              // it grants nothing
 	AgeingMS        int64             // of waiting that are worth one level of priority; -1 = off
 	Weights         map[string]uint32 // of partitions; absent = 1
+	Jobs            QueueJobs
 }
 
 // JobFilter selects jobs; empty fields select all.

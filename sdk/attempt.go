@@ -186,6 +186,10 @@ func failure(err error) *apiv1.Failure {
 	f.Permanent = errors.As(err, &permanent)
 	var delay *delayError
 	if errors.As(err, &delay) {
+		if delay.limited {
+			f.RateLimitedMs = milliseconds(delay.delay)
+			return f
+		}
 		f.RetryAfterMs = milliseconds(delay.delay)
 		f.Snooze = delay.err == nil
 	}

@@ -102,7 +102,7 @@ type APIError struct {
 	Code       string // see ErrorInfo in the API: NOT_FOUND, CONFLICT, ...
 	Message    string
 	Leader     string        // NOT_LEADER: where to go
-	RetryAfter time.Duration // OVERLOADED, NO_LEADER
+	RetryAfter time.Duration // OVERLOADED, OVER_BUDGET, NO_LEADER
 	kind       error
 }
 
@@ -129,6 +129,8 @@ var kinds = map[string]error{
 	"OUTCOME_UNKNOWN": ErrOutcomeUnknown,
 	"STALE":           ErrLeaseLost,
 	"CANCELED":        ErrJobCanceled,
+	"QUEUE_DRAINING":  ErrQueueDraining,
+	"OVER_BUDGET":     ErrOverBudget,
 }
 
 // apiError turns the detail of a refusal into an error.
@@ -179,8 +181,9 @@ func Permanent(err error) error {
 
 // delayError carries a delay of the task's own choice.
 type delayError struct {
-	err   error // nil: Snooze
-	delay time.Duration
+	err     error // nil: Snooze
+	delay   time.Duration
+	limited bool // RateLimited
 }
 
 func (e *delayError) Error() string {

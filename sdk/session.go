@@ -66,6 +66,9 @@ func newSession(ctx context.Context, w *Worker) *session {
 	for _, n := range w.cfg.Queues {
 		s.slots += n
 	}
+	if w.cfg.Slots > 0 {
+		s.slots = w.cfg.Slots // shared: the queues have weights
+	}
 	return s
 }
 

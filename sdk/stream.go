@@ -107,6 +107,7 @@ func (s *session) hello(hangUp context.CancelFunc) *apiv1.Hello {
 	cfg := &s.worker.cfg
 	h := &apiv1.Hello{
 		Namespace: s.worker.client.cfg.Namespace, Worker: cfg.Name, Labels: cfg.Labels, TtlMs: cfg.LeaseTTL.Milliseconds(),
+		Slots: uint32(cfg.Slots), Strict: cfg.Strict,
 	}
 	for _, q := range slices.Sorted(maps.Keys(cfg.Queues)) {
 		h.Queues = append(h.Queues, &apiv1.QueueSlots{Queue: q, Slots: uint32(cfg.Queues[q])})

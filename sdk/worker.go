@@ -18,7 +18,14 @@ type WorkerConfig struct {
 	// Name for people. Default: host name and process id.
 	Name string
 	// Queues and the number of tasks that this worker runs at once from each. Default {"default": 8}.
+	// With Slots set, the numbers are weights.
 	Queues map[string]int
+	// Slots is how many tasks this worker runs at once in all, from whichever of its Queues: those that have
+	// waiting tasks share them by their weights. Default 0: each queue has slots of its own. At most 10,000.
+	Slots int
+	// Strict gives, with Slots, the queue of the highest weight that has a waiting task every slot that
+	// becomes free; the others wait. Default false: they share.
+	Strict bool
 	// LeaseTTL is how long after a worker's last sign of life its tasks are given to others. Default
 	// 15 s, from 1 s to 10 min. Short finds dead workers fast; long forgives pauses.
 	LeaseTTL time.Duration
@@ -78,8 +85,14 @@ func (cfg WorkerConfig) withDefaults() (WorkerConfig, []error) {
 			errs = append(errs, fmt.Errorf("queue %q: %s", q, nameRule))
 		}
 		if n := cfg.Queues[q]; n < 1 || n > 10_000 {
-			errs = append(errs, fmt.Errorf("queue %s: %d slots is not between 1 and 10,000", q, n))
+			errs = append(errs, fmt.Errorf("queue %s: %d slots (or weight, with Slots) is not between 1 and 10,000", q, n))
 		}
+	}
+	if cfg.Slots < 0 || cfg.Slots > 10_000 {
+		errs = append(errs, fmt.Errorf("Slots %d is not between 0 and 10,000", cfg.Slots))
+	}
+	if cfg.Strict && cfg.Slots == 0 {
+		errs = append(errs, errors.New("Strict goes with Slots: the queues have slots of their own"))
 	}
 	if cfg.LeaseTTL == 0 {
 		cfg.LeaseTTL = 15 * time.Second

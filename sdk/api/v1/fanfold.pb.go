@@ -2294,6 +2294,8 @@ type Hello struct {
 	Labels        map[string]string      `protobuf:"bytes,7,rep,name=labels,proto3" json:"labels,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
 	TtlMs         int64                  `protobuf:"varint,8,opt,name=ttl_ms,json=ttlMs,proto3" json:"ttl_ms,omitempty"`
 	Nonce         []byte                 `protobuf:"bytes,9,opt,name=nonce,proto3" json:"nonce,omitempty"`
+	Slots         uint32                 `protobuf:"varint,25,opt,name=slots,proto3" json:"slots,omitempty"`   // > 0: slots that all its queues share; the queues' slots are weights then
+	Strict        bool                   `protobuf:"varint,26,opt,name=strict,proto3" json:"strict,omitempty"` // with slots: the queue of the highest weight that has a task goes first, always
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2389,6 +2391,20 @@ func (x *Hello) GetNonce() []byte {
 		return x.Nonce
 	}
 	return nil
+}
+
+func (x *Hello) GetSlots() uint32 {
+	if x != nil {
+		return x.Slots
+	}
+	return 0
+}
+
+func (x *Hello) GetStrict() bool {
+	if x != nil {
+		return x.Strict
+	}
+	return false
 }
 
 type QueueSlots struct {
@@ -2615,6 +2631,7 @@ type Failure struct {
 	Permanent     bool                   `protobuf:"varint,2,opt,name=permanent,proto3" json:"permanent,omitempty"`
 	RetryAfterMs  int64                  `protobuf:"varint,3,opt,name=retry_after_ms,json=retryAfterMs,proto3" json:"retry_after_ms,omitempty"`
 	Snooze        bool                   `protobuf:"varint,4,opt,name=snooze,proto3" json:"snooze,omitempty"`
+	RateLimitedMs int64                  `protobuf:"varint,25,opt,name=rate_limited_ms,json=rateLimitedMs,proto3" json:"rate_limited_ms,omitempty"` // > 0: no failure: the task keeps its place, and its kind starts nothing in its partition for so long
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2675,6 +2692,13 @@ func (x *Failure) GetSnooze() bool {
 		return x.Snooze
 	}
 	return false
+}
+
+func (x *Failure) GetRateLimitedMs() int64 {
+	if x != nil {
+		return x.RateLimitedMs
+	}
+	return 0
 }
 
 type Progress struct {
@@ -3505,90 +3529,6 @@ func (x *ListQueuesResponse) GetIndex() uint64 {
 	return 0
 }
 
-type Queue struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
-	Namespace     string                 `protobuf:"bytes,2,opt,name=namespace,proto3" json:"namespace,omitempty"`
-	Pending       uint64                 `protobuf:"varint,3,opt,name=pending,proto3" json:"pending,omitempty"`
-	Started       uint64                 `protobuf:"varint,4,opt,name=started,proto3" json:"started,omitempty"`
-	Slots         uint64                 `protobuf:"varint,5,opt,name=slots,proto3" json:"slots,omitempty"`
-	Free          uint64                 `protobuf:"varint,6,opt,name=free,proto3" json:"free,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *Queue) Reset() {
-	*x = Queue{}
-	mi := &file_v1_fanfold_proto_msgTypes[48]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *Queue) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*Queue) ProtoMessage() {}
-
-func (x *Queue) ProtoReflect() protoreflect.Message {
-	mi := &file_v1_fanfold_proto_msgTypes[48]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use Queue.ProtoReflect.Descriptor instead.
-func (*Queue) Descriptor() ([]byte, []int) {
-	return file_v1_fanfold_proto_rawDescGZIP(), []int{48}
-}
-
-func (x *Queue) GetName() string {
-	if x != nil {
-		return x.Name
-	}
-	return ""
-}
-
-func (x *Queue) GetNamespace() string {
-	if x != nil {
-		return x.Namespace
-	}
-	return ""
-}
-
-func (x *Queue) GetPending() uint64 {
-	if x != nil {
-		return x.Pending
-	}
-	return 0
-}
-
-func (x *Queue) GetStarted() uint64 {
-	if x != nil {
-		return x.Started
-	}
-	return 0
-}
-
-func (x *Queue) GetSlots() uint64 {
-	if x != nil {
-		return x.Slots
-	}
-	return 0
-}
-
-func (x *Queue) GetFree() uint64 {
-	if x != nil {
-		return x.Free
-	}
-	return 0
-}
-
 type ClusterStatusRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	unknownFields protoimpl.UnknownFields
@@ -3597,7 +3537,7 @@ type ClusterStatusRequest struct {
 
 func (x *ClusterStatusRequest) Reset() {
 	*x = ClusterStatusRequest{}
-	mi := &file_v1_fanfold_proto_msgTypes[49]
+	mi := &file_v1_fanfold_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3609,7 +3549,7 @@ func (x *ClusterStatusRequest) String() string {
 func (*ClusterStatusRequest) ProtoMessage() {}
 
 func (x *ClusterStatusRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_v1_fanfold_proto_msgTypes[49]
+	mi := &file_v1_fanfold_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3622,7 +3562,7 @@ func (x *ClusterStatusRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ClusterStatusRequest.ProtoReflect.Descriptor instead.
 func (*ClusterStatusRequest) Descriptor() ([]byte, []int) {
-	return file_v1_fanfold_proto_rawDescGZIP(), []int{49}
+	return file_v1_fanfold_proto_rawDescGZIP(), []int{48}
 }
 
 type ClusterStatusResponse struct {
@@ -3646,7 +3586,7 @@ type ClusterStatusResponse struct {
 
 func (x *ClusterStatusResponse) Reset() {
 	*x = ClusterStatusResponse{}
-	mi := &file_v1_fanfold_proto_msgTypes[50]
+	mi := &file_v1_fanfold_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3658,7 +3598,7 @@ func (x *ClusterStatusResponse) String() string {
 func (*ClusterStatusResponse) ProtoMessage() {}
 
 func (x *ClusterStatusResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_v1_fanfold_proto_msgTypes[50]
+	mi := &file_v1_fanfold_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3671,7 +3611,7 @@ func (x *ClusterStatusResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ClusterStatusResponse.ProtoReflect.Descriptor instead.
 func (*ClusterStatusResponse) Descriptor() ([]byte, []int) {
-	return file_v1_fanfold_proto_rawDescGZIP(), []int{50}
+	return file_v1_fanfold_proto_rawDescGZIP(), []int{49}
 }
 
 func (x *ClusterStatusResponse) GetClusterId() string {
@@ -3780,7 +3720,7 @@ type Node struct {
 
 func (x *Node) Reset() {
 	*x = Node{}
-	mi := &file_v1_fanfold_proto_msgTypes[51]
+	mi := &file_v1_fanfold_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3792,7 +3732,7 @@ func (x *Node) String() string {
 func (*Node) ProtoMessage() {}
 
 func (x *Node) ProtoReflect() protoreflect.Message {
-	mi := &file_v1_fanfold_proto_msgTypes[51]
+	mi := &file_v1_fanfold_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3805,7 +3745,7 @@ func (x *Node) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Node.ProtoReflect.Descriptor instead.
 func (*Node) Descriptor() ([]byte, []int) {
-	return file_v1_fanfold_proto_rawDescGZIP(), []int{51}
+	return file_v1_fanfold_proto_rawDescGZIP(), []int{50}
 }
 
 func (x *Node) GetId() string {
@@ -3894,7 +3834,7 @@ type Counters struct {
 
 func (x *Counters) Reset() {
 	*x = Counters{}
-	mi := &file_v1_fanfold_proto_msgTypes[52]
+	mi := &file_v1_fanfold_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3906,7 +3846,7 @@ func (x *Counters) String() string {
 func (*Counters) ProtoMessage() {}
 
 func (x *Counters) ProtoReflect() protoreflect.Message {
-	mi := &file_v1_fanfold_proto_msgTypes[52]
+	mi := &file_v1_fanfold_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3919,7 +3859,7 @@ func (x *Counters) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Counters.ProtoReflect.Descriptor instead.
 func (*Counters) Descriptor() ([]byte, []int) {
-	return file_v1_fanfold_proto_rawDescGZIP(), []int{52}
+	return file_v1_fanfold_proto_rawDescGZIP(), []int{51}
 }
 
 func (x *Counters) GetJobsSubmitted() uint64 {
@@ -4130,7 +4070,7 @@ type AddNodeRequest struct {
 
 func (x *AddNodeRequest) Reset() {
 	*x = AddNodeRequest{}
-	mi := &file_v1_fanfold_proto_msgTypes[53]
+	mi := &file_v1_fanfold_proto_msgTypes[52]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4142,7 +4082,7 @@ func (x *AddNodeRequest) String() string {
 func (*AddNodeRequest) ProtoMessage() {}
 
 func (x *AddNodeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_v1_fanfold_proto_msgTypes[53]
+	mi := &file_v1_fanfold_proto_msgTypes[52]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4155,7 +4095,7 @@ func (x *AddNodeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AddNodeRequest.ProtoReflect.Descriptor instead.
 func (*AddNodeRequest) Descriptor() ([]byte, []int) {
-	return file_v1_fanfold_proto_rawDescGZIP(), []int{53}
+	return file_v1_fanfold_proto_rawDescGZIP(), []int{52}
 }
 
 func (x *AddNodeRequest) GetId() string {
@@ -4195,7 +4135,7 @@ type AddNodeResponse struct {
 
 func (x *AddNodeResponse) Reset() {
 	*x = AddNodeResponse{}
-	mi := &file_v1_fanfold_proto_msgTypes[54]
+	mi := &file_v1_fanfold_proto_msgTypes[53]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4207,7 +4147,7 @@ func (x *AddNodeResponse) String() string {
 func (*AddNodeResponse) ProtoMessage() {}
 
 func (x *AddNodeResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_v1_fanfold_proto_msgTypes[54]
+	mi := &file_v1_fanfold_proto_msgTypes[53]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4220,7 +4160,7 @@ func (x *AddNodeResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AddNodeResponse.ProtoReflect.Descriptor instead.
 func (*AddNodeResponse) Descriptor() ([]byte, []int) {
-	return file_v1_fanfold_proto_rawDescGZIP(), []int{54}
+	return file_v1_fanfold_proto_rawDescGZIP(), []int{53}
 }
 
 func (x *AddNodeResponse) GetClusterId() string {
@@ -4239,7 +4179,7 @@ type RemoveNodeRequest struct {
 
 func (x *RemoveNodeRequest) Reset() {
 	*x = RemoveNodeRequest{}
-	mi := &file_v1_fanfold_proto_msgTypes[55]
+	mi := &file_v1_fanfold_proto_msgTypes[54]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4251,7 +4191,7 @@ func (x *RemoveNodeRequest) String() string {
 func (*RemoveNodeRequest) ProtoMessage() {}
 
 func (x *RemoveNodeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_v1_fanfold_proto_msgTypes[55]
+	mi := &file_v1_fanfold_proto_msgTypes[54]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4264,7 +4204,7 @@ func (x *RemoveNodeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RemoveNodeRequest.ProtoReflect.Descriptor instead.
 func (*RemoveNodeRequest) Descriptor() ([]byte, []int) {
-	return file_v1_fanfold_proto_rawDescGZIP(), []int{55}
+	return file_v1_fanfold_proto_rawDescGZIP(), []int{54}
 }
 
 func (x *RemoveNodeRequest) GetId() string {
@@ -4282,7 +4222,7 @@ type RemoveNodeResponse struct {
 
 func (x *RemoveNodeResponse) Reset() {
 	*x = RemoveNodeResponse{}
-	mi := &file_v1_fanfold_proto_msgTypes[56]
+	mi := &file_v1_fanfold_proto_msgTypes[55]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4294,7 +4234,7 @@ func (x *RemoveNodeResponse) String() string {
 func (*RemoveNodeResponse) ProtoMessage() {}
 
 func (x *RemoveNodeResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_v1_fanfold_proto_msgTypes[56]
+	mi := &file_v1_fanfold_proto_msgTypes[55]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4307,7 +4247,7 @@ func (x *RemoveNodeResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RemoveNodeResponse.ProtoReflect.Descriptor instead.
 func (*RemoveNodeResponse) Descriptor() ([]byte, []int) {
-	return file_v1_fanfold_proto_rawDescGZIP(), []int{56}
+	return file_v1_fanfold_proto_rawDescGZIP(), []int{55}
 }
 
 type TransferLeadershipRequest struct {
@@ -4319,7 +4259,7 @@ type TransferLeadershipRequest struct {
 
 func (x *TransferLeadershipRequest) Reset() {
 	*x = TransferLeadershipRequest{}
-	mi := &file_v1_fanfold_proto_msgTypes[57]
+	mi := &file_v1_fanfold_proto_msgTypes[56]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4331,7 +4271,7 @@ func (x *TransferLeadershipRequest) String() string {
 func (*TransferLeadershipRequest) ProtoMessage() {}
 
 func (x *TransferLeadershipRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_v1_fanfold_proto_msgTypes[57]
+	mi := &file_v1_fanfold_proto_msgTypes[56]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4344,7 +4284,7 @@ func (x *TransferLeadershipRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TransferLeadershipRequest.ProtoReflect.Descriptor instead.
 func (*TransferLeadershipRequest) Descriptor() ([]byte, []int) {
-	return file_v1_fanfold_proto_rawDescGZIP(), []int{57}
+	return file_v1_fanfold_proto_rawDescGZIP(), []int{56}
 }
 
 func (x *TransferLeadershipRequest) GetTo() string {
@@ -4362,7 +4302,7 @@ type TransferLeadershipResponse struct {
 
 func (x *TransferLeadershipResponse) Reset() {
 	*x = TransferLeadershipResponse{}
-	mi := &file_v1_fanfold_proto_msgTypes[58]
+	mi := &file_v1_fanfold_proto_msgTypes[57]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4374,7 +4314,7 @@ func (x *TransferLeadershipResponse) String() string {
 func (*TransferLeadershipResponse) ProtoMessage() {}
 
 func (x *TransferLeadershipResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_v1_fanfold_proto_msgTypes[58]
+	mi := &file_v1_fanfold_proto_msgTypes[57]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4387,7 +4327,7 @@ func (x *TransferLeadershipResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TransferLeadershipResponse.ProtoReflect.Descriptor instead.
 func (*TransferLeadershipResponse) Descriptor() ([]byte, []int) {
-	return file_v1_fanfold_proto_rawDescGZIP(), []int{58}
+	return file_v1_fanfold_proto_rawDescGZIP(), []int{57}
 }
 
 type HashStateRequest struct {
@@ -4398,7 +4338,7 @@ type HashStateRequest struct {
 
 func (x *HashStateRequest) Reset() {
 	*x = HashStateRequest{}
-	mi := &file_v1_fanfold_proto_msgTypes[59]
+	mi := &file_v1_fanfold_proto_msgTypes[58]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4410,7 +4350,7 @@ func (x *HashStateRequest) String() string {
 func (*HashStateRequest) ProtoMessage() {}
 
 func (x *HashStateRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_v1_fanfold_proto_msgTypes[59]
+	mi := &file_v1_fanfold_proto_msgTypes[58]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4423,7 +4363,7 @@ func (x *HashStateRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HashStateRequest.ProtoReflect.Descriptor instead.
 func (*HashStateRequest) Descriptor() ([]byte, []int) {
-	return file_v1_fanfold_proto_rawDescGZIP(), []int{59}
+	return file_v1_fanfold_proto_rawDescGZIP(), []int{58}
 }
 
 type HashStateResponse struct {
@@ -4436,7 +4376,7 @@ type HashStateResponse struct {
 
 func (x *HashStateResponse) Reset() {
 	*x = HashStateResponse{}
-	mi := &file_v1_fanfold_proto_msgTypes[60]
+	mi := &file_v1_fanfold_proto_msgTypes[59]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4448,7 +4388,7 @@ func (x *HashStateResponse) String() string {
 func (*HashStateResponse) ProtoMessage() {}
 
 func (x *HashStateResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_v1_fanfold_proto_msgTypes[60]
+	mi := &file_v1_fanfold_proto_msgTypes[59]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4461,7 +4401,7 @@ func (x *HashStateResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HashStateResponse.ProtoReflect.Descriptor instead.
 func (*HashStateResponse) Descriptor() ([]byte, []int) {
-	return file_v1_fanfold_proto_rawDescGZIP(), []int{60}
+	return file_v1_fanfold_proto_rawDescGZIP(), []int{59}
 }
 
 func (x *HashStateResponse) GetIndex() uint64 {
@@ -4488,7 +4428,7 @@ type NodeHashRequest struct {
 
 func (x *NodeHashRequest) Reset() {
 	*x = NodeHashRequest{}
-	mi := &file_v1_fanfold_proto_msgTypes[61]
+	mi := &file_v1_fanfold_proto_msgTypes[60]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4500,7 +4440,7 @@ func (x *NodeHashRequest) String() string {
 func (*NodeHashRequest) ProtoMessage() {}
 
 func (x *NodeHashRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_v1_fanfold_proto_msgTypes[61]
+	mi := &file_v1_fanfold_proto_msgTypes[60]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4513,7 +4453,7 @@ func (x *NodeHashRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NodeHashRequest.ProtoReflect.Descriptor instead.
 func (*NodeHashRequest) Descriptor() ([]byte, []int) {
-	return file_v1_fanfold_proto_rawDescGZIP(), []int{61}
+	return file_v1_fanfold_proto_rawDescGZIP(), []int{60}
 }
 
 func (x *NodeHashRequest) GetIndex() uint64 {
@@ -4542,7 +4482,7 @@ type NodeHashResponse struct {
 
 func (x *NodeHashResponse) Reset() {
 	*x = NodeHashResponse{}
-	mi := &file_v1_fanfold_proto_msgTypes[62]
+	mi := &file_v1_fanfold_proto_msgTypes[61]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4554,7 +4494,7 @@ func (x *NodeHashResponse) String() string {
 func (*NodeHashResponse) ProtoMessage() {}
 
 func (x *NodeHashResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_v1_fanfold_proto_msgTypes[62]
+	mi := &file_v1_fanfold_proto_msgTypes[61]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4567,7 +4507,7 @@ func (x *NodeHashResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NodeHashResponse.ProtoReflect.Descriptor instead.
 func (*NodeHashResponse) Descriptor() ([]byte, []int) {
-	return file_v1_fanfold_proto_rawDescGZIP(), []int{62}
+	return file_v1_fanfold_proto_rawDescGZIP(), []int{61}
 }
 
 func (x *NodeHashResponse) GetIndex() uint64 {
@@ -4603,7 +4543,7 @@ var File_v1_fanfold_proto protoreflect.FileDescriptor
 const file_v1_fanfold_proto_rawDesc = "" +
 	"\n" +
 	"\x10v1/fanfold.proto\x12\n" +
-	"fanfold.v1\x1a\fv1/job.proto\x1a\x0ev1/tasks.proto\x1a\x11v1/webhooks.proto\x1a\x12v1/schedules.proto\"8\n" +
+	"fanfold.v1\x1a\fv1/job.proto\x1a\x0fv1/queues.proto\x1a\x0ev1/tasks.proto\x1a\x11v1/webhooks.proto\x1a\x12v1/schedules.proto\"8\n" +
 	"\x11SubmitJobsRequest\x12#\n" +
 	"\x04jobs\x18\x01 \x03(\v2\x0f.fanfold.v1.JobR\x04jobs\"^\n" +
 	"\x12SubmitJobsResponse\x122\n" +
@@ -4780,7 +4720,7 @@ const file_v1_fanfold_proto_rawDesc = "" +
 	"\x05fence\x18\x01 \x01(\v2\x11.fanfold.v1.FenceR\x05fence\x12$\n" +
 	"\x04task\x18\x02 \x01(\v2\x10.fanfold.v1.TaskR\x04task\x12)\n" +
 	"\x05lines\x18\x03 \x03(\v2\x13.fanfold.v1.LogLineR\x05lines\x12\x18\n" +
-	"\adropped\x18\x04 \x01(\rR\adropped\"\xf9\x02\n" +
+	"\adropped\x18\x04 \x01(\rR\adropped\"\xa7\x03\n" +
 	"\x05Hello\x12\x18\n" +
 	"\asession\x18\x01 \x01(\x04R\asession\x12%\n" +
 	"\x04held\x18\x02 \x03(\v2\x11.fanfold.v1.FenceR\x04held\x12\x1c\n" +
@@ -4790,7 +4730,9 @@ const file_v1_fanfold_proto_rawDesc = "" +
 	"\x05kinds\x18\x06 \x03(\v2\x14.fanfold.v1.TaskKindR\x05kinds\x125\n" +
 	"\x06labels\x18\a \x03(\v2\x1d.fanfold.v1.Hello.LabelsEntryR\x06labels\x12\x15\n" +
 	"\x06ttl_ms\x18\b \x01(\x03R\x05ttlMs\x12\x14\n" +
-	"\x05nonce\x18\t \x01(\fR\x05nonce\x1a9\n" +
+	"\x05nonce\x18\t \x01(\fR\x05nonce\x12\x14\n" +
+	"\x05slots\x18\x19 \x01(\rR\x05slots\x12\x16\n" +
+	"\x06strict\x18\x1a \x01(\bR\x06strict\x1a9\n" +
 	"\vLabelsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"8\n" +
@@ -4807,12 +4749,13 @@ const file_v1_fanfold_proto_rawDesc = "" +
 	"\x06result\x18\x03 \x01(\v2\x11.fanfold.v1.ValueH\x00R\x06result\x12/\n" +
 	"\afailure\x18\x04 \x01(\v2\x13.fanfold.v1.FailureH\x00R\afailure\x12\x1a\n" +
 	"\arelease\x18\x05 \x01(\bH\x00R\areleaseB\t\n" +
-	"\aoutcome\"\x92\x01\n" +
+	"\aoutcome\"\xba\x01\n" +
 	"\aFailure\x12+\n" +
 	"\x05error\x18\x01 \x01(\v2\x15.fanfold.v1.TaskErrorR\x05error\x12\x1c\n" +
 	"\tpermanent\x18\x02 \x01(\bR\tpermanent\x12$\n" +
 	"\x0eretry_after_ms\x18\x03 \x01(\x03R\fretryAfterMs\x12\x16\n" +
-	"\x06snooze\x18\x04 \x01(\bR\x06snooze\"q\n" +
+	"\x06snooze\x18\x04 \x01(\bR\x06snooze\x12&\n" +
+	"\x0frate_limited_ms\x18\x19 \x01(\x03R\rrateLimitedMs\"q\n" +
 	"\bProgress\x12'\n" +
 	"\x05fence\x18\x01 \x01(\v2\x11.fanfold.v1.FenceR\x05fence\x12\x12\n" +
 	"\x04done\x18\x02 \x01(\x04R\x04done\x12\x14\n" +
@@ -4886,14 +4829,7 @@ const file_v1_fanfold_proto_rawDesc = "" +
 	"\vconsistency\x18\x02 \x01(\x0e2\x17.fanfold.v1.ConsistencyR\vconsistency\"U\n" +
 	"\x12ListQueuesResponse\x12)\n" +
 	"\x06queues\x18\x01 \x03(\v2\x11.fanfold.v1.QueueR\x06queues\x12\x14\n" +
-	"\x05index\x18\x02 \x01(\x04R\x05index\"\x97\x01\n" +
-	"\x05Queue\x12\x12\n" +
-	"\x04name\x18\x01 \x01(\tR\x04name\x12\x1c\n" +
-	"\tnamespace\x18\x02 \x01(\tR\tnamespace\x12\x18\n" +
-	"\apending\x18\x03 \x01(\x04R\apending\x12\x18\n" +
-	"\astarted\x18\x04 \x01(\x04R\astarted\x12\x14\n" +
-	"\x05slots\x18\x05 \x01(\x04R\x05slots\x12\x12\n" +
-	"\x04free\x18\x06 \x01(\x04R\x04free\"\x16\n" +
+	"\x05index\x18\x02 \x01(\x04R\x05index\"\x16\n" +
 	"\x14ClusterStatusRequest\"\xd6\x03\n" +
 	"\x15ClusterStatusResponse\x12\x1d\n" +
 	"\n" +
@@ -4984,7 +4920,7 @@ const file_v1_fanfold_proto_rawDesc = "" +
 	"\x05index\x18\x01 \x01(\x04R\x05index\x12\x12\n" +
 	"\x04hash\x18\x02 \x01(\tR\x04hash\x12\x14\n" +
 	"\x05known\x18\x03 \x01(\bR\x05known\x12\x17\n" +
-	"\anode_id\x18\x04 \x01(\tR\x06nodeId2\xe3\x10\n" +
+	"\anode_id\x18\x04 \x01(\tR\x06nodeId2\xf3\x17\n" +
 	"\aFanfold\x12K\n" +
 	"\n" +
 	"SubmitJobs\x12\x1d.fanfold.v1.SubmitJobsRequest\x1a\x1e.fanfold.v1.SubmitJobsResponse\x12L\n" +
@@ -5008,7 +4944,23 @@ const file_v1_fanfold_proto_rawDesc = "" +
 	"RemoveNode\x12\x1d.fanfold.v1.RemoveNodeRequest\x1a\x1e.fanfold.v1.RemoveNodeResponse\x12c\n" +
 	"\x12TransferLeadership\x12%.fanfold.v1.TransferLeadershipRequest\x1a&.fanfold.v1.TransferLeadershipResponse\x12H\n" +
 	"\tHashState\x12\x1c.fanfold.v1.HashStateRequest\x1a\x1d.fanfold.v1.HashStateResponse\x12E\n" +
-	"\bNodeHash\x12\x1b.fanfold.v1.NodeHashRequest\x1a\x1c.fanfold.v1.NodeHashResponse\x12K\n" +
+	"\bNodeHash\x12\x1b.fanfold.v1.NodeHashRequest\x1a\x1c.fanfold.v1.NodeHashResponse\x12E\n" +
+	"\bGetQueue\x12\x1b.fanfold.v1.GetQueueRequest\x1a\x1c.fanfold.v1.GetQueueResponse\x12E\n" +
+	"\bSetQueue\x12\x1b.fanfold.v1.SetQueueRequest\x1a\x1c.fanfold.v1.SetQueueResponse\x12K\n" +
+	"\n" +
+	"PauseQueue\x12\x1d.fanfold.v1.PauseQueueRequest\x1a\x1e.fanfold.v1.PauseQueueResponse\x12N\n" +
+	"\vResumeQueue\x12\x1e.fanfold.v1.ResumeQueueRequest\x1a\x1f.fanfold.v1.ResumeQueueResponse\x12K\n" +
+	"\n" +
+	"DrainQueue\x12\x1d.fanfold.v1.DrainQueueRequest\x1a\x1e.fanfold.v1.DrainQueueResponse\x12Q\n" +
+	"\fUndrainQueue\x12\x1f.fanfold.v1.UndrainQueueRequest\x1a .fanfold.v1.UndrainQueueResponse\x12K\n" +
+	"\n" +
+	"PurgeQueue\x12\x1d.fanfold.v1.PurgeQueueRequest\x1a\x1e.fanfold.v1.PurgeQueueResponse\x12K\n" +
+	"\n" +
+	"ListLimits\x12\x1d.fanfold.v1.ListLimitsRequest\x1a\x1e.fanfold.v1.ListLimitsResponse\x12E\n" +
+	"\bSetLimit\x12\x1b.fanfold.v1.SetLimitRequest\x1a\x1c.fanfold.v1.SetLimitResponse\x12N\n" +
+	"\vDeleteLimit\x12\x1e.fanfold.v1.DeleteLimitRequest\x1a\x1f.fanfold.v1.DeleteLimitResponse\x12H\n" +
+	"\tSetBudget\x12\x1c.fanfold.v1.SetBudgetRequest\x1a\x1d.fanfold.v1.SetBudgetResponse\x12H\n" +
+	"\tGetBudget\x12\x1c.fanfold.v1.GetBudgetRequest\x1a\x1d.fanfold.v1.GetBudgetResponse\x12K\n" +
 	"\n" +
 	"SetWebhook\x12\x1d.fanfold.v1.SetWebhookRequest\x1a\x1e.fanfold.v1.SetWebhookResponse\x12T\n" +
 	"\rChangeWebhook\x12 .fanfold.v1.ChangeWebhookRequest\x1a!.fanfold.v1.ChangeWebhookResponse\x12Q\n" +
@@ -5031,7 +4983,7 @@ func file_v1_fanfold_proto_rawDescGZIP() []byte {
 	return file_v1_fanfold_proto_rawDescData
 }
 
-var file_v1_fanfold_proto_msgTypes = make([]protoimpl.MessageInfo, 66)
+var file_v1_fanfold_proto_msgTypes = make([]protoimpl.MessageInfo, 65)
 var file_v1_fanfold_proto_goTypes = []any{
 	(*SubmitJobsRequest)(nil),          // 0: fanfold.v1.SubmitJobsRequest
 	(*SubmitJobsResponse)(nil),         // 1: fanfold.v1.SubmitJobsResponse
@@ -5081,167 +5033,215 @@ var file_v1_fanfold_proto_goTypes = []any{
 	(*Worker)(nil),                     // 45: fanfold.v1.Worker
 	(*ListQueuesRequest)(nil),          // 46: fanfold.v1.ListQueuesRequest
 	(*ListQueuesResponse)(nil),         // 47: fanfold.v1.ListQueuesResponse
-	(*Queue)(nil),                      // 48: fanfold.v1.Queue
-	(*ClusterStatusRequest)(nil),       // 49: fanfold.v1.ClusterStatusRequest
-	(*ClusterStatusResponse)(nil),      // 50: fanfold.v1.ClusterStatusResponse
-	(*Node)(nil),                       // 51: fanfold.v1.Node
-	(*Counters)(nil),                   // 52: fanfold.v1.Counters
-	(*AddNodeRequest)(nil),             // 53: fanfold.v1.AddNodeRequest
-	(*AddNodeResponse)(nil),            // 54: fanfold.v1.AddNodeResponse
-	(*RemoveNodeRequest)(nil),          // 55: fanfold.v1.RemoveNodeRequest
-	(*RemoveNodeResponse)(nil),         // 56: fanfold.v1.RemoveNodeResponse
-	(*TransferLeadershipRequest)(nil),  // 57: fanfold.v1.TransferLeadershipRequest
-	(*TransferLeadershipResponse)(nil), // 58: fanfold.v1.TransferLeadershipResponse
-	(*HashStateRequest)(nil),           // 59: fanfold.v1.HashStateRequest
-	(*HashStateResponse)(nil),          // 60: fanfold.v1.HashStateResponse
-	(*NodeHashRequest)(nil),            // 61: fanfold.v1.NodeHashRequest
-	(*NodeHashResponse)(nil),           // 62: fanfold.v1.NodeHashResponse
-	nil,                                // 63: fanfold.v1.Hello.LabelsEntry
-	nil,                                // 64: fanfold.v1.Assignment.HeadersEntry
-	nil,                                // 65: fanfold.v1.Worker.LabelsEntry
-	(*Job)(nil),                        // 66: fanfold.v1.Job
-	(*ErrorInfo)(nil),                  // 67: fanfold.v1.ErrorInfo
-	(Consistency)(0),                   // 68: fanfold.v1.Consistency
-	(*LogLine)(nil),                    // 69: fanfold.v1.LogLine
-	(*Value)(nil),                      // 70: fanfold.v1.Value
-	(*SetWebhookRequest)(nil),          // 71: fanfold.v1.SetWebhookRequest
-	(*ChangeWebhookRequest)(nil),       // 72: fanfold.v1.ChangeWebhookRequest
-	(*ListWebhooksRequest)(nil),        // 73: fanfold.v1.ListWebhooksRequest
-	(*ListDeliveriesRequest)(nil),      // 74: fanfold.v1.ListDeliveriesRequest
-	(*ReplayDeliveryRequest)(nil),      // 75: fanfold.v1.ReplayDeliveryRequest
-	(*SaveTaskRequest)(nil),            // 76: fanfold.v1.SaveTaskRequest
-	(*ListSavedRequest)(nil),           // 77: fanfold.v1.ListSavedRequest
-	(*ListLogsRequest)(nil),            // 78: fanfold.v1.ListLogsRequest
-	(*SetWebhookResponse)(nil),         // 79: fanfold.v1.SetWebhookResponse
-	(*ChangeWebhookResponse)(nil),      // 80: fanfold.v1.ChangeWebhookResponse
-	(*ListWebhooksResponse)(nil),       // 81: fanfold.v1.ListWebhooksResponse
-	(*ListDeliveriesResponse)(nil),     // 82: fanfold.v1.ListDeliveriesResponse
-	(*ReplayDeliveryResponse)(nil),     // 83: fanfold.v1.ReplayDeliveryResponse
-	(*SaveTaskResponse)(nil),           // 84: fanfold.v1.SaveTaskResponse
-	(*ListSavedResponse)(nil),          // 85: fanfold.v1.ListSavedResponse
-	(*ListLogsResponse)(nil),           // 86: fanfold.v1.ListLogsResponse
+	(*ClusterStatusRequest)(nil),       // 48: fanfold.v1.ClusterStatusRequest
+	(*ClusterStatusResponse)(nil),      // 49: fanfold.v1.ClusterStatusResponse
+	(*Node)(nil),                       // 50: fanfold.v1.Node
+	(*Counters)(nil),                   // 51: fanfold.v1.Counters
+	(*AddNodeRequest)(nil),             // 52: fanfold.v1.AddNodeRequest
+	(*AddNodeResponse)(nil),            // 53: fanfold.v1.AddNodeResponse
+	(*RemoveNodeRequest)(nil),          // 54: fanfold.v1.RemoveNodeRequest
+	(*RemoveNodeResponse)(nil),         // 55: fanfold.v1.RemoveNodeResponse
+	(*TransferLeadershipRequest)(nil),  // 56: fanfold.v1.TransferLeadershipRequest
+	(*TransferLeadershipResponse)(nil), // 57: fanfold.v1.TransferLeadershipResponse
+	(*HashStateRequest)(nil),           // 58: fanfold.v1.HashStateRequest
+	(*HashStateResponse)(nil),          // 59: fanfold.v1.HashStateResponse
+	(*NodeHashRequest)(nil),            // 60: fanfold.v1.NodeHashRequest
+	(*NodeHashResponse)(nil),           // 61: fanfold.v1.NodeHashResponse
+	nil,                                // 62: fanfold.v1.Hello.LabelsEntry
+	nil,                                // 63: fanfold.v1.Assignment.HeadersEntry
+	nil,                                // 64: fanfold.v1.Worker.LabelsEntry
+	(*Job)(nil),                        // 65: fanfold.v1.Job
+	(*ErrorInfo)(nil),                  // 66: fanfold.v1.ErrorInfo
+	(Consistency)(0),                   // 67: fanfold.v1.Consistency
+	(*LogLine)(nil),                    // 68: fanfold.v1.LogLine
+	(*Value)(nil),                      // 69: fanfold.v1.Value
+	(*Queue)(nil),                      // 70: fanfold.v1.Queue
+	(*GetQueueRequest)(nil),            // 71: fanfold.v1.GetQueueRequest
+	(*SetQueueRequest)(nil),            // 72: fanfold.v1.SetQueueRequest
+	(*PauseQueueRequest)(nil),          // 73: fanfold.v1.PauseQueueRequest
+	(*ResumeQueueRequest)(nil),         // 74: fanfold.v1.ResumeQueueRequest
+	(*DrainQueueRequest)(nil),          // 75: fanfold.v1.DrainQueueRequest
+	(*UndrainQueueRequest)(nil),        // 76: fanfold.v1.UndrainQueueRequest
+	(*PurgeQueueRequest)(nil),          // 77: fanfold.v1.PurgeQueueRequest
+	(*ListLimitsRequest)(nil),          // 78: fanfold.v1.ListLimitsRequest
+	(*SetLimitRequest)(nil),            // 79: fanfold.v1.SetLimitRequest
+	(*DeleteLimitRequest)(nil),         // 80: fanfold.v1.DeleteLimitRequest
+	(*SetBudgetRequest)(nil),           // 81: fanfold.v1.SetBudgetRequest
+	(*GetBudgetRequest)(nil),           // 82: fanfold.v1.GetBudgetRequest
+	(*SetWebhookRequest)(nil),          // 83: fanfold.v1.SetWebhookRequest
+	(*ChangeWebhookRequest)(nil),       // 84: fanfold.v1.ChangeWebhookRequest
+	(*ListWebhooksRequest)(nil),        // 85: fanfold.v1.ListWebhooksRequest
+	(*ListDeliveriesRequest)(nil),      // 86: fanfold.v1.ListDeliveriesRequest
+	(*ReplayDeliveryRequest)(nil),      // 87: fanfold.v1.ReplayDeliveryRequest
+	(*SaveTaskRequest)(nil),            // 88: fanfold.v1.SaveTaskRequest
+	(*ListSavedRequest)(nil),           // 89: fanfold.v1.ListSavedRequest
+	(*ListLogsRequest)(nil),            // 90: fanfold.v1.ListLogsRequest
+	(*GetQueueResponse)(nil),           // 91: fanfold.v1.GetQueueResponse
+	(*SetQueueResponse)(nil),           // 92: fanfold.v1.SetQueueResponse
+	(*PauseQueueResponse)(nil),         // 93: fanfold.v1.PauseQueueResponse
+	(*ResumeQueueResponse)(nil),        // 94: fanfold.v1.ResumeQueueResponse
+	(*DrainQueueResponse)(nil),         // 95: fanfold.v1.DrainQueueResponse
+	(*UndrainQueueResponse)(nil),       // 96: fanfold.v1.UndrainQueueResponse
+	(*PurgeQueueResponse)(nil),         // 97: fanfold.v1.PurgeQueueResponse
+	(*ListLimitsResponse)(nil),         // 98: fanfold.v1.ListLimitsResponse
+	(*SetLimitResponse)(nil),           // 99: fanfold.v1.SetLimitResponse
+	(*DeleteLimitResponse)(nil),        // 100: fanfold.v1.DeleteLimitResponse
+	(*SetBudgetResponse)(nil),          // 101: fanfold.v1.SetBudgetResponse
+	(*GetBudgetResponse)(nil),          // 102: fanfold.v1.GetBudgetResponse
+	(*SetWebhookResponse)(nil),         // 103: fanfold.v1.SetWebhookResponse
+	(*ChangeWebhookResponse)(nil),      // 104: fanfold.v1.ChangeWebhookResponse
+	(*ListWebhooksResponse)(nil),       // 105: fanfold.v1.ListWebhooksResponse
+	(*ListDeliveriesResponse)(nil),     // 106: fanfold.v1.ListDeliveriesResponse
+	(*ReplayDeliveryResponse)(nil),     // 107: fanfold.v1.ReplayDeliveryResponse
+	(*SaveTaskResponse)(nil),           // 108: fanfold.v1.SaveTaskResponse
+	(*ListSavedResponse)(nil),          // 109: fanfold.v1.ListSavedResponse
+	(*ListLogsResponse)(nil),           // 110: fanfold.v1.ListLogsResponse
 }
 var file_v1_fanfold_proto_depIdxs = []int32{
-	66, // 0: fanfold.v1.SubmitJobsRequest.jobs:type_name -> fanfold.v1.Job
-	2,  // 1: fanfold.v1.SubmitJobsResponse.results:type_name -> fanfold.v1.SubmitResult
-	67, // 2: fanfold.v1.SubmitResult.error:type_name -> fanfold.v1.ErrorInfo
-	5,  // 3: fanfold.v1.AwaitJobsResponse.results:type_name -> fanfold.v1.JobResult
-	6,  // 4: fanfold.v1.JobResult.error:type_name -> fanfold.v1.TaskError
-	67, // 5: fanfold.v1.JobResult.refused:type_name -> fanfold.v1.ErrorInfo
-	68, // 6: fanfold.v1.GetJobRequest.consistency:type_name -> fanfold.v1.Consistency
-	9,  // 7: fanfold.v1.GetJobResponse.job:type_name -> fanfold.v1.JobStatus
-	5,  // 8: fanfold.v1.GetJobResponse.result:type_name -> fanfold.v1.JobResult
-	6,  // 9: fanfold.v1.JobStatus.error:type_name -> fanfold.v1.TaskError
-	10, // 10: fanfold.v1.JobStatus.steps:type_name -> fanfold.v1.StepStatus
-	6,  // 11: fanfold.v1.StepStatus.error:type_name -> fanfold.v1.TaskError
-	37, // 12: fanfold.v1.StepStatus.progress:type_name -> fanfold.v1.Progress
-	68, // 13: fanfold.v1.ListJobsRequest.consistency:type_name -> fanfold.v1.Consistency
-	9,  // 14: fanfold.v1.ListJobsResponse.jobs:type_name -> fanfold.v1.JobStatus
-	68, // 15: fanfold.v1.ListTasksRequest.consistency:type_name -> fanfold.v1.Consistency
-	15, // 16: fanfold.v1.ListTasksResponse.tasks:type_name -> fanfold.v1.TaskStatus
-	6,  // 17: fanfold.v1.TaskStatus.error:type_name -> fanfold.v1.TaskError
-	37, // 18: fanfold.v1.TaskStatus.progress:type_name -> fanfold.v1.Progress
-	9,  // 19: fanfold.v1.WatchJobResponse.job:type_name -> fanfold.v1.JobStatus
-	29, // 20: fanfold.v1.ReadValueRequest.task:type_name -> fanfold.v1.Task
-	68, // 21: fanfold.v1.ReadValueRequest.consistency:type_name -> fanfold.v1.Consistency
-	32, // 22: fanfold.v1.WorkRequest.hello:type_name -> fanfold.v1.Hello
-	35, // 23: fanfold.v1.WorkRequest.reports:type_name -> fanfold.v1.Report
-	37, // 24: fanfold.v1.WorkRequest.progress:type_name -> fanfold.v1.Progress
-	31, // 25: fanfold.v1.WorkRequest.logs:type_name -> fanfold.v1.TaskLog
-	28, // 26: fanfold.v1.TaskLog.fence:type_name -> fanfold.v1.Fence
-	29, // 27: fanfold.v1.TaskLog.task:type_name -> fanfold.v1.Task
-	69, // 28: fanfold.v1.TaskLog.lines:type_name -> fanfold.v1.LogLine
-	28, // 29: fanfold.v1.Hello.held:type_name -> fanfold.v1.Fence
-	33, // 30: fanfold.v1.Hello.queues:type_name -> fanfold.v1.QueueSlots
-	34, // 31: fanfold.v1.Hello.kinds:type_name -> fanfold.v1.TaskKind
-	63, // 32: fanfold.v1.Hello.labels:type_name -> fanfold.v1.Hello.LabelsEntry
-	28, // 33: fanfold.v1.Report.fence:type_name -> fanfold.v1.Fence
-	29, // 34: fanfold.v1.Report.task:type_name -> fanfold.v1.Task
-	70, // 35: fanfold.v1.Report.result:type_name -> fanfold.v1.Value
-	36, // 36: fanfold.v1.Report.failure:type_name -> fanfold.v1.Failure
-	6,  // 37: fanfold.v1.Failure.error:type_name -> fanfold.v1.TaskError
-	28, // 38: fanfold.v1.Progress.fence:type_name -> fanfold.v1.Fence
-	39, // 39: fanfold.v1.WorkResponse.welcome:type_name -> fanfold.v1.Welcome
-	40, // 40: fanfold.v1.WorkResponse.assignments:type_name -> fanfold.v1.Assignment
-	41, // 41: fanfold.v1.WorkResponse.acks:type_name -> fanfold.v1.Ack
-	42, // 42: fanfold.v1.WorkResponse.revokes:type_name -> fanfold.v1.Revoke
-	28, // 43: fanfold.v1.Welcome.drop:type_name -> fanfold.v1.Fence
-	28, // 44: fanfold.v1.Assignment.fence:type_name -> fanfold.v1.Fence
-	29, // 45: fanfold.v1.Assignment.task:type_name -> fanfold.v1.Task
-	64, // 46: fanfold.v1.Assignment.headers:type_name -> fanfold.v1.Assignment.HeadersEntry
-	28, // 47: fanfold.v1.Ack.fence:type_name -> fanfold.v1.Fence
-	28, // 48: fanfold.v1.Revoke.fence:type_name -> fanfold.v1.Fence
-	68, // 49: fanfold.v1.ListWorkersRequest.consistency:type_name -> fanfold.v1.Consistency
-	45, // 50: fanfold.v1.ListWorkersResponse.workers:type_name -> fanfold.v1.Worker
-	33, // 51: fanfold.v1.Worker.queues:type_name -> fanfold.v1.QueueSlots
-	33, // 52: fanfold.v1.Worker.used:type_name -> fanfold.v1.QueueSlots
-	34, // 53: fanfold.v1.Worker.kinds:type_name -> fanfold.v1.TaskKind
-	65, // 54: fanfold.v1.Worker.labels:type_name -> fanfold.v1.Worker.LabelsEntry
-	68, // 55: fanfold.v1.ListQueuesRequest.consistency:type_name -> fanfold.v1.Consistency
-	48, // 56: fanfold.v1.ListQueuesResponse.queues:type_name -> fanfold.v1.Queue
-	51, // 57: fanfold.v1.ClusterStatusResponse.nodes:type_name -> fanfold.v1.Node
-	52, // 58: fanfold.v1.ClusterStatusResponse.counters:type_name -> fanfold.v1.Counters
-	0,  // 59: fanfold.v1.Fanfold.SubmitJobs:input_type -> fanfold.v1.SubmitJobsRequest
-	3,  // 60: fanfold.v1.Fanfold.AwaitJobs:input_type -> fanfold.v1.AwaitJobsRequest
-	7,  // 61: fanfold.v1.Fanfold.GetJob:input_type -> fanfold.v1.GetJobRequest
-	11, // 62: fanfold.v1.Fanfold.ListJobs:input_type -> fanfold.v1.ListJobsRequest
-	13, // 63: fanfold.v1.Fanfold.ListTasks:input_type -> fanfold.v1.ListTasksRequest
-	16, // 64: fanfold.v1.Fanfold.WatchJob:input_type -> fanfold.v1.WatchJobRequest
-	18, // 65: fanfold.v1.Fanfold.CancelJob:input_type -> fanfold.v1.CancelJobRequest
-	20, // 66: fanfold.v1.Fanfold.RetryJob:input_type -> fanfold.v1.RetryJobRequest
-	22, // 67: fanfold.v1.Fanfold.PurgeJob:input_type -> fanfold.v1.PurgeJobRequest
-	24, // 68: fanfold.v1.Fanfold.PutChunk:input_type -> fanfold.v1.PutChunkRequest
-	26, // 69: fanfold.v1.Fanfold.ReadValue:input_type -> fanfold.v1.ReadValueRequest
-	30, // 70: fanfold.v1.Fanfold.Work:input_type -> fanfold.v1.WorkRequest
-	43, // 71: fanfold.v1.Fanfold.ListWorkers:input_type -> fanfold.v1.ListWorkersRequest
-	46, // 72: fanfold.v1.Fanfold.ListQueues:input_type -> fanfold.v1.ListQueuesRequest
-	49, // 73: fanfold.v1.Fanfold.ClusterStatus:input_type -> fanfold.v1.ClusterStatusRequest
-	53, // 74: fanfold.v1.Fanfold.AddNode:input_type -> fanfold.v1.AddNodeRequest
-	55, // 75: fanfold.v1.Fanfold.RemoveNode:input_type -> fanfold.v1.RemoveNodeRequest
-	57, // 76: fanfold.v1.Fanfold.TransferLeadership:input_type -> fanfold.v1.TransferLeadershipRequest
-	59, // 77: fanfold.v1.Fanfold.HashState:input_type -> fanfold.v1.HashStateRequest
-	61, // 78: fanfold.v1.Fanfold.NodeHash:input_type -> fanfold.v1.NodeHashRequest
-	71, // 79: fanfold.v1.Fanfold.SetWebhook:input_type -> fanfold.v1.SetWebhookRequest
-	72, // 80: fanfold.v1.Fanfold.ChangeWebhook:input_type -> fanfold.v1.ChangeWebhookRequest
-	73, // 81: fanfold.v1.Fanfold.ListWebhooks:input_type -> fanfold.v1.ListWebhooksRequest
-	74, // 82: fanfold.v1.Fanfold.ListDeliveries:input_type -> fanfold.v1.ListDeliveriesRequest
-	75, // 83: fanfold.v1.Fanfold.ReplayDelivery:input_type -> fanfold.v1.ReplayDeliveryRequest
-	76, // 84: fanfold.v1.Fanfold.SaveTask:input_type -> fanfold.v1.SaveTaskRequest
-	77, // 85: fanfold.v1.Fanfold.ListSaved:input_type -> fanfold.v1.ListSavedRequest
-	78, // 86: fanfold.v1.Fanfold.ListLogs:input_type -> fanfold.v1.ListLogsRequest
-	1,  // 87: fanfold.v1.Fanfold.SubmitJobs:output_type -> fanfold.v1.SubmitJobsResponse
-	4,  // 88: fanfold.v1.Fanfold.AwaitJobs:output_type -> fanfold.v1.AwaitJobsResponse
-	8,  // 89: fanfold.v1.Fanfold.GetJob:output_type -> fanfold.v1.GetJobResponse
-	12, // 90: fanfold.v1.Fanfold.ListJobs:output_type -> fanfold.v1.ListJobsResponse
-	14, // 91: fanfold.v1.Fanfold.ListTasks:output_type -> fanfold.v1.ListTasksResponse
-	17, // 92: fanfold.v1.Fanfold.WatchJob:output_type -> fanfold.v1.WatchJobResponse
-	19, // 93: fanfold.v1.Fanfold.CancelJob:output_type -> fanfold.v1.CancelJobResponse
-	21, // 94: fanfold.v1.Fanfold.RetryJob:output_type -> fanfold.v1.RetryJobResponse
-	23, // 95: fanfold.v1.Fanfold.PurgeJob:output_type -> fanfold.v1.PurgeJobResponse
-	25, // 96: fanfold.v1.Fanfold.PutChunk:output_type -> fanfold.v1.PutChunkResponse
-	27, // 97: fanfold.v1.Fanfold.ReadValue:output_type -> fanfold.v1.ReadValueResponse
-	38, // 98: fanfold.v1.Fanfold.Work:output_type -> fanfold.v1.WorkResponse
-	44, // 99: fanfold.v1.Fanfold.ListWorkers:output_type -> fanfold.v1.ListWorkersResponse
-	47, // 100: fanfold.v1.Fanfold.ListQueues:output_type -> fanfold.v1.ListQueuesResponse
-	50, // 101: fanfold.v1.Fanfold.ClusterStatus:output_type -> fanfold.v1.ClusterStatusResponse
-	54, // 102: fanfold.v1.Fanfold.AddNode:output_type -> fanfold.v1.AddNodeResponse
-	56, // 103: fanfold.v1.Fanfold.RemoveNode:output_type -> fanfold.v1.RemoveNodeResponse
-	58, // 104: fanfold.v1.Fanfold.TransferLeadership:output_type -> fanfold.v1.TransferLeadershipResponse
-	60, // 105: fanfold.v1.Fanfold.HashState:output_type -> fanfold.v1.HashStateResponse
-	62, // 106: fanfold.v1.Fanfold.NodeHash:output_type -> fanfold.v1.NodeHashResponse
-	79, // 107: fanfold.v1.Fanfold.SetWebhook:output_type -> fanfold.v1.SetWebhookResponse
-	80, // 108: fanfold.v1.Fanfold.ChangeWebhook:output_type -> fanfold.v1.ChangeWebhookResponse
-	81, // 109: fanfold.v1.Fanfold.ListWebhooks:output_type -> fanfold.v1.ListWebhooksResponse
-	82, // 110: fanfold.v1.Fanfold.ListDeliveries:output_type -> fanfold.v1.ListDeliveriesResponse
-	83, // 111: fanfold.v1.Fanfold.ReplayDelivery:output_type -> fanfold.v1.ReplayDeliveryResponse
-	84, // 112: fanfold.v1.Fanfold.SaveTask:output_type -> fanfold.v1.SaveTaskResponse
-	85, // 113: fanfold.v1.Fanfold.ListSaved:output_type -> fanfold.v1.ListSavedResponse
-	86, // 114: fanfold.v1.Fanfold.ListLogs:output_type -> fanfold.v1.ListLogsResponse
-	87, // [87:115] is the sub-list for method output_type
-	59, // [59:87] is the sub-list for method input_type
-	59, // [59:59] is the sub-list for extension type_name
-	59, // [59:59] is the sub-list for extension extendee
-	0,  // [0:59] is the sub-list for field type_name
+	65,  // 0: fanfold.v1.SubmitJobsRequest.jobs:type_name -> fanfold.v1.Job
+	2,   // 1: fanfold.v1.SubmitJobsResponse.results:type_name -> fanfold.v1.SubmitResult
+	66,  // 2: fanfold.v1.SubmitResult.error:type_name -> fanfold.v1.ErrorInfo
+	5,   // 3: fanfold.v1.AwaitJobsResponse.results:type_name -> fanfold.v1.JobResult
+	6,   // 4: fanfold.v1.JobResult.error:type_name -> fanfold.v1.TaskError
+	66,  // 5: fanfold.v1.JobResult.refused:type_name -> fanfold.v1.ErrorInfo
+	67,  // 6: fanfold.v1.GetJobRequest.consistency:type_name -> fanfold.v1.Consistency
+	9,   // 7: fanfold.v1.GetJobResponse.job:type_name -> fanfold.v1.JobStatus
+	5,   // 8: fanfold.v1.GetJobResponse.result:type_name -> fanfold.v1.JobResult
+	6,   // 9: fanfold.v1.JobStatus.error:type_name -> fanfold.v1.TaskError
+	10,  // 10: fanfold.v1.JobStatus.steps:type_name -> fanfold.v1.StepStatus
+	6,   // 11: fanfold.v1.StepStatus.error:type_name -> fanfold.v1.TaskError
+	37,  // 12: fanfold.v1.StepStatus.progress:type_name -> fanfold.v1.Progress
+	67,  // 13: fanfold.v1.ListJobsRequest.consistency:type_name -> fanfold.v1.Consistency
+	9,   // 14: fanfold.v1.ListJobsResponse.jobs:type_name -> fanfold.v1.JobStatus
+	67,  // 15: fanfold.v1.ListTasksRequest.consistency:type_name -> fanfold.v1.Consistency
+	15,  // 16: fanfold.v1.ListTasksResponse.tasks:type_name -> fanfold.v1.TaskStatus
+	6,   // 17: fanfold.v1.TaskStatus.error:type_name -> fanfold.v1.TaskError
+	37,  // 18: fanfold.v1.TaskStatus.progress:type_name -> fanfold.v1.Progress
+	9,   // 19: fanfold.v1.WatchJobResponse.job:type_name -> fanfold.v1.JobStatus
+	29,  // 20: fanfold.v1.ReadValueRequest.task:type_name -> fanfold.v1.Task
+	67,  // 21: fanfold.v1.ReadValueRequest.consistency:type_name -> fanfold.v1.Consistency
+	32,  // 22: fanfold.v1.WorkRequest.hello:type_name -> fanfold.v1.Hello
+	35,  // 23: fanfold.v1.WorkRequest.reports:type_name -> fanfold.v1.Report
+	37,  // 24: fanfold.v1.WorkRequest.progress:type_name -> fanfold.v1.Progress
+	31,  // 25: fanfold.v1.WorkRequest.logs:type_name -> fanfold.v1.TaskLog
+	28,  // 26: fanfold.v1.TaskLog.fence:type_name -> fanfold.v1.Fence
+	29,  // 27: fanfold.v1.TaskLog.task:type_name -> fanfold.v1.Task
+	68,  // 28: fanfold.v1.TaskLog.lines:type_name -> fanfold.v1.LogLine
+	28,  // 29: fanfold.v1.Hello.held:type_name -> fanfold.v1.Fence
+	33,  // 30: fanfold.v1.Hello.queues:type_name -> fanfold.v1.QueueSlots
+	34,  // 31: fanfold.v1.Hello.kinds:type_name -> fanfold.v1.TaskKind
+	62,  // 32: fanfold.v1.Hello.labels:type_name -> fanfold.v1.Hello.LabelsEntry
+	28,  // 33: fanfold.v1.Report.fence:type_name -> fanfold.v1.Fence
+	29,  // 34: fanfold.v1.Report.task:type_name -> fanfold.v1.Task
+	69,  // 35: fanfold.v1.Report.result:type_name -> fanfold.v1.Value
+	36,  // 36: fanfold.v1.Report.failure:type_name -> fanfold.v1.Failure
+	6,   // 37: fanfold.v1.Failure.error:type_name -> fanfold.v1.TaskError
+	28,  // 38: fanfold.v1.Progress.fence:type_name -> fanfold.v1.Fence
+	39,  // 39: fanfold.v1.WorkResponse.welcome:type_name -> fanfold.v1.Welcome
+	40,  // 40: fanfold.v1.WorkResponse.assignments:type_name -> fanfold.v1.Assignment
+	41,  // 41: fanfold.v1.WorkResponse.acks:type_name -> fanfold.v1.Ack
+	42,  // 42: fanfold.v1.WorkResponse.revokes:type_name -> fanfold.v1.Revoke
+	28,  // 43: fanfold.v1.Welcome.drop:type_name -> fanfold.v1.Fence
+	28,  // 44: fanfold.v1.Assignment.fence:type_name -> fanfold.v1.Fence
+	29,  // 45: fanfold.v1.Assignment.task:type_name -> fanfold.v1.Task
+	63,  // 46: fanfold.v1.Assignment.headers:type_name -> fanfold.v1.Assignment.HeadersEntry
+	28,  // 47: fanfold.v1.Ack.fence:type_name -> fanfold.v1.Fence
+	28,  // 48: fanfold.v1.Revoke.fence:type_name -> fanfold.v1.Fence
+	67,  // 49: fanfold.v1.ListWorkersRequest.consistency:type_name -> fanfold.v1.Consistency
+	45,  // 50: fanfold.v1.ListWorkersResponse.workers:type_name -> fanfold.v1.Worker
+	33,  // 51: fanfold.v1.Worker.queues:type_name -> fanfold.v1.QueueSlots
+	33,  // 52: fanfold.v1.Worker.used:type_name -> fanfold.v1.QueueSlots
+	34,  // 53: fanfold.v1.Worker.kinds:type_name -> fanfold.v1.TaskKind
+	64,  // 54: fanfold.v1.Worker.labels:type_name -> fanfold.v1.Worker.LabelsEntry
+	67,  // 55: fanfold.v1.ListQueuesRequest.consistency:type_name -> fanfold.v1.Consistency
+	70,  // 56: fanfold.v1.ListQueuesResponse.queues:type_name -> fanfold.v1.Queue
+	50,  // 57: fanfold.v1.ClusterStatusResponse.nodes:type_name -> fanfold.v1.Node
+	51,  // 58: fanfold.v1.ClusterStatusResponse.counters:type_name -> fanfold.v1.Counters
+	0,   // 59: fanfold.v1.Fanfold.SubmitJobs:input_type -> fanfold.v1.SubmitJobsRequest
+	3,   // 60: fanfold.v1.Fanfold.AwaitJobs:input_type -> fanfold.v1.AwaitJobsRequest
+	7,   // 61: fanfold.v1.Fanfold.GetJob:input_type -> fanfold.v1.GetJobRequest
+	11,  // 62: fanfold.v1.Fanfold.ListJobs:input_type -> fanfold.v1.ListJobsRequest
+	13,  // 63: fanfold.v1.Fanfold.ListTasks:input_type -> fanfold.v1.ListTasksRequest
+	16,  // 64: fanfold.v1.Fanfold.WatchJob:input_type -> fanfold.v1.WatchJobRequest
+	18,  // 65: fanfold.v1.Fanfold.CancelJob:input_type -> fanfold.v1.CancelJobRequest
+	20,  // 66: fanfold.v1.Fanfold.RetryJob:input_type -> fanfold.v1.RetryJobRequest
+	22,  // 67: fanfold.v1.Fanfold.PurgeJob:input_type -> fanfold.v1.PurgeJobRequest
+	24,  // 68: fanfold.v1.Fanfold.PutChunk:input_type -> fanfold.v1.PutChunkRequest
+	26,  // 69: fanfold.v1.Fanfold.ReadValue:input_type -> fanfold.v1.ReadValueRequest
+	30,  // 70: fanfold.v1.Fanfold.Work:input_type -> fanfold.v1.WorkRequest
+	43,  // 71: fanfold.v1.Fanfold.ListWorkers:input_type -> fanfold.v1.ListWorkersRequest
+	46,  // 72: fanfold.v1.Fanfold.ListQueues:input_type -> fanfold.v1.ListQueuesRequest
+	48,  // 73: fanfold.v1.Fanfold.ClusterStatus:input_type -> fanfold.v1.ClusterStatusRequest
+	52,  // 74: fanfold.v1.Fanfold.AddNode:input_type -> fanfold.v1.AddNodeRequest
+	54,  // 75: fanfold.v1.Fanfold.RemoveNode:input_type -> fanfold.v1.RemoveNodeRequest
+	56,  // 76: fanfold.v1.Fanfold.TransferLeadership:input_type -> fanfold.v1.TransferLeadershipRequest
+	58,  // 77: fanfold.v1.Fanfold.HashState:input_type -> fanfold.v1.HashStateRequest
+	60,  // 78: fanfold.v1.Fanfold.NodeHash:input_type -> fanfold.v1.NodeHashRequest
+	71,  // 79: fanfold.v1.Fanfold.GetQueue:input_type -> fanfold.v1.GetQueueRequest
+	72,  // 80: fanfold.v1.Fanfold.SetQueue:input_type -> fanfold.v1.SetQueueRequest
+	73,  // 81: fanfold.v1.Fanfold.PauseQueue:input_type -> fanfold.v1.PauseQueueRequest
+	74,  // 82: fanfold.v1.Fanfold.ResumeQueue:input_type -> fanfold.v1.ResumeQueueRequest
+	75,  // 83: fanfold.v1.Fanfold.DrainQueue:input_type -> fanfold.v1.DrainQueueRequest
+	76,  // 84: fanfold.v1.Fanfold.UndrainQueue:input_type -> fanfold.v1.UndrainQueueRequest
+	77,  // 85: fanfold.v1.Fanfold.PurgeQueue:input_type -> fanfold.v1.PurgeQueueRequest
+	78,  // 86: fanfold.v1.Fanfold.ListLimits:input_type -> fanfold.v1.ListLimitsRequest
+	79,  // 87: fanfold.v1.Fanfold.SetLimit:input_type -> fanfold.v1.SetLimitRequest
+	80,  // 88: fanfold.v1.Fanfold.DeleteLimit:input_type -> fanfold.v1.DeleteLimitRequest
+	81,  // 89: fanfold.v1.Fanfold.SetBudget:input_type -> fanfold.v1.SetBudgetRequest
+	82,  // 90: fanfold.v1.Fanfold.GetBudget:input_type -> fanfold.v1.GetBudgetRequest
+	83,  // 91: fanfold.v1.Fanfold.SetWebhook:input_type -> fanfold.v1.SetWebhookRequest
+	84,  // 92: fanfold.v1.Fanfold.ChangeWebhook:input_type -> fanfold.v1.ChangeWebhookRequest
+	85,  // 93: fanfold.v1.Fanfold.ListWebhooks:input_type -> fanfold.v1.ListWebhooksRequest
+	86,  // 94: fanfold.v1.Fanfold.ListDeliveries:input_type -> fanfold.v1.ListDeliveriesRequest
+	87,  // 95: fanfold.v1.Fanfold.ReplayDelivery:input_type -> fanfold.v1.ReplayDeliveryRequest
+	88,  // 96: fanfold.v1.Fanfold.SaveTask:input_type -> fanfold.v1.SaveTaskRequest
+	89,  // 97: fanfold.v1.Fanfold.ListSaved:input_type -> fanfold.v1.ListSavedRequest
+	90,  // 98: fanfold.v1.Fanfold.ListLogs:input_type -> fanfold.v1.ListLogsRequest
+	1,   // 99: fanfold.v1.Fanfold.SubmitJobs:output_type -> fanfold.v1.SubmitJobsResponse
+	4,   // 100: fanfold.v1.Fanfold.AwaitJobs:output_type -> fanfold.v1.AwaitJobsResponse
+	8,   // 101: fanfold.v1.Fanfold.GetJob:output_type -> fanfold.v1.GetJobResponse
+	12,  // 102: fanfold.v1.Fanfold.ListJobs:output_type -> fanfold.v1.ListJobsResponse
+	14,  // 103: fanfold.v1.Fanfold.ListTasks:output_type -> fanfold.v1.ListTasksResponse
+	17,  // 104: fanfold.v1.Fanfold.WatchJob:output_type -> fanfold.v1.WatchJobResponse
+	19,  // 105: fanfold.v1.Fanfold.CancelJob:output_type -> fanfold.v1.CancelJobResponse
+	21,  // 106: fanfold.v1.Fanfold.RetryJob:output_type -> fanfold.v1.RetryJobResponse
+	23,  // 107: fanfold.v1.Fanfold.PurgeJob:output_type -> fanfold.v1.PurgeJobResponse
+	25,  // 108: fanfold.v1.Fanfold.PutChunk:output_type -> fanfold.v1.PutChunkResponse
+	27,  // 109: fanfold.v1.Fanfold.ReadValue:output_type -> fanfold.v1.ReadValueResponse
+	38,  // 110: fanfold.v1.Fanfold.Work:output_type -> fanfold.v1.WorkResponse
+	44,  // 111: fanfold.v1.Fanfold.ListWorkers:output_type -> fanfold.v1.ListWorkersResponse
+	47,  // 112: fanfold.v1.Fanfold.ListQueues:output_type -> fanfold.v1.ListQueuesResponse
+	49,  // 113: fanfold.v1.Fanfold.ClusterStatus:output_type -> fanfold.v1.ClusterStatusResponse
+	53,  // 114: fanfold.v1.Fanfold.AddNode:output_type -> fanfold.v1.AddNodeResponse
+	55,  // 115: fanfold.v1.Fanfold.RemoveNode:output_type -> fanfold.v1.RemoveNodeResponse
+	57,  // 116: fanfold.v1.Fanfold.TransferLeadership:output_type -> fanfold.v1.TransferLeadershipResponse
+	59,  // 117: fanfold.v1.Fanfold.HashState:output_type -> fanfold.v1.HashStateResponse
+	61,  // 118: fanfold.v1.Fanfold.NodeHash:output_type -> fanfold.v1.NodeHashResponse
+	91,  // 119: fanfold.v1.Fanfold.GetQueue:output_type -> fanfold.v1.GetQueueResponse
+	92,  // 120: fanfold.v1.Fanfold.SetQueue:output_type -> fanfold.v1.SetQueueResponse
+	93,  // 121: fanfold.v1.Fanfold.PauseQueue:output_type -> fanfold.v1.PauseQueueResponse
+	94,  // 122: fanfold.v1.Fanfold.ResumeQueue:output_type -> fanfold.v1.ResumeQueueResponse
+	95,  // 123: fanfold.v1.Fanfold.DrainQueue:output_type -> fanfold.v1.DrainQueueResponse
+	96,  // 124: fanfold.v1.Fanfold.UndrainQueue:output_type -> fanfold.v1.UndrainQueueResponse
+	97,  // 125: fanfold.v1.Fanfold.PurgeQueue:output_type -> fanfold.v1.PurgeQueueResponse
+	98,  // 126: fanfold.v1.Fanfold.ListLimits:output_type -> fanfold.v1.ListLimitsResponse
+	99,  // 127: fanfold.v1.Fanfold.SetLimit:output_type -> fanfold.v1.SetLimitResponse
+	100, // 128: fanfold.v1.Fanfold.DeleteLimit:output_type -> fanfold.v1.DeleteLimitResponse
+	101, // 129: fanfold.v1.Fanfold.SetBudget:output_type -> fanfold.v1.SetBudgetResponse
+	102, // 130: fanfold.v1.Fanfold.GetBudget:output_type -> fanfold.v1.GetBudgetResponse
+	103, // 131: fanfold.v1.Fanfold.SetWebhook:output_type -> fanfold.v1.SetWebhookResponse
+	104, // 132: fanfold.v1.Fanfold.ChangeWebhook:output_type -> fanfold.v1.ChangeWebhookResponse
+	105, // 133: fanfold.v1.Fanfold.ListWebhooks:output_type -> fanfold.v1.ListWebhooksResponse
+	106, // 134: fanfold.v1.Fanfold.ListDeliveries:output_type -> fanfold.v1.ListDeliveriesResponse
+	107, // 135: fanfold.v1.Fanfold.ReplayDelivery:output_type -> fanfold.v1.ReplayDeliveryResponse
+	108, // 136: fanfold.v1.Fanfold.SaveTask:output_type -> fanfold.v1.SaveTaskResponse
+	109, // 137: fanfold.v1.Fanfold.ListSaved:output_type -> fanfold.v1.ListSavedResponse
+	110, // 138: fanfold.v1.Fanfold.ListLogs:output_type -> fanfold.v1.ListLogsResponse
+	99,  // [99:139] is the sub-list for method output_type
+	59,  // [59:99] is the sub-list for method input_type
+	59,  // [59:59] is the sub-list for extension type_name
+	59,  // [59:59] is the sub-list for extension extendee
+	0,   // [0:59] is the sub-list for field type_name
 }
 
 func init() { file_v1_fanfold_proto_init() }
@@ -5250,6 +5250,7 @@ func file_v1_fanfold_proto_init() {
 		return
 	}
 	file_v1_job_proto_init()
+	file_v1_queues_proto_init()
 	file_v1_tasks_proto_init()
 	file_v1_webhooks_proto_init()
 	file_v1_schedules_proto_init()
@@ -5270,7 +5271,7 @@ func file_v1_fanfold_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_v1_fanfold_proto_rawDesc), len(file_v1_fanfold_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   66,
+			NumMessages:   65,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

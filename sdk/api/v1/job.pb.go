@@ -77,11 +77,11 @@ func (Consistency) EnumDescriptor() ([]byte, []int) {
 type ErrorInfo struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// code is stable: NOT_LEADER, NO_LEADER, OUTCOME_UNKNOWN, OVERLOADED, NOT_FOUND, INVALID, CONFLICT,
-	// TOO_LARGE, TYPE_MISMATCH, STALE, NOT_ENDED, INTERNAL.
+	// TOO_LARGE, TYPE_MISMATCH, STALE, NOT_ENDED, QUEUE_DRAINING, OVER_BUDGET, INTERNAL.
 	Code          string `protobuf:"bytes,1,opt,name=code,proto3" json:"code,omitempty"`
 	Message       string `protobuf:"bytes,2,opt,name=message,proto3" json:"message,omitempty"`                                  // what is wrong and what to do next
 	Leader        string `protobuf:"bytes,3,opt,name=leader,proto3" json:"leader,omitempty"`                                    // NOT_LEADER: the leader's API address
-	RetryAfterMs  int64  `protobuf:"varint,4,opt,name=retry_after_ms,json=retryAfterMs,proto3" json:"retry_after_ms,omitempty"` // OVERLOADED, NO_LEADER
+	RetryAfterMs  int64  `protobuf:"varint,4,opt,name=retry_after_ms,json=retryAfterMs,proto3" json:"retry_after_ms,omitempty"` // OVERLOADED, OVER_BUDGET, NO_LEADER
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -360,6 +360,9 @@ func (x *Job) GetOptions() *JobOptions {
 // JobOptions say how a job is asked for, beyond what every job has.
 type JobOptions struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
+	// Queues, keys and limits: 1-9.
+	Partition string `protobuf:"bytes,1,opt,name=partition,proto3" json:"partition,omitempty"` // of the job's tasks: fairness and limits per partition go by it
+	Priority  uint32 `protobuf:"varint,2,opt,name=priority,proto3" json:"priority,omitempty"`  // of the job's tasks, in place of their own: 1 (first) to 10 (last), one more than people's 0-9
 	// Checkpoints, logs and codecs: 60-69.
 	Headers       map[string]string `protobuf:"bytes,60,rep,name=headers,proto3" json:"headers,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"` // for the handlers: trace ids and the like; at most 32, 8 KiB in all
 	unknownFields protoimpl.UnknownFields
@@ -396,6 +399,20 @@ func (*JobOptions) Descriptor() ([]byte, []int) {
 	return file_v1_job_proto_rawDescGZIP(), []int{4}
 }
 
+func (x *JobOptions) GetPartition() string {
+	if x != nil {
+		return x.Partition
+	}
+	return ""
+}
+
+func (x *JobOptions) GetPriority() uint32 {
+	if x != nil {
+		return x.Priority
+	}
+	return 0
+}
+
 func (x *JobOptions) GetHeaders() map[string]string {
 	if x != nil {
 		return x.Headers
@@ -429,9 +446,11 @@ const file_v1_job_proto_rawDesc = "" +
 	"\rnot_before_ms\x18\x05 \x01(\x03R\vnotBeforeMs\x12\x1b\n" +
 	"\tretain_ms\x18\x06 \x01(\x03R\bretainMs\x12\x10\n" +
 	"\x03key\x18\a \x01(\tR\x03key\x120\n" +
-	"\aoptions\x18\b \x01(\v2\x16.fanfold.v1.JobOptionsR\aoptions\"\x87\x01\n" +
+	"\aoptions\x18\b \x01(\v2\x16.fanfold.v1.JobOptionsR\aoptions\"\xc1\x01\n" +
 	"\n" +
-	"JobOptions\x12=\n" +
+	"JobOptions\x12\x1c\n" +
+	"\tpartition\x18\x01 \x01(\tR\tpartition\x12\x1a\n" +
+	"\bpriority\x18\x02 \x01(\rR\bpriority\x12=\n" +
 	"\aheaders\x18< \x03(\v2#.fanfold.v1.JobOptions.HeadersEntryR\aheaders\x1a:\n" +
 	"\fHeadersEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +

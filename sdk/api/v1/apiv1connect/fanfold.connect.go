@@ -81,6 +81,30 @@ const (
 	FanfoldHashStateProcedure = "/fanfold.v1.Fanfold/HashState"
 	// FanfoldNodeHashProcedure is the fully-qualified name of the Fanfold's NodeHash RPC.
 	FanfoldNodeHashProcedure = "/fanfold.v1.Fanfold/NodeHash"
+	// FanfoldGetQueueProcedure is the fully-qualified name of the Fanfold's GetQueue RPC.
+	FanfoldGetQueueProcedure = "/fanfold.v1.Fanfold/GetQueue"
+	// FanfoldSetQueueProcedure is the fully-qualified name of the Fanfold's SetQueue RPC.
+	FanfoldSetQueueProcedure = "/fanfold.v1.Fanfold/SetQueue"
+	// FanfoldPauseQueueProcedure is the fully-qualified name of the Fanfold's PauseQueue RPC.
+	FanfoldPauseQueueProcedure = "/fanfold.v1.Fanfold/PauseQueue"
+	// FanfoldResumeQueueProcedure is the fully-qualified name of the Fanfold's ResumeQueue RPC.
+	FanfoldResumeQueueProcedure = "/fanfold.v1.Fanfold/ResumeQueue"
+	// FanfoldDrainQueueProcedure is the fully-qualified name of the Fanfold's DrainQueue RPC.
+	FanfoldDrainQueueProcedure = "/fanfold.v1.Fanfold/DrainQueue"
+	// FanfoldUndrainQueueProcedure is the fully-qualified name of the Fanfold's UndrainQueue RPC.
+	FanfoldUndrainQueueProcedure = "/fanfold.v1.Fanfold/UndrainQueue"
+	// FanfoldPurgeQueueProcedure is the fully-qualified name of the Fanfold's PurgeQueue RPC.
+	FanfoldPurgeQueueProcedure = "/fanfold.v1.Fanfold/PurgeQueue"
+	// FanfoldListLimitsProcedure is the fully-qualified name of the Fanfold's ListLimits RPC.
+	FanfoldListLimitsProcedure = "/fanfold.v1.Fanfold/ListLimits"
+	// FanfoldSetLimitProcedure is the fully-qualified name of the Fanfold's SetLimit RPC.
+	FanfoldSetLimitProcedure = "/fanfold.v1.Fanfold/SetLimit"
+	// FanfoldDeleteLimitProcedure is the fully-qualified name of the Fanfold's DeleteLimit RPC.
+	FanfoldDeleteLimitProcedure = "/fanfold.v1.Fanfold/DeleteLimit"
+	// FanfoldSetBudgetProcedure is the fully-qualified name of the Fanfold's SetBudget RPC.
+	FanfoldSetBudgetProcedure = "/fanfold.v1.Fanfold/SetBudget"
+	// FanfoldGetBudgetProcedure is the fully-qualified name of the Fanfold's GetBudget RPC.
+	FanfoldGetBudgetProcedure = "/fanfold.v1.Fanfold/GetBudget"
 	// FanfoldSetWebhookProcedure is the fully-qualified name of the Fanfold's SetWebhook RPC.
 	FanfoldSetWebhookProcedure = "/fanfold.v1.Fanfold/SetWebhook"
 	// FanfoldChangeWebhookProcedure is the fully-qualified name of the Fanfold's ChangeWebhook RPC.
@@ -135,6 +159,24 @@ type FanfoldClient interface {
 	// and the answer is this node's. NodeHash reads the hash that the answering node has for an index.
 	HashState(context.Context, *connect.Request[v1.HashStateRequest]) (*connect.Response[v1.HashStateResponse], error)
 	NodeHash(context.Context, *connect.Request[v1.NodeHashRequest]) (*connect.Response[v1.NodeHashResponse], error)
+	// Queues, keys and limits (queues.proto).
+	GetQueue(context.Context, *connect.Request[v1.GetQueueRequest]) (*connect.Response[v1.GetQueueResponse], error)
+	SetQueue(context.Context, *connect.Request[v1.SetQueueRequest]) (*connect.Response[v1.SetQueueResponse], error)
+	// PauseQueue stops grants; what runs goes on.
+	PauseQueue(context.Context, *connect.Request[v1.PauseQueueRequest]) (*connect.Response[v1.PauseQueueResponse], error)
+	ResumeQueue(context.Context, *connect.Request[v1.ResumeQueueRequest]) (*connect.Response[v1.ResumeQueueResponse], error)
+	// DrainQueue refuses new jobs; what waits runs out.
+	DrainQueue(context.Context, *connect.Request[v1.DrainQueueRequest]) (*connect.Response[v1.DrainQueueResponse], error)
+	UndrainQueue(context.Context, *connect.Request[v1.UndrainQueueRequest]) (*connect.Response[v1.UndrainQueueResponse], error)
+	// PurgeQueue cancels the jobs that only wait in the queue now.
+	PurgeQueue(context.Context, *connect.Request[v1.PurgeQueueRequest]) (*connect.Response[v1.PurgeQueueResponse], error)
+	ListLimits(context.Context, *connect.Request[v1.ListLimitsRequest]) (*connect.Response[v1.ListLimitsResponse], error)
+	// SetLimit makes a limit, or changes the numbers of the one with its identity, at once.
+	SetLimit(context.Context, *connect.Request[v1.SetLimitRequest]) (*connect.Response[v1.SetLimitResponse], error)
+	DeleteLimit(context.Context, *connect.Request[v1.DeleteLimitRequest]) (*connect.Response[v1.DeleteLimitResponse], error)
+	// SetBudget bounds what the whole cluster takes in.
+	SetBudget(context.Context, *connect.Request[v1.SetBudgetRequest]) (*connect.Response[v1.SetBudgetResponse], error)
+	GetBudget(context.Context, *connect.Request[v1.GetBudgetRequest]) (*connect.Response[v1.GetBudgetResponse], error)
 	// Webhooks (webhooks.proto).
 	// SetWebhook makes a webhook source or endpoint, or changes one that there is.
 	SetWebhook(context.Context, *connect.Request[v1.SetWebhookRequest]) (*connect.Response[v1.SetWebhookResponse], error)
@@ -285,6 +327,78 @@ func NewFanfoldClient(httpClient connect.HTTPClient, baseURL string, opts ...con
 			connect.WithSchema(fanfoldMethods.ByName("NodeHash")),
 			connect.WithClientOptions(opts...),
 		),
+		getQueue: connect.NewClient[v1.GetQueueRequest, v1.GetQueueResponse](
+			httpClient,
+			baseURL+FanfoldGetQueueProcedure,
+			connect.WithSchema(fanfoldMethods.ByName("GetQueue")),
+			connect.WithClientOptions(opts...),
+		),
+		setQueue: connect.NewClient[v1.SetQueueRequest, v1.SetQueueResponse](
+			httpClient,
+			baseURL+FanfoldSetQueueProcedure,
+			connect.WithSchema(fanfoldMethods.ByName("SetQueue")),
+			connect.WithClientOptions(opts...),
+		),
+		pauseQueue: connect.NewClient[v1.PauseQueueRequest, v1.PauseQueueResponse](
+			httpClient,
+			baseURL+FanfoldPauseQueueProcedure,
+			connect.WithSchema(fanfoldMethods.ByName("PauseQueue")),
+			connect.WithClientOptions(opts...),
+		),
+		resumeQueue: connect.NewClient[v1.ResumeQueueRequest, v1.ResumeQueueResponse](
+			httpClient,
+			baseURL+FanfoldResumeQueueProcedure,
+			connect.WithSchema(fanfoldMethods.ByName("ResumeQueue")),
+			connect.WithClientOptions(opts...),
+		),
+		drainQueue: connect.NewClient[v1.DrainQueueRequest, v1.DrainQueueResponse](
+			httpClient,
+			baseURL+FanfoldDrainQueueProcedure,
+			connect.WithSchema(fanfoldMethods.ByName("DrainQueue")),
+			connect.WithClientOptions(opts...),
+		),
+		undrainQueue: connect.NewClient[v1.UndrainQueueRequest, v1.UndrainQueueResponse](
+			httpClient,
+			baseURL+FanfoldUndrainQueueProcedure,
+			connect.WithSchema(fanfoldMethods.ByName("UndrainQueue")),
+			connect.WithClientOptions(opts...),
+		),
+		purgeQueue: connect.NewClient[v1.PurgeQueueRequest, v1.PurgeQueueResponse](
+			httpClient,
+			baseURL+FanfoldPurgeQueueProcedure,
+			connect.WithSchema(fanfoldMethods.ByName("PurgeQueue")),
+			connect.WithClientOptions(opts...),
+		),
+		listLimits: connect.NewClient[v1.ListLimitsRequest, v1.ListLimitsResponse](
+			httpClient,
+			baseURL+FanfoldListLimitsProcedure,
+			connect.WithSchema(fanfoldMethods.ByName("ListLimits")),
+			connect.WithClientOptions(opts...),
+		),
+		setLimit: connect.NewClient[v1.SetLimitRequest, v1.SetLimitResponse](
+			httpClient,
+			baseURL+FanfoldSetLimitProcedure,
+			connect.WithSchema(fanfoldMethods.ByName("SetLimit")),
+			connect.WithClientOptions(opts...),
+		),
+		deleteLimit: connect.NewClient[v1.DeleteLimitRequest, v1.DeleteLimitResponse](
+			httpClient,
+			baseURL+FanfoldDeleteLimitProcedure,
+			connect.WithSchema(fanfoldMethods.ByName("DeleteLimit")),
+			connect.WithClientOptions(opts...),
+		),
+		setBudget: connect.NewClient[v1.SetBudgetRequest, v1.SetBudgetResponse](
+			httpClient,
+			baseURL+FanfoldSetBudgetProcedure,
+			connect.WithSchema(fanfoldMethods.ByName("SetBudget")),
+			connect.WithClientOptions(opts...),
+		),
+		getBudget: connect.NewClient[v1.GetBudgetRequest, v1.GetBudgetResponse](
+			httpClient,
+			baseURL+FanfoldGetBudgetProcedure,
+			connect.WithSchema(fanfoldMethods.ByName("GetBudget")),
+			connect.WithClientOptions(opts...),
+		),
 		setWebhook: connect.NewClient[v1.SetWebhookRequest, v1.SetWebhookResponse](
 			httpClient,
 			baseURL+FanfoldSetWebhookProcedure,
@@ -358,6 +472,18 @@ type fanfoldClient struct {
 	transferLeadership *connect.Client[v1.TransferLeadershipRequest, v1.TransferLeadershipResponse]
 	hashState          *connect.Client[v1.HashStateRequest, v1.HashStateResponse]
 	nodeHash           *connect.Client[v1.NodeHashRequest, v1.NodeHashResponse]
+	getQueue           *connect.Client[v1.GetQueueRequest, v1.GetQueueResponse]
+	setQueue           *connect.Client[v1.SetQueueRequest, v1.SetQueueResponse]
+	pauseQueue         *connect.Client[v1.PauseQueueRequest, v1.PauseQueueResponse]
+	resumeQueue        *connect.Client[v1.ResumeQueueRequest, v1.ResumeQueueResponse]
+	drainQueue         *connect.Client[v1.DrainQueueRequest, v1.DrainQueueResponse]
+	undrainQueue       *connect.Client[v1.UndrainQueueRequest, v1.UndrainQueueResponse]
+	purgeQueue         *connect.Client[v1.PurgeQueueRequest, v1.PurgeQueueResponse]
+	listLimits         *connect.Client[v1.ListLimitsRequest, v1.ListLimitsResponse]
+	setLimit           *connect.Client[v1.SetLimitRequest, v1.SetLimitResponse]
+	deleteLimit        *connect.Client[v1.DeleteLimitRequest, v1.DeleteLimitResponse]
+	setBudget          *connect.Client[v1.SetBudgetRequest, v1.SetBudgetResponse]
+	getBudget          *connect.Client[v1.GetBudgetRequest, v1.GetBudgetResponse]
 	setWebhook         *connect.Client[v1.SetWebhookRequest, v1.SetWebhookResponse]
 	changeWebhook      *connect.Client[v1.ChangeWebhookRequest, v1.ChangeWebhookResponse]
 	listWebhooks       *connect.Client[v1.ListWebhooksRequest, v1.ListWebhooksResponse]
@@ -468,6 +594,66 @@ func (c *fanfoldClient) NodeHash(ctx context.Context, req *connect.Request[v1.No
 	return c.nodeHash.CallUnary(ctx, req)
 }
 
+// GetQueue calls fanfold.v1.Fanfold.GetQueue.
+func (c *fanfoldClient) GetQueue(ctx context.Context, req *connect.Request[v1.GetQueueRequest]) (*connect.Response[v1.GetQueueResponse], error) {
+	return c.getQueue.CallUnary(ctx, req)
+}
+
+// SetQueue calls fanfold.v1.Fanfold.SetQueue.
+func (c *fanfoldClient) SetQueue(ctx context.Context, req *connect.Request[v1.SetQueueRequest]) (*connect.Response[v1.SetQueueResponse], error) {
+	return c.setQueue.CallUnary(ctx, req)
+}
+
+// PauseQueue calls fanfold.v1.Fanfold.PauseQueue.
+func (c *fanfoldClient) PauseQueue(ctx context.Context, req *connect.Request[v1.PauseQueueRequest]) (*connect.Response[v1.PauseQueueResponse], error) {
+	return c.pauseQueue.CallUnary(ctx, req)
+}
+
+// ResumeQueue calls fanfold.v1.Fanfold.ResumeQueue.
+func (c *fanfoldClient) ResumeQueue(ctx context.Context, req *connect.Request[v1.ResumeQueueRequest]) (*connect.Response[v1.ResumeQueueResponse], error) {
+	return c.resumeQueue.CallUnary(ctx, req)
+}
+
+// DrainQueue calls fanfold.v1.Fanfold.DrainQueue.
+func (c *fanfoldClient) DrainQueue(ctx context.Context, req *connect.Request[v1.DrainQueueRequest]) (*connect.Response[v1.DrainQueueResponse], error) {
+	return c.drainQueue.CallUnary(ctx, req)
+}
+
+// UndrainQueue calls fanfold.v1.Fanfold.UndrainQueue.
+func (c *fanfoldClient) UndrainQueue(ctx context.Context, req *connect.Request[v1.UndrainQueueRequest]) (*connect.Response[v1.UndrainQueueResponse], error) {
+	return c.undrainQueue.CallUnary(ctx, req)
+}
+
+// PurgeQueue calls fanfold.v1.Fanfold.PurgeQueue.
+func (c *fanfoldClient) PurgeQueue(ctx context.Context, req *connect.Request[v1.PurgeQueueRequest]) (*connect.Response[v1.PurgeQueueResponse], error) {
+	return c.purgeQueue.CallUnary(ctx, req)
+}
+
+// ListLimits calls fanfold.v1.Fanfold.ListLimits.
+func (c *fanfoldClient) ListLimits(ctx context.Context, req *connect.Request[v1.ListLimitsRequest]) (*connect.Response[v1.ListLimitsResponse], error) {
+	return c.listLimits.CallUnary(ctx, req)
+}
+
+// SetLimit calls fanfold.v1.Fanfold.SetLimit.
+func (c *fanfoldClient) SetLimit(ctx context.Context, req *connect.Request[v1.SetLimitRequest]) (*connect.Response[v1.SetLimitResponse], error) {
+	return c.setLimit.CallUnary(ctx, req)
+}
+
+// DeleteLimit calls fanfold.v1.Fanfold.DeleteLimit.
+func (c *fanfoldClient) DeleteLimit(ctx context.Context, req *connect.Request[v1.DeleteLimitRequest]) (*connect.Response[v1.DeleteLimitResponse], error) {
+	return c.deleteLimit.CallUnary(ctx, req)
+}
+
+// SetBudget calls fanfold.v1.Fanfold.SetBudget.
+func (c *fanfoldClient) SetBudget(ctx context.Context, req *connect.Request[v1.SetBudgetRequest]) (*connect.Response[v1.SetBudgetResponse], error) {
+	return c.setBudget.CallUnary(ctx, req)
+}
+
+// GetBudget calls fanfold.v1.Fanfold.GetBudget.
+func (c *fanfoldClient) GetBudget(ctx context.Context, req *connect.Request[v1.GetBudgetRequest]) (*connect.Response[v1.GetBudgetResponse], error) {
+	return c.getBudget.CallUnary(ctx, req)
+}
+
 // SetWebhook calls fanfold.v1.Fanfold.SetWebhook.
 func (c *fanfoldClient) SetWebhook(ctx context.Context, req *connect.Request[v1.SetWebhookRequest]) (*connect.Response[v1.SetWebhookResponse], error) {
 	return c.setWebhook.CallUnary(ctx, req)
@@ -544,6 +730,24 @@ type FanfoldHandler interface {
 	// and the answer is this node's. NodeHash reads the hash that the answering node has for an index.
 	HashState(context.Context, *connect.Request[v1.HashStateRequest]) (*connect.Response[v1.HashStateResponse], error)
 	NodeHash(context.Context, *connect.Request[v1.NodeHashRequest]) (*connect.Response[v1.NodeHashResponse], error)
+	// Queues, keys and limits (queues.proto).
+	GetQueue(context.Context, *connect.Request[v1.GetQueueRequest]) (*connect.Response[v1.GetQueueResponse], error)
+	SetQueue(context.Context, *connect.Request[v1.SetQueueRequest]) (*connect.Response[v1.SetQueueResponse], error)
+	// PauseQueue stops grants; what runs goes on.
+	PauseQueue(context.Context, *connect.Request[v1.PauseQueueRequest]) (*connect.Response[v1.PauseQueueResponse], error)
+	ResumeQueue(context.Context, *connect.Request[v1.ResumeQueueRequest]) (*connect.Response[v1.ResumeQueueResponse], error)
+	// DrainQueue refuses new jobs; what waits runs out.
+	DrainQueue(context.Context, *connect.Request[v1.DrainQueueRequest]) (*connect.Response[v1.DrainQueueResponse], error)
+	UndrainQueue(context.Context, *connect.Request[v1.UndrainQueueRequest]) (*connect.Response[v1.UndrainQueueResponse], error)
+	// PurgeQueue cancels the jobs that only wait in the queue now.
+	PurgeQueue(context.Context, *connect.Request[v1.PurgeQueueRequest]) (*connect.Response[v1.PurgeQueueResponse], error)
+	ListLimits(context.Context, *connect.Request[v1.ListLimitsRequest]) (*connect.Response[v1.ListLimitsResponse], error)
+	// SetLimit makes a limit, or changes the numbers of the one with its identity, at once.
+	SetLimit(context.Context, *connect.Request[v1.SetLimitRequest]) (*connect.Response[v1.SetLimitResponse], error)
+	DeleteLimit(context.Context, *connect.Request[v1.DeleteLimitRequest]) (*connect.Response[v1.DeleteLimitResponse], error)
+	// SetBudget bounds what the whole cluster takes in.
+	SetBudget(context.Context, *connect.Request[v1.SetBudgetRequest]) (*connect.Response[v1.SetBudgetResponse], error)
+	GetBudget(context.Context, *connect.Request[v1.GetBudgetRequest]) (*connect.Response[v1.GetBudgetResponse], error)
 	// Webhooks (webhooks.proto).
 	// SetWebhook makes a webhook source or endpoint, or changes one that there is.
 	SetWebhook(context.Context, *connect.Request[v1.SetWebhookRequest]) (*connect.Response[v1.SetWebhookResponse], error)
@@ -690,6 +894,78 @@ func NewFanfoldHandler(svc FanfoldHandler, opts ...connect.HandlerOption) (strin
 		connect.WithSchema(fanfoldMethods.ByName("NodeHash")),
 		connect.WithHandlerOptions(opts...),
 	)
+	fanfoldGetQueueHandler := connect.NewUnaryHandler(
+		FanfoldGetQueueProcedure,
+		svc.GetQueue,
+		connect.WithSchema(fanfoldMethods.ByName("GetQueue")),
+		connect.WithHandlerOptions(opts...),
+	)
+	fanfoldSetQueueHandler := connect.NewUnaryHandler(
+		FanfoldSetQueueProcedure,
+		svc.SetQueue,
+		connect.WithSchema(fanfoldMethods.ByName("SetQueue")),
+		connect.WithHandlerOptions(opts...),
+	)
+	fanfoldPauseQueueHandler := connect.NewUnaryHandler(
+		FanfoldPauseQueueProcedure,
+		svc.PauseQueue,
+		connect.WithSchema(fanfoldMethods.ByName("PauseQueue")),
+		connect.WithHandlerOptions(opts...),
+	)
+	fanfoldResumeQueueHandler := connect.NewUnaryHandler(
+		FanfoldResumeQueueProcedure,
+		svc.ResumeQueue,
+		connect.WithSchema(fanfoldMethods.ByName("ResumeQueue")),
+		connect.WithHandlerOptions(opts...),
+	)
+	fanfoldDrainQueueHandler := connect.NewUnaryHandler(
+		FanfoldDrainQueueProcedure,
+		svc.DrainQueue,
+		connect.WithSchema(fanfoldMethods.ByName("DrainQueue")),
+		connect.WithHandlerOptions(opts...),
+	)
+	fanfoldUndrainQueueHandler := connect.NewUnaryHandler(
+		FanfoldUndrainQueueProcedure,
+		svc.UndrainQueue,
+		connect.WithSchema(fanfoldMethods.ByName("UndrainQueue")),
+		connect.WithHandlerOptions(opts...),
+	)
+	fanfoldPurgeQueueHandler := connect.NewUnaryHandler(
+		FanfoldPurgeQueueProcedure,
+		svc.PurgeQueue,
+		connect.WithSchema(fanfoldMethods.ByName("PurgeQueue")),
+		connect.WithHandlerOptions(opts...),
+	)
+	fanfoldListLimitsHandler := connect.NewUnaryHandler(
+		FanfoldListLimitsProcedure,
+		svc.ListLimits,
+		connect.WithSchema(fanfoldMethods.ByName("ListLimits")),
+		connect.WithHandlerOptions(opts...),
+	)
+	fanfoldSetLimitHandler := connect.NewUnaryHandler(
+		FanfoldSetLimitProcedure,
+		svc.SetLimit,
+		connect.WithSchema(fanfoldMethods.ByName("SetLimit")),
+		connect.WithHandlerOptions(opts...),
+	)
+	fanfoldDeleteLimitHandler := connect.NewUnaryHandler(
+		FanfoldDeleteLimitProcedure,
+		svc.DeleteLimit,
+		connect.WithSchema(fanfoldMethods.ByName("DeleteLimit")),
+		connect.WithHandlerOptions(opts...),
+	)
+	fanfoldSetBudgetHandler := connect.NewUnaryHandler(
+		FanfoldSetBudgetProcedure,
+		svc.SetBudget,
+		connect.WithSchema(fanfoldMethods.ByName("SetBudget")),
+		connect.WithHandlerOptions(opts...),
+	)
+	fanfoldGetBudgetHandler := connect.NewUnaryHandler(
+		FanfoldGetBudgetProcedure,
+		svc.GetBudget,
+		connect.WithSchema(fanfoldMethods.ByName("GetBudget")),
+		connect.WithHandlerOptions(opts...),
+	)
 	fanfoldSetWebhookHandler := connect.NewUnaryHandler(
 		FanfoldSetWebhookProcedure,
 		svc.SetWebhook,
@@ -780,6 +1056,30 @@ func NewFanfoldHandler(svc FanfoldHandler, opts ...connect.HandlerOption) (strin
 			fanfoldHashStateHandler.ServeHTTP(w, r)
 		case FanfoldNodeHashProcedure:
 			fanfoldNodeHashHandler.ServeHTTP(w, r)
+		case FanfoldGetQueueProcedure:
+			fanfoldGetQueueHandler.ServeHTTP(w, r)
+		case FanfoldSetQueueProcedure:
+			fanfoldSetQueueHandler.ServeHTTP(w, r)
+		case FanfoldPauseQueueProcedure:
+			fanfoldPauseQueueHandler.ServeHTTP(w, r)
+		case FanfoldResumeQueueProcedure:
+			fanfoldResumeQueueHandler.ServeHTTP(w, r)
+		case FanfoldDrainQueueProcedure:
+			fanfoldDrainQueueHandler.ServeHTTP(w, r)
+		case FanfoldUndrainQueueProcedure:
+			fanfoldUndrainQueueHandler.ServeHTTP(w, r)
+		case FanfoldPurgeQueueProcedure:
+			fanfoldPurgeQueueHandler.ServeHTTP(w, r)
+		case FanfoldListLimitsProcedure:
+			fanfoldListLimitsHandler.ServeHTTP(w, r)
+		case FanfoldSetLimitProcedure:
+			fanfoldSetLimitHandler.ServeHTTP(w, r)
+		case FanfoldDeleteLimitProcedure:
+			fanfoldDeleteLimitHandler.ServeHTTP(w, r)
+		case FanfoldSetBudgetProcedure:
+			fanfoldSetBudgetHandler.ServeHTTP(w, r)
+		case FanfoldGetBudgetProcedure:
+			fanfoldGetBudgetHandler.ServeHTTP(w, r)
 		case FanfoldSetWebhookProcedure:
 			fanfoldSetWebhookHandler.ServeHTTP(w, r)
 		case FanfoldChangeWebhookProcedure:
@@ -883,6 +1183,54 @@ func (UnimplementedFanfoldHandler) HashState(context.Context, *connect.Request[v
 
 func (UnimplementedFanfoldHandler) NodeHash(context.Context, *connect.Request[v1.NodeHashRequest]) (*connect.Response[v1.NodeHashResponse], error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("fanfold.v1.Fanfold.NodeHash is not implemented"))
+}
+
+func (UnimplementedFanfoldHandler) GetQueue(context.Context, *connect.Request[v1.GetQueueRequest]) (*connect.Response[v1.GetQueueResponse], error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("fanfold.v1.Fanfold.GetQueue is not implemented"))
+}
+
+func (UnimplementedFanfoldHandler) SetQueue(context.Context, *connect.Request[v1.SetQueueRequest]) (*connect.Response[v1.SetQueueResponse], error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("fanfold.v1.Fanfold.SetQueue is not implemented"))
+}
+
+func (UnimplementedFanfoldHandler) PauseQueue(context.Context, *connect.Request[v1.PauseQueueRequest]) (*connect.Response[v1.PauseQueueResponse], error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("fanfold.v1.Fanfold.PauseQueue is not implemented"))
+}
+
+func (UnimplementedFanfoldHandler) ResumeQueue(context.Context, *connect.Request[v1.ResumeQueueRequest]) (*connect.Response[v1.ResumeQueueResponse], error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("fanfold.v1.Fanfold.ResumeQueue is not implemented"))
+}
+
+func (UnimplementedFanfoldHandler) DrainQueue(context.Context, *connect.Request[v1.DrainQueueRequest]) (*connect.Response[v1.DrainQueueResponse], error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("fanfold.v1.Fanfold.DrainQueue is not implemented"))
+}
+
+func (UnimplementedFanfoldHandler) UndrainQueue(context.Context, *connect.Request[v1.UndrainQueueRequest]) (*connect.Response[v1.UndrainQueueResponse], error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("fanfold.v1.Fanfold.UndrainQueue is not implemented"))
+}
+
+func (UnimplementedFanfoldHandler) PurgeQueue(context.Context, *connect.Request[v1.PurgeQueueRequest]) (*connect.Response[v1.PurgeQueueResponse], error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("fanfold.v1.Fanfold.PurgeQueue is not implemented"))
+}
+
+func (UnimplementedFanfoldHandler) ListLimits(context.Context, *connect.Request[v1.ListLimitsRequest]) (*connect.Response[v1.ListLimitsResponse], error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("fanfold.v1.Fanfold.ListLimits is not implemented"))
+}
+
+func (UnimplementedFanfoldHandler) SetLimit(context.Context, *connect.Request[v1.SetLimitRequest]) (*connect.Response[v1.SetLimitResponse], error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("fanfold.v1.Fanfold.SetLimit is not implemented"))
+}
+
+func (UnimplementedFanfoldHandler) DeleteLimit(context.Context, *connect.Request[v1.DeleteLimitRequest]) (*connect.Response[v1.DeleteLimitResponse], error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("fanfold.v1.Fanfold.DeleteLimit is not implemented"))
+}
+
+func (UnimplementedFanfoldHandler) SetBudget(context.Context, *connect.Request[v1.SetBudgetRequest]) (*connect.Response[v1.SetBudgetResponse], error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("fanfold.v1.Fanfold.SetBudget is not implemented"))
+}
+
+func (UnimplementedFanfoldHandler) GetBudget(context.Context, *connect.Request[v1.GetBudgetRequest]) (*connect.Response[v1.GetBudgetResponse], error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("fanfold.v1.Fanfold.GetBudget is not implemented"))
 }
 
 func (UnimplementedFanfoldHandler) SetWebhook(context.Context, *connect.Request[v1.SetWebhookRequest]) (*connect.Response[v1.SetWebhookResponse], error) {
