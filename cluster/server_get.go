@@ -41,7 +41,7 @@ func (s *server) getJob(ctx context.Context, eng *engine.Engine, q *apiv1.GetJob
 	if _, err := eng.ReadIndex(ctx); err != nil {
 		return nil, err
 	}
-	res, err := viewing(s, q, readJob)
+	res, err := s.jobNow(ctx, eng, q)
 	if err != nil || wait == 0 || ended(res) {
 		return res, err
 	}
@@ -59,7 +59,16 @@ func (s *server) getJob(ctx context.Context, eng *engine.Engine, q *apiv1.GetJob
 	case <-ctx.Done():
 		return nil, context.Cause(ctx)
 	}
-	return viewing(s, q, readJob)
+	return s.jobNow(ctx, eng, q)
+}
+
+// jobNow reads a job from this node's state, with the progress that its workers have told the leader.
+func (s *server) jobNow(ctx context.Context, eng *engine.Engine, q *apiv1.GetJobRequest) (*apiv1.GetJobResponse, error) {
+	res, err := viewing(s, q, readJob)
+	if err != nil {
+		return nil, err
+	}
+	return res, addStepProgress(ctx, eng, res.GetJob().GetSteps())
 }
 
 func ended(res *apiv1.GetJobResponse) bool {

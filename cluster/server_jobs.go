@@ -203,11 +203,7 @@ func (s *server) ListTasks(ctx context.Context, req *connect.Request[apiv1.ListT
 			if err != nil {
 				return nil, err
 			}
-			id, err := jobIDOf(q.GetId())
-			if err != nil {
-				return nil, err
-			}
-			return res, addProgress(ctx, eng, v, id, res.GetTasks())
+			return res, addTaskProgress(ctx, eng, res.GetTasks())
 		})
 }
 

@@ -4,26 +4,21 @@ import (
 	"context"
 
 	"github.com/fanfold/fanfold/engine"
-	"github.com/fanfold/fanfold/fsm"
 	apiv1 "github.com/fanfold/fanfold/sdk/api/v1"
 )
 
-// addProgress adds to running tasks what their workers have said of them. Workers name an attempt by
-// its fence; which task that is, the session's leases tell.
-func addProgress(ctx context.Context, eng *engine.Engine, v *fsm.View, job fsm.JobID, tasks []*apiv1.TaskStatus) error {
-	type place struct {
-		step  string
-		shard uint64
-	}
-	running := make(map[place]*apiv1.TaskStatus)
+// attempted is where the API speaks of a running attempt: a step's status, a task's, a reason.
+type attempted interface {
+	GetSession() uint64
+	GetFence() *apiv1.Fence
+}
+
+// progressOf is what the workers have said of running attempts, by their fences: 0 or more of those given.
+func progressOf[T attempted](ctx context.Context, eng *engine.Engine, all []T, put func(T, *apiv1.Progress)) error {
 	var sessions []uint64
 	seen := make(map[uint64]bool)
-	for _, t := range tasks {
-		if t.GetState() != fsm.TaskStarted.String() {
-			continue
-		}
-		running[place{t.GetStep(), t.GetShard()}] = t
-		if id := t.GetSession(); !seen[id] {
+	for _, a := range all {
+		if id := a.GetSession(); a.GetFence() != nil && !seen[id] {
 			seen[id] = true
 			sessions = append(sessions, id)
 		}
@@ -32,20 +27,28 @@ func addProgress(ctx context.Context, eng *engine.Engine, v *fsm.View, job fsm.J
 		return nil
 	}
 	said, err := eng.ProgressOf(ctx, sessions)
-	if err != nil || len(said) == 0 {
+	if err != nil {
 		return err
 	}
-	for _, id := range sessions {
-		leases, _, err := v.Leases(id)
-		if err != nil {
-			return err
+	for _, a := range all {
+		if a.GetFence() == nil {
+			continue
 		}
-		for _, g := range leases {
-			p, ok := said[g.Fence]
-			if t := running[place{g.Step, g.Task.Shard}]; ok && t != nil && g.Task.Job == job {
-				t.Progress = &apiv1.Progress{Fence: &apiv1.Fence{Index: g.Fence.Index, Pos: g.Fence.Pos}, Done: p.Done, Total: p.Total, Note: p.Note}
-			}
+		if p, ok := said[fenceOf(a.GetFence())]; ok {
+			put(a, &apiv1.Progress{Fence: a.GetFence(), Done: p.Done, Total: p.Total, Note: p.Note})
 		}
 	}
 	return nil
+}
+
+func addStepProgress(ctx context.Context, eng *engine.Engine, steps []*apiv1.StepStatus) error {
+	return progressOf(ctx, eng, steps, func(s *apiv1.StepStatus, p *apiv1.Progress) { s.Progress = p })
+}
+
+func addTaskProgress(ctx context.Context, eng *engine.Engine, tasks []*apiv1.TaskStatus) error {
+	return progressOf(ctx, eng, tasks, func(t *apiv1.TaskStatus, p *apiv1.Progress) { t.Progress = p })
+}
+
+func addReasonProgress(ctx context.Context, eng *engine.Engine, reasons []*apiv1.Reason) error {
+	return progressOf(ctx, eng, reasons, func(r *apiv1.Reason, p *apiv1.Progress) { r.Progress = p })
 }

@@ -20,19 +20,27 @@ func jobStatus(j *fsm.JobView) *apiv1.JobStatus {
 }
 
 func stepStatus(s *fsm.StepView) *apiv1.StepStatus {
-	return &apiv1.StepStatus{
+	out := &apiv1.StepStatus{
 		Name: s.Name, Kind: s.Kind, Task: s.Task, State: s.State.String(), Attempts: s.Attempts, Crashes: s.Crashes,
 		Total: s.Total, Succeeded: s.Succeeded, Dead: s.Dead, Started: s.Started, Retrying: s.Retrying, Pending: s.Pending,
 		Worker: s.Worker, DueMs: s.DueMS, Error: taskError(s.Error), After: s.After,
 	}
+	if s.Session != 0 {
+		out.Session, out.Fence = s.Session, fenceTo(s.Fence)
+	}
+	return out
 }
 
 func taskStatus(t *fsm.TaskView) *apiv1.TaskStatus {
-	return &apiv1.TaskStatus{
+	out := &apiv1.TaskStatus{
 		Step: t.Step, Shard: t.Shard, State: t.State.String(), Attempts: t.Attempts, Crashes: t.Crashes,
 		Session: t.Session, Worker: t.Worker, DueMs: t.DueMS, Error: taskError(t.Error),
 		SavedBytes: t.Saved,
 	}
+	if t.State == fsm.TaskStarted {
+		out.Fence = fenceTo(t.Fence)
+	}
+	return out
 }
 
 func taskError(e *fsm.TaskError) *apiv1.TaskError {
@@ -82,6 +90,8 @@ func fencesOf(all []*apiv1.Fence) []fsm.Fence {
 	}
 	return out
 }
+
+func fenceTo(f fsm.Fence) *apiv1.Fence { return &apiv1.Fence{Index: f.Index, Pos: f.Pos} }
 
 func fencesTo(all []fsm.Fence) []*apiv1.Fence {
 	out := make([]*apiv1.Fence, len(all))

@@ -2,9 +2,11 @@ package cluster
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"connectrpc.com/connect"
+	"google.golang.org/protobuf/proto"
 
 	"github.com/fanfold/fanfold/engine"
 	apiv1 "github.com/fanfold/fanfold/sdk/api/v1"
@@ -45,35 +47,69 @@ func (s *server) watchJob(ctx context.Context, q *apiv1.WatchJobRequest, stream 
 		if _, err := eng.ReadIndex(ctx); err != nil {
 			return err
 		}
-		res, err := viewing(s, get, readJob)
+		res, err := s.jobNow(ctx, eng, get)
 		if err != nil {
 			return err
 		}
 		if err := stream.Send(&apiv1.WatchJobResponse{Job: res.GetJob(), Index: res.GetIndex()}); err != nil || ended(res) {
 			return err
 		}
-		timer.Reset(interval)
-		if err := untilChanged(ctx, w, timer); err != nil {
-			return err
+		for changed := false; !changed; {
+			timer.Reset(interval)
+			if changed, err = untilChanged(ctx, w, timer, anyRuns(res.GetJob())); err != nil {
+				return err
+			}
+			if !changed {
+				if changed, err = s.progressed(ctx, eng, res.GetJob()); err != nil {
+					return err
+				}
+			}
 		}
 	}
 }
 
-// untilChanged waits for a change, and for the interval if the job goes on.
-func untilChanged(ctx context.Context, w *engine.Waiter, interval *time.Timer) error {
+// anyRuns reports whether a plain step of the job runs: what its worker says of it is no change of the
+// state, and has to be looked for.
+func anyRuns(j *apiv1.JobStatus) bool {
+	return slices.ContainsFunc(j.GetSteps(), func(s *apiv1.StepStatus) bool { return s.GetFence() != nil })
+}
+
+// progressed reports whether the workers have said something new since the status was sent.
+func (s *server) progressed(ctx context.Context, eng *engine.Engine, sent *apiv1.JobStatus) (bool, error) {
+	now := make([]*apiv1.StepStatus, len(sent.GetSteps()))
+	for i, step := range sent.GetSteps() {
+		now[i] = &apiv1.StepStatus{Session: step.GetSession(), Fence: step.GetFence()}
+	}
+	if err := addStepProgress(ctx, eng, now); err != nil {
+		return false, err
+	}
+	for i, step := range sent.GetSteps() {
+		if !proto.Equal(step.GetProgress(), now[i].GetProgress()) {
+			return true, nil
+		}
+	}
+	return false, nil
+}
+
+// untilChanged waits for a change, and for the interval if the job goes on. With look, it comes back after
+// the interval without a change, too.
+func untilChanged(ctx context.Context, w *engine.Waiter, interval *time.Timer, look bool) (changed bool, err error) {
 	var due <-chan time.Time
+	if look {
+		due = interval.C
+	}
 	for {
 		select {
 		case <-w.Ready():
 			finished, err := w.Take()
 			if err != nil || len(finished) > 0 {
-				return err
+				return true, err
 			}
-			due = interval.C
+			changed, due = true, interval.C
 		case <-due:
-			return nil
+			return changed, nil
 		case <-ctx.Done():
-			return context.Cause(ctx)
+			return false, context.Cause(ctx)
 		}
 	}
 }

@@ -69,7 +69,7 @@ func Fence(ctx context.Context) uint64 {
 // fencePosBits has room for the leases that one log entry can grant; 44 bits remain for the entries.
 const fencePosBits = 20
 
-// Progress tells people how far the task is. It travels with the worker's next message, and only the
+// Progress tells people how far the task is. It travels with the worker's next message, within a second, and only the
 // last word counts, so it may be called as often as one likes. Outside a task it panics.
 func Progress(ctx context.Context, done, total int64, note string) {
 	a := attemptOf(ctx, "Progress")

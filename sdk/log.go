@@ -90,7 +90,7 @@ const (
 	maxTaskLog    = 64 << 10  // bytes of one attempt that wait
 	maxSessionLog = 2 << 20   // of all of them
 	maxLogMessage = 256 << 10 // bytes of lines in a message, beside those of tasks that end in it
-	logEvery      = time.Second
+	sayEvery      = time.Second // how long lines and progress wait for company
 )
 
 // lines are what an attempt has logged and what is not sent yet. Over its bound the oldest go.
@@ -118,7 +118,7 @@ type outLog struct {
 	all   map[fence]*lines
 	size  int
 	timer *time.Timer // runs while something waits
-	due   bool        // lines have waited for logEvery
+	due   bool        // lines or progress have waited for sayEvery
 }
 
 // logged takes a line of an attempt.
@@ -142,12 +142,18 @@ func (s *session) logged(a *attempt, l *apiv1.LogLine) {
 		return
 	}
 	o.size += b.add(l)
-	if o.timer == nil {
-		o.timer = time.AfterFunc(logEvery, s.logsDue)
+	s.soon()
+}
+
+// soon makes lines and progress travel within sayEvery, if nothing else takes them along before.
+// Precondition: mu is held.
+func (s *session) soon() {
+	if s.out.timer == nil {
+		s.out.timer = time.AfterFunc(sayEvery, s.sayNow)
 	}
 }
 
-func (s *session) logsDue() {
+func (s *session) sayNow() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.out.due, s.out.timer = true, nil
@@ -177,8 +183,7 @@ func (s *session) takeLogs(m *apiv1.WorkRequest) {
 		size += b.size
 		m.Logs = append(m.Logs, b.msg)
 	}
-	o.due = false
-	if len(o.all) > 0 && o.timer == nil {
-		o.timer = time.AfterFunc(logEvery, s.logsDue)
+	if len(o.all) > 0 {
+		s.soon()
 	}
 }

@@ -265,6 +265,7 @@ func (s *session) progressed(a *attempt, p *apiv1.Progress) {
 	defer s.mu.Unlock()
 	if s.running[a.fence] != nil {
 		s.progress[a.fence] = p
+		s.soon()
 	}
 }
 
@@ -284,6 +285,9 @@ func (s *session) stopLease() {
 	defer s.mu.Unlock()
 	if s.lease != nil {
 		s.lease.Stop()
+	}
+	if s.out.timer != nil {
+		s.out.timer.Stop()
 	}
 }
 

@@ -216,8 +216,10 @@ func (s *session) take(beat bool) *apiv1.WorkRequest {
 	if s.leaving && len(s.waiting) == 0 && !s.gone {
 		m.Goodbye = true
 	}
-	// Progress alone waits for company: it is for people, and the next heartbeat is near.
-	if m.Reports == nil && m.Logs == nil && !m.Heartbeat && !m.Drain && !m.Goodbye {
+	// Progress alone waits a little for company.
+	due := s.out.due
+	s.out.due = false
+	if m.Reports == nil && m.Logs == nil && !(due && m.Progress != nil) && !m.Heartbeat && !m.Drain && !m.Goodbye {
 		for _, p := range m.Progress {
 			s.progress[fenceOf(p.Fence)] = p
 		}

@@ -61,6 +61,9 @@ func (a *app) printResult(ctx context.Context, client *remote.Client, answer *ap
 			return err
 		}
 	} else if end.Result != nil {
+		if note := encodedNote(end.Result); note != "" {
+			fmt.Fprintln(a.err, "note: the value is", note)
+		}
 		if _, err := fmt.Fprintf(a.out, "%s\n", end.Result); err != nil {
 			return err
 		}

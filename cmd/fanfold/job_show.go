@@ -50,6 +50,9 @@ func stepNote(step *apiv1.StepStatus) string {
 	if step.GetWorker() != "" {
 		notes = append(notes, "on "+step.GetWorker())
 	}
+	if step.GetProgress() != nil {
+		notes = append(notes, progressText(step.GetProgress()))
+	}
 	if step.GetDueMs() != 0 {
 		notes = append(notes, "due in "+output.Duration(time.Until(time.UnixMilli(step.GetDueMs()))))
 	}

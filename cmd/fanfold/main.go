@@ -68,6 +68,7 @@ func (a *app) root() *cobra.Command {
 	root := group("fanfold", "Fanfold: durable workflows in one binary", a.dev(), a.server(), a.submit(),
 		a.job(), a.worker(), a.queue(), a.cluster(), a.bench(), a.chaos(), a.debug(), a.version(), a.exitCodes(),
 		a.webhook(),
+		a.explain(),
 	)
 	root.SilenceErrors, root.SilenceUsage = true, true
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return exit.With(exit.Usage, "", err) })

@@ -727,6 +727,8 @@ type StepStatus struct {
 	Error         *TaskError             `protobuf:"bytes,15,opt,name=error,proto3" json:"error,omitempty"`               // the last failure
 	After         []string               `protobuf:"bytes,16,rep,name=after,proto3" json:"after,omitempty"`               // names of the steps that it waits for
 	Progress      *Progress              `protobuf:"bytes,50,opt,name=progress,proto3" json:"progress,omitempty"`         // plain step, STARTED: as in TaskStatus
+	Session       uint64                 `protobuf:"varint,51,opt,name=session,proto3" json:"session,omitempty"`          // plain step, STARTED
+	Fence         *Fence                 `protobuf:"bytes,52,opt,name=fence,proto3" json:"fence,omitempty"`               // plain step, STARTED
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -876,6 +878,20 @@ func (x *StepStatus) GetAfter() []string {
 func (x *StepStatus) GetProgress() *Progress {
 	if x != nil {
 		return x.Progress
+	}
+	return nil
+}
+
+func (x *StepStatus) GetSession() uint64 {
+	if x != nil {
+		return x.Session
+	}
+	return 0
+}
+
+func (x *StepStatus) GetFence() *Fence {
+	if x != nil {
+		return x.Fence
 	}
 	return nil
 }
@@ -1189,6 +1205,7 @@ type TaskStatus struct {
 	Error         *TaskError             `protobuf:"bytes,9,opt,name=error,proto3" json:"error,omitempty"`
 	Progress      *Progress              `protobuf:"bytes,10,opt,name=progress,proto3" json:"progress,omitempty"`                        // STARTED: what the worker said last; known to the leader only, and only since its term began
 	SavedBytes    uint64                 `protobuf:"varint,50,opt,name=saved_bytes,json=savedBytes,proto3" json:"saved_bytes,omitempty"` // of its checkpoints
+	Fence         *Fence                 `protobuf:"bytes,51,opt,name=fence,proto3" json:"fence,omitempty"`                              // STARTED
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1298,6 +1315,13 @@ func (x *TaskStatus) GetSavedBytes() uint64 {
 		return x.SavedBytes
 	}
 	return 0
+}
+
+func (x *TaskStatus) GetFence() *Fence {
+	if x != nil {
+		return x.Fence
+	}
+	return nil
 }
 
 type WatchJobRequest struct {
@@ -2010,58 +2034,6 @@ func (x *ReadValueResponse) GetData() []byte {
 	return nil
 }
 
-type Fence struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Index         uint64                 `protobuf:"varint,1,opt,name=index,proto3" json:"index,omitempty"`
-	Pos           uint32                 `protobuf:"varint,2,opt,name=pos,proto3" json:"pos,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *Fence) Reset() {
-	*x = Fence{}
-	mi := &file_v1_fanfold_proto_msgTypes[28]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *Fence) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*Fence) ProtoMessage() {}
-
-func (x *Fence) ProtoReflect() protoreflect.Message {
-	mi := &file_v1_fanfold_proto_msgTypes[28]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use Fence.ProtoReflect.Descriptor instead.
-func (*Fence) Descriptor() ([]byte, []int) {
-	return file_v1_fanfold_proto_rawDescGZIP(), []int{28}
-}
-
-func (x *Fence) GetIndex() uint64 {
-	if x != nil {
-		return x.Index
-	}
-	return 0
-}
-
-func (x *Fence) GetPos() uint32 {
-	if x != nil {
-		return x.Pos
-	}
-	return 0
-}
-
 type Task struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Job           []byte                 `protobuf:"bytes,1,opt,name=job,proto3" json:"job,omitempty"`
@@ -2073,7 +2045,7 @@ type Task struct {
 
 func (x *Task) Reset() {
 	*x = Task{}
-	mi := &file_v1_fanfold_proto_msgTypes[29]
+	mi := &file_v1_fanfold_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2085,7 +2057,7 @@ func (x *Task) String() string {
 func (*Task) ProtoMessage() {}
 
 func (x *Task) ProtoReflect() protoreflect.Message {
-	mi := &file_v1_fanfold_proto_msgTypes[29]
+	mi := &file_v1_fanfold_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2098,7 +2070,7 @@ func (x *Task) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Task.ProtoReflect.Descriptor instead.
 func (*Task) Descriptor() ([]byte, []int) {
-	return file_v1_fanfold_proto_rawDescGZIP(), []int{29}
+	return file_v1_fanfold_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *Task) GetJob() []byte {
@@ -2137,7 +2109,7 @@ type WorkRequest struct {
 
 func (x *WorkRequest) Reset() {
 	*x = WorkRequest{}
-	mi := &file_v1_fanfold_proto_msgTypes[30]
+	mi := &file_v1_fanfold_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2149,7 +2121,7 @@ func (x *WorkRequest) String() string {
 func (*WorkRequest) ProtoMessage() {}
 
 func (x *WorkRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_v1_fanfold_proto_msgTypes[30]
+	mi := &file_v1_fanfold_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2162,7 +2134,7 @@ func (x *WorkRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WorkRequest.ProtoReflect.Descriptor instead.
 func (*WorkRequest) Descriptor() ([]byte, []int) {
-	return file_v1_fanfold_proto_rawDescGZIP(), []int{30}
+	return file_v1_fanfold_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *WorkRequest) GetHello() *Hello {
@@ -2227,7 +2199,7 @@ type TaskLog struct {
 
 func (x *TaskLog) Reset() {
 	*x = TaskLog{}
-	mi := &file_v1_fanfold_proto_msgTypes[31]
+	mi := &file_v1_fanfold_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2239,7 +2211,7 @@ func (x *TaskLog) String() string {
 func (*TaskLog) ProtoMessage() {}
 
 func (x *TaskLog) ProtoReflect() protoreflect.Message {
-	mi := &file_v1_fanfold_proto_msgTypes[31]
+	mi := &file_v1_fanfold_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2252,7 +2224,7 @@ func (x *TaskLog) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TaskLog.ProtoReflect.Descriptor instead.
 func (*TaskLog) Descriptor() ([]byte, []int) {
-	return file_v1_fanfold_proto_rawDescGZIP(), []int{31}
+	return file_v1_fanfold_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *TaskLog) GetFence() *Fence {
@@ -2302,7 +2274,7 @@ type Hello struct {
 
 func (x *Hello) Reset() {
 	*x = Hello{}
-	mi := &file_v1_fanfold_proto_msgTypes[32]
+	mi := &file_v1_fanfold_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2314,7 +2286,7 @@ func (x *Hello) String() string {
 func (*Hello) ProtoMessage() {}
 
 func (x *Hello) ProtoReflect() protoreflect.Message {
-	mi := &file_v1_fanfold_proto_msgTypes[32]
+	mi := &file_v1_fanfold_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2327,7 +2299,7 @@ func (x *Hello) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Hello.ProtoReflect.Descriptor instead.
 func (*Hello) Descriptor() ([]byte, []int) {
-	return file_v1_fanfold_proto_rawDescGZIP(), []int{32}
+	return file_v1_fanfold_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *Hello) GetSession() uint64 {
@@ -2417,7 +2389,7 @@ type QueueSlots struct {
 
 func (x *QueueSlots) Reset() {
 	*x = QueueSlots{}
-	mi := &file_v1_fanfold_proto_msgTypes[33]
+	mi := &file_v1_fanfold_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2429,7 +2401,7 @@ func (x *QueueSlots) String() string {
 func (*QueueSlots) ProtoMessage() {}
 
 func (x *QueueSlots) ProtoReflect() protoreflect.Message {
-	mi := &file_v1_fanfold_proto_msgTypes[33]
+	mi := &file_v1_fanfold_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2442,7 +2414,7 @@ func (x *QueueSlots) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use QueueSlots.ProtoReflect.Descriptor instead.
 func (*QueueSlots) Descriptor() ([]byte, []int) {
-	return file_v1_fanfold_proto_rawDescGZIP(), []int{33}
+	return file_v1_fanfold_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *QueueSlots) GetQueue() string {
@@ -2469,7 +2441,7 @@ type TaskKind struct {
 
 func (x *TaskKind) Reset() {
 	*x = TaskKind{}
-	mi := &file_v1_fanfold_proto_msgTypes[34]
+	mi := &file_v1_fanfold_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2481,7 +2453,7 @@ func (x *TaskKind) String() string {
 func (*TaskKind) ProtoMessage() {}
 
 func (x *TaskKind) ProtoReflect() protoreflect.Message {
-	mi := &file_v1_fanfold_proto_msgTypes[34]
+	mi := &file_v1_fanfold_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2494,7 +2466,7 @@ func (x *TaskKind) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TaskKind.ProtoReflect.Descriptor instead.
 func (*TaskKind) Descriptor() ([]byte, []int) {
-	return file_v1_fanfold_proto_rawDescGZIP(), []int{34}
+	return file_v1_fanfold_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *TaskKind) GetName() string {
@@ -2527,7 +2499,7 @@ type Report struct {
 
 func (x *Report) Reset() {
 	*x = Report{}
-	mi := &file_v1_fanfold_proto_msgTypes[35]
+	mi := &file_v1_fanfold_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2539,7 +2511,7 @@ func (x *Report) String() string {
 func (*Report) ProtoMessage() {}
 
 func (x *Report) ProtoReflect() protoreflect.Message {
-	mi := &file_v1_fanfold_proto_msgTypes[35]
+	mi := &file_v1_fanfold_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2552,7 +2524,7 @@ func (x *Report) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Report.ProtoReflect.Descriptor instead.
 func (*Report) Descriptor() ([]byte, []int) {
-	return file_v1_fanfold_proto_rawDescGZIP(), []int{35}
+	return file_v1_fanfold_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *Report) GetFence() *Fence {
@@ -2638,7 +2610,7 @@ type Failure struct {
 
 func (x *Failure) Reset() {
 	*x = Failure{}
-	mi := &file_v1_fanfold_proto_msgTypes[36]
+	mi := &file_v1_fanfold_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2650,7 +2622,7 @@ func (x *Failure) String() string {
 func (*Failure) ProtoMessage() {}
 
 func (x *Failure) ProtoReflect() protoreflect.Message {
-	mi := &file_v1_fanfold_proto_msgTypes[36]
+	mi := &file_v1_fanfold_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2663,7 +2635,7 @@ func (x *Failure) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Failure.ProtoReflect.Descriptor instead.
 func (*Failure) Descriptor() ([]byte, []int) {
-	return file_v1_fanfold_proto_rawDescGZIP(), []int{36}
+	return file_v1_fanfold_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *Failure) GetError() *TaskError {
@@ -2701,74 +2673,6 @@ func (x *Failure) GetRateLimitedMs() int64 {
 	return 0
 }
 
-type Progress struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Fence         *Fence                 `protobuf:"bytes,1,opt,name=fence,proto3" json:"fence,omitempty"`
-	Done          uint64                 `protobuf:"varint,2,opt,name=done,proto3" json:"done,omitempty"`
-	Total         uint64                 `protobuf:"varint,3,opt,name=total,proto3" json:"total,omitempty"`
-	Note          string                 `protobuf:"bytes,4,opt,name=note,proto3" json:"note,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *Progress) Reset() {
-	*x = Progress{}
-	mi := &file_v1_fanfold_proto_msgTypes[37]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *Progress) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*Progress) ProtoMessage() {}
-
-func (x *Progress) ProtoReflect() protoreflect.Message {
-	mi := &file_v1_fanfold_proto_msgTypes[37]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use Progress.ProtoReflect.Descriptor instead.
-func (*Progress) Descriptor() ([]byte, []int) {
-	return file_v1_fanfold_proto_rawDescGZIP(), []int{37}
-}
-
-func (x *Progress) GetFence() *Fence {
-	if x != nil {
-		return x.Fence
-	}
-	return nil
-}
-
-func (x *Progress) GetDone() uint64 {
-	if x != nil {
-		return x.Done
-	}
-	return 0
-}
-
-func (x *Progress) GetTotal() uint64 {
-	if x != nil {
-		return x.Total
-	}
-	return 0
-}
-
-func (x *Progress) GetNote() string {
-	if x != nil {
-		return x.Note
-	}
-	return ""
-}
-
 type WorkResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Welcome       *Welcome               `protobuf:"bytes,1,opt,name=welcome,proto3" json:"welcome,omitempty"`
@@ -2782,7 +2686,7 @@ type WorkResponse struct {
 
 func (x *WorkResponse) Reset() {
 	*x = WorkResponse{}
-	mi := &file_v1_fanfold_proto_msgTypes[38]
+	mi := &file_v1_fanfold_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2794,7 +2698,7 @@ func (x *WorkResponse) String() string {
 func (*WorkResponse) ProtoMessage() {}
 
 func (x *WorkResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_v1_fanfold_proto_msgTypes[38]
+	mi := &file_v1_fanfold_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2807,7 +2711,7 @@ func (x *WorkResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WorkResponse.ProtoReflect.Descriptor instead.
 func (*WorkResponse) Descriptor() ([]byte, []int) {
-	return file_v1_fanfold_proto_rawDescGZIP(), []int{38}
+	return file_v1_fanfold_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *WorkResponse) GetWelcome() *Welcome {
@@ -2858,7 +2762,7 @@ type Welcome struct {
 
 func (x *Welcome) Reset() {
 	*x = Welcome{}
-	mi := &file_v1_fanfold_proto_msgTypes[39]
+	mi := &file_v1_fanfold_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2870,7 +2774,7 @@ func (x *Welcome) String() string {
 func (*Welcome) ProtoMessage() {}
 
 func (x *Welcome) ProtoReflect() protoreflect.Message {
-	mi := &file_v1_fanfold_proto_msgTypes[39]
+	mi := &file_v1_fanfold_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2883,7 +2787,7 @@ func (x *Welcome) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Welcome.ProtoReflect.Descriptor instead.
 func (*Welcome) Descriptor() ([]byte, []int) {
-	return file_v1_fanfold_proto_rawDescGZIP(), []int{39}
+	return file_v1_fanfold_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *Welcome) GetSession() uint64 {
@@ -2945,7 +2849,7 @@ type Assignment struct {
 
 func (x *Assignment) Reset() {
 	*x = Assignment{}
-	mi := &file_v1_fanfold_proto_msgTypes[40]
+	mi := &file_v1_fanfold_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2957,7 +2861,7 @@ func (x *Assignment) String() string {
 func (*Assignment) ProtoMessage() {}
 
 func (x *Assignment) ProtoReflect() protoreflect.Message {
-	mi := &file_v1_fanfold_proto_msgTypes[40]
+	mi := &file_v1_fanfold_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2970,7 +2874,7 @@ func (x *Assignment) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Assignment.ProtoReflect.Descriptor instead.
 func (*Assignment) Descriptor() ([]byte, []int) {
-	return file_v1_fanfold_proto_rawDescGZIP(), []int{40}
+	return file_v1_fanfold_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *Assignment) GetFence() *Fence {
@@ -3097,7 +3001,7 @@ type Ack struct {
 
 func (x *Ack) Reset() {
 	*x = Ack{}
-	mi := &file_v1_fanfold_proto_msgTypes[41]
+	mi := &file_v1_fanfold_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3109,7 +3013,7 @@ func (x *Ack) String() string {
 func (*Ack) ProtoMessage() {}
 
 func (x *Ack) ProtoReflect() protoreflect.Message {
-	mi := &file_v1_fanfold_proto_msgTypes[41]
+	mi := &file_v1_fanfold_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3122,7 +3026,7 @@ func (x *Ack) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Ack.ProtoReflect.Descriptor instead.
 func (*Ack) Descriptor() ([]byte, []int) {
-	return file_v1_fanfold_proto_rawDescGZIP(), []int{41}
+	return file_v1_fanfold_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *Ack) GetFence() *Fence {
@@ -3164,7 +3068,7 @@ type Revoke struct {
 
 func (x *Revoke) Reset() {
 	*x = Revoke{}
-	mi := &file_v1_fanfold_proto_msgTypes[42]
+	mi := &file_v1_fanfold_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3176,7 +3080,7 @@ func (x *Revoke) String() string {
 func (*Revoke) ProtoMessage() {}
 
 func (x *Revoke) ProtoReflect() protoreflect.Message {
-	mi := &file_v1_fanfold_proto_msgTypes[42]
+	mi := &file_v1_fanfold_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3189,7 +3093,7 @@ func (x *Revoke) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Revoke.ProtoReflect.Descriptor instead.
 func (*Revoke) Descriptor() ([]byte, []int) {
-	return file_v1_fanfold_proto_rawDescGZIP(), []int{42}
+	return file_v1_fanfold_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *Revoke) GetFence() *Fence {
@@ -3223,7 +3127,7 @@ type ListWorkersRequest struct {
 
 func (x *ListWorkersRequest) Reset() {
 	*x = ListWorkersRequest{}
-	mi := &file_v1_fanfold_proto_msgTypes[43]
+	mi := &file_v1_fanfold_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3235,7 +3139,7 @@ func (x *ListWorkersRequest) String() string {
 func (*ListWorkersRequest) ProtoMessage() {}
 
 func (x *ListWorkersRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_v1_fanfold_proto_msgTypes[43]
+	mi := &file_v1_fanfold_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3248,7 +3152,7 @@ func (x *ListWorkersRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListWorkersRequest.ProtoReflect.Descriptor instead.
 func (*ListWorkersRequest) Descriptor() ([]byte, []int) {
-	return file_v1_fanfold_proto_rawDescGZIP(), []int{43}
+	return file_v1_fanfold_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *ListWorkersRequest) GetNamespace() string {
@@ -3275,7 +3179,7 @@ type ListWorkersResponse struct {
 
 func (x *ListWorkersResponse) Reset() {
 	*x = ListWorkersResponse{}
-	mi := &file_v1_fanfold_proto_msgTypes[44]
+	mi := &file_v1_fanfold_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3287,7 +3191,7 @@ func (x *ListWorkersResponse) String() string {
 func (*ListWorkersResponse) ProtoMessage() {}
 
 func (x *ListWorkersResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_v1_fanfold_proto_msgTypes[44]
+	mi := &file_v1_fanfold_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3300,7 +3204,7 @@ func (x *ListWorkersResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListWorkersResponse.ProtoReflect.Descriptor instead.
 func (*ListWorkersResponse) Descriptor() ([]byte, []int) {
-	return file_v1_fanfold_proto_rawDescGZIP(), []int{44}
+	return file_v1_fanfold_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *ListWorkersResponse) GetWorkers() []*Worker {
@@ -3334,7 +3238,7 @@ type Worker struct {
 
 func (x *Worker) Reset() {
 	*x = Worker{}
-	mi := &file_v1_fanfold_proto_msgTypes[45]
+	mi := &file_v1_fanfold_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3346,7 +3250,7 @@ func (x *Worker) String() string {
 func (*Worker) ProtoMessage() {}
 
 func (x *Worker) ProtoReflect() protoreflect.Message {
-	mi := &file_v1_fanfold_proto_msgTypes[45]
+	mi := &file_v1_fanfold_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3359,7 +3263,7 @@ func (x *Worker) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Worker.ProtoReflect.Descriptor instead.
 func (*Worker) Descriptor() ([]byte, []int) {
-	return file_v1_fanfold_proto_rawDescGZIP(), []int{45}
+	return file_v1_fanfold_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *Worker) GetSession() uint64 {
@@ -3435,7 +3339,7 @@ type ListQueuesRequest struct {
 
 func (x *ListQueuesRequest) Reset() {
 	*x = ListQueuesRequest{}
-	mi := &file_v1_fanfold_proto_msgTypes[46]
+	mi := &file_v1_fanfold_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3447,7 +3351,7 @@ func (x *ListQueuesRequest) String() string {
 func (*ListQueuesRequest) ProtoMessage() {}
 
 func (x *ListQueuesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_v1_fanfold_proto_msgTypes[46]
+	mi := &file_v1_fanfold_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3460,7 +3364,7 @@ func (x *ListQueuesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListQueuesRequest.ProtoReflect.Descriptor instead.
 func (*ListQueuesRequest) Descriptor() ([]byte, []int) {
-	return file_v1_fanfold_proto_rawDescGZIP(), []int{46}
+	return file_v1_fanfold_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *ListQueuesRequest) GetNamespace() string {
@@ -3487,7 +3391,7 @@ type ListQueuesResponse struct {
 
 func (x *ListQueuesResponse) Reset() {
 	*x = ListQueuesResponse{}
-	mi := &file_v1_fanfold_proto_msgTypes[47]
+	mi := &file_v1_fanfold_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3499,7 +3403,7 @@ func (x *ListQueuesResponse) String() string {
 func (*ListQueuesResponse) ProtoMessage() {}
 
 func (x *ListQueuesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_v1_fanfold_proto_msgTypes[47]
+	mi := &file_v1_fanfold_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3512,7 +3416,7 @@ func (x *ListQueuesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListQueuesResponse.ProtoReflect.Descriptor instead.
 func (*ListQueuesResponse) Descriptor() ([]byte, []int) {
-	return file_v1_fanfold_proto_rawDescGZIP(), []int{47}
+	return file_v1_fanfold_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *ListQueuesResponse) GetQueues() []*Queue {
@@ -3537,7 +3441,7 @@ type ClusterStatusRequest struct {
 
 func (x *ClusterStatusRequest) Reset() {
 	*x = ClusterStatusRequest{}
-	mi := &file_v1_fanfold_proto_msgTypes[48]
+	mi := &file_v1_fanfold_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3549,7 +3453,7 @@ func (x *ClusterStatusRequest) String() string {
 func (*ClusterStatusRequest) ProtoMessage() {}
 
 func (x *ClusterStatusRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_v1_fanfold_proto_msgTypes[48]
+	mi := &file_v1_fanfold_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3562,7 +3466,7 @@ func (x *ClusterStatusRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ClusterStatusRequest.ProtoReflect.Descriptor instead.
 func (*ClusterStatusRequest) Descriptor() ([]byte, []int) {
-	return file_v1_fanfold_proto_rawDescGZIP(), []int{48}
+	return file_v1_fanfold_proto_rawDescGZIP(), []int{46}
 }
 
 type ClusterStatusResponse struct {
@@ -3586,7 +3490,7 @@ type ClusterStatusResponse struct {
 
 func (x *ClusterStatusResponse) Reset() {
 	*x = ClusterStatusResponse{}
-	mi := &file_v1_fanfold_proto_msgTypes[49]
+	mi := &file_v1_fanfold_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3598,7 +3502,7 @@ func (x *ClusterStatusResponse) String() string {
 func (*ClusterStatusResponse) ProtoMessage() {}
 
 func (x *ClusterStatusResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_v1_fanfold_proto_msgTypes[49]
+	mi := &file_v1_fanfold_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3611,7 +3515,7 @@ func (x *ClusterStatusResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ClusterStatusResponse.ProtoReflect.Descriptor instead.
 func (*ClusterStatusResponse) Descriptor() ([]byte, []int) {
-	return file_v1_fanfold_proto_rawDescGZIP(), []int{49}
+	return file_v1_fanfold_proto_rawDescGZIP(), []int{47}
 }
 
 func (x *ClusterStatusResponse) GetClusterId() string {
@@ -3720,7 +3624,7 @@ type Node struct {
 
 func (x *Node) Reset() {
 	*x = Node{}
-	mi := &file_v1_fanfold_proto_msgTypes[50]
+	mi := &file_v1_fanfold_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3732,7 +3636,7 @@ func (x *Node) String() string {
 func (*Node) ProtoMessage() {}
 
 func (x *Node) ProtoReflect() protoreflect.Message {
-	mi := &file_v1_fanfold_proto_msgTypes[50]
+	mi := &file_v1_fanfold_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3745,7 +3649,7 @@ func (x *Node) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Node.ProtoReflect.Descriptor instead.
 func (*Node) Descriptor() ([]byte, []int) {
-	return file_v1_fanfold_proto_rawDescGZIP(), []int{50}
+	return file_v1_fanfold_proto_rawDescGZIP(), []int{48}
 }
 
 func (x *Node) GetId() string {
@@ -3834,7 +3738,7 @@ type Counters struct {
 
 func (x *Counters) Reset() {
 	*x = Counters{}
-	mi := &file_v1_fanfold_proto_msgTypes[51]
+	mi := &file_v1_fanfold_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3846,7 +3750,7 @@ func (x *Counters) String() string {
 func (*Counters) ProtoMessage() {}
 
 func (x *Counters) ProtoReflect() protoreflect.Message {
-	mi := &file_v1_fanfold_proto_msgTypes[51]
+	mi := &file_v1_fanfold_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3859,7 +3763,7 @@ func (x *Counters) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Counters.ProtoReflect.Descriptor instead.
 func (*Counters) Descriptor() ([]byte, []int) {
-	return file_v1_fanfold_proto_rawDescGZIP(), []int{51}
+	return file_v1_fanfold_proto_rawDescGZIP(), []int{49}
 }
 
 func (x *Counters) GetJobsSubmitted() uint64 {
@@ -4070,7 +3974,7 @@ type AddNodeRequest struct {
 
 func (x *AddNodeRequest) Reset() {
 	*x = AddNodeRequest{}
-	mi := &file_v1_fanfold_proto_msgTypes[52]
+	mi := &file_v1_fanfold_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4082,7 +3986,7 @@ func (x *AddNodeRequest) String() string {
 func (*AddNodeRequest) ProtoMessage() {}
 
 func (x *AddNodeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_v1_fanfold_proto_msgTypes[52]
+	mi := &file_v1_fanfold_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4095,7 +3999,7 @@ func (x *AddNodeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AddNodeRequest.ProtoReflect.Descriptor instead.
 func (*AddNodeRequest) Descriptor() ([]byte, []int) {
-	return file_v1_fanfold_proto_rawDescGZIP(), []int{52}
+	return file_v1_fanfold_proto_rawDescGZIP(), []int{50}
 }
 
 func (x *AddNodeRequest) GetId() string {
@@ -4135,7 +4039,7 @@ type AddNodeResponse struct {
 
 func (x *AddNodeResponse) Reset() {
 	*x = AddNodeResponse{}
-	mi := &file_v1_fanfold_proto_msgTypes[53]
+	mi := &file_v1_fanfold_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4147,7 +4051,7 @@ func (x *AddNodeResponse) String() string {
 func (*AddNodeResponse) ProtoMessage() {}
 
 func (x *AddNodeResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_v1_fanfold_proto_msgTypes[53]
+	mi := &file_v1_fanfold_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4160,7 +4064,7 @@ func (x *AddNodeResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AddNodeResponse.ProtoReflect.Descriptor instead.
 func (*AddNodeResponse) Descriptor() ([]byte, []int) {
-	return file_v1_fanfold_proto_rawDescGZIP(), []int{53}
+	return file_v1_fanfold_proto_rawDescGZIP(), []int{51}
 }
 
 func (x *AddNodeResponse) GetClusterId() string {
@@ -4179,7 +4083,7 @@ type RemoveNodeRequest struct {
 
 func (x *RemoveNodeRequest) Reset() {
 	*x = RemoveNodeRequest{}
-	mi := &file_v1_fanfold_proto_msgTypes[54]
+	mi := &file_v1_fanfold_proto_msgTypes[52]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4191,7 +4095,7 @@ func (x *RemoveNodeRequest) String() string {
 func (*RemoveNodeRequest) ProtoMessage() {}
 
 func (x *RemoveNodeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_v1_fanfold_proto_msgTypes[54]
+	mi := &file_v1_fanfold_proto_msgTypes[52]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4204,7 +4108,7 @@ func (x *RemoveNodeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RemoveNodeRequest.ProtoReflect.Descriptor instead.
 func (*RemoveNodeRequest) Descriptor() ([]byte, []int) {
-	return file_v1_fanfold_proto_rawDescGZIP(), []int{54}
+	return file_v1_fanfold_proto_rawDescGZIP(), []int{52}
 }
 
 func (x *RemoveNodeRequest) GetId() string {
@@ -4222,7 +4126,7 @@ type RemoveNodeResponse struct {
 
 func (x *RemoveNodeResponse) Reset() {
 	*x = RemoveNodeResponse{}
-	mi := &file_v1_fanfold_proto_msgTypes[55]
+	mi := &file_v1_fanfold_proto_msgTypes[53]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4234,7 +4138,7 @@ func (x *RemoveNodeResponse) String() string {
 func (*RemoveNodeResponse) ProtoMessage() {}
 
 func (x *RemoveNodeResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_v1_fanfold_proto_msgTypes[55]
+	mi := &file_v1_fanfold_proto_msgTypes[53]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4247,7 +4151,7 @@ func (x *RemoveNodeResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RemoveNodeResponse.ProtoReflect.Descriptor instead.
 func (*RemoveNodeResponse) Descriptor() ([]byte, []int) {
-	return file_v1_fanfold_proto_rawDescGZIP(), []int{55}
+	return file_v1_fanfold_proto_rawDescGZIP(), []int{53}
 }
 
 type TransferLeadershipRequest struct {
@@ -4259,7 +4163,7 @@ type TransferLeadershipRequest struct {
 
 func (x *TransferLeadershipRequest) Reset() {
 	*x = TransferLeadershipRequest{}
-	mi := &file_v1_fanfold_proto_msgTypes[56]
+	mi := &file_v1_fanfold_proto_msgTypes[54]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4271,7 +4175,7 @@ func (x *TransferLeadershipRequest) String() string {
 func (*TransferLeadershipRequest) ProtoMessage() {}
 
 func (x *TransferLeadershipRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_v1_fanfold_proto_msgTypes[56]
+	mi := &file_v1_fanfold_proto_msgTypes[54]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4284,7 +4188,7 @@ func (x *TransferLeadershipRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TransferLeadershipRequest.ProtoReflect.Descriptor instead.
 func (*TransferLeadershipRequest) Descriptor() ([]byte, []int) {
-	return file_v1_fanfold_proto_rawDescGZIP(), []int{56}
+	return file_v1_fanfold_proto_rawDescGZIP(), []int{54}
 }
 
 func (x *TransferLeadershipRequest) GetTo() string {
@@ -4302,7 +4206,7 @@ type TransferLeadershipResponse struct {
 
 func (x *TransferLeadershipResponse) Reset() {
 	*x = TransferLeadershipResponse{}
-	mi := &file_v1_fanfold_proto_msgTypes[57]
+	mi := &file_v1_fanfold_proto_msgTypes[55]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4314,7 +4218,7 @@ func (x *TransferLeadershipResponse) String() string {
 func (*TransferLeadershipResponse) ProtoMessage() {}
 
 func (x *TransferLeadershipResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_v1_fanfold_proto_msgTypes[57]
+	mi := &file_v1_fanfold_proto_msgTypes[55]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4327,7 +4231,7 @@ func (x *TransferLeadershipResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TransferLeadershipResponse.ProtoReflect.Descriptor instead.
 func (*TransferLeadershipResponse) Descriptor() ([]byte, []int) {
-	return file_v1_fanfold_proto_rawDescGZIP(), []int{57}
+	return file_v1_fanfold_proto_rawDescGZIP(), []int{55}
 }
 
 type HashStateRequest struct {
@@ -4338,7 +4242,7 @@ type HashStateRequest struct {
 
 func (x *HashStateRequest) Reset() {
 	*x = HashStateRequest{}
-	mi := &file_v1_fanfold_proto_msgTypes[58]
+	mi := &file_v1_fanfold_proto_msgTypes[56]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4350,7 +4254,7 @@ func (x *HashStateRequest) String() string {
 func (*HashStateRequest) ProtoMessage() {}
 
 func (x *HashStateRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_v1_fanfold_proto_msgTypes[58]
+	mi := &file_v1_fanfold_proto_msgTypes[56]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4363,7 +4267,7 @@ func (x *HashStateRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HashStateRequest.ProtoReflect.Descriptor instead.
 func (*HashStateRequest) Descriptor() ([]byte, []int) {
-	return file_v1_fanfold_proto_rawDescGZIP(), []int{58}
+	return file_v1_fanfold_proto_rawDescGZIP(), []int{56}
 }
 
 type HashStateResponse struct {
@@ -4376,7 +4280,7 @@ type HashStateResponse struct {
 
 func (x *HashStateResponse) Reset() {
 	*x = HashStateResponse{}
-	mi := &file_v1_fanfold_proto_msgTypes[59]
+	mi := &file_v1_fanfold_proto_msgTypes[57]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4388,7 +4292,7 @@ func (x *HashStateResponse) String() string {
 func (*HashStateResponse) ProtoMessage() {}
 
 func (x *HashStateResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_v1_fanfold_proto_msgTypes[59]
+	mi := &file_v1_fanfold_proto_msgTypes[57]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4401,7 +4305,7 @@ func (x *HashStateResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HashStateResponse.ProtoReflect.Descriptor instead.
 func (*HashStateResponse) Descriptor() ([]byte, []int) {
-	return file_v1_fanfold_proto_rawDescGZIP(), []int{59}
+	return file_v1_fanfold_proto_rawDescGZIP(), []int{57}
 }
 
 func (x *HashStateResponse) GetIndex() uint64 {
@@ -4428,7 +4332,7 @@ type NodeHashRequest struct {
 
 func (x *NodeHashRequest) Reset() {
 	*x = NodeHashRequest{}
-	mi := &file_v1_fanfold_proto_msgTypes[60]
+	mi := &file_v1_fanfold_proto_msgTypes[58]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4440,7 +4344,7 @@ func (x *NodeHashRequest) String() string {
 func (*NodeHashRequest) ProtoMessage() {}
 
 func (x *NodeHashRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_v1_fanfold_proto_msgTypes[60]
+	mi := &file_v1_fanfold_proto_msgTypes[58]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4453,7 +4357,7 @@ func (x *NodeHashRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NodeHashRequest.ProtoReflect.Descriptor instead.
 func (*NodeHashRequest) Descriptor() ([]byte, []int) {
-	return file_v1_fanfold_proto_rawDescGZIP(), []int{60}
+	return file_v1_fanfold_proto_rawDescGZIP(), []int{58}
 }
 
 func (x *NodeHashRequest) GetIndex() uint64 {
@@ -4482,7 +4386,7 @@ type NodeHashResponse struct {
 
 func (x *NodeHashResponse) Reset() {
 	*x = NodeHashResponse{}
-	mi := &file_v1_fanfold_proto_msgTypes[61]
+	mi := &file_v1_fanfold_proto_msgTypes[59]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4494,7 +4398,7 @@ func (x *NodeHashResponse) String() string {
 func (*NodeHashResponse) ProtoMessage() {}
 
 func (x *NodeHashResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_v1_fanfold_proto_msgTypes[61]
+	mi := &file_v1_fanfold_proto_msgTypes[59]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4507,7 +4411,7 @@ func (x *NodeHashResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NodeHashResponse.ProtoReflect.Descriptor instead.
 func (*NodeHashResponse) Descriptor() ([]byte, []int) {
-	return file_v1_fanfold_proto_rawDescGZIP(), []int{61}
+	return file_v1_fanfold_proto_rawDescGZIP(), []int{59}
 }
 
 func (x *NodeHashResponse) GetIndex() uint64 {
@@ -4597,7 +4501,7 @@ const file_v1_fanfold_proto_rawDesc = "" +
 	"\rcancel_reason\x18\n" +
 	" \x01(\tR\fcancelReason\x12\x1a\n" +
 	"\bschedule\x18\x1e \x01(\tR\bschedule\x12\x17\n" +
-	"\atick_ms\x18\x1f \x01(\x03R\x06tickMs\"\xd0\x03\n" +
+	"\atick_ms\x18\x1f \x01(\x03R\x06tickMs\"\x93\x04\n" +
 	"\n" +
 	"StepStatus\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x12\n" +
@@ -4617,7 +4521,9 @@ const file_v1_fanfold_proto_rawDesc = "" +
 	"\x06due_ms\x18\x0e \x01(\x03R\x05dueMs\x12+\n" +
 	"\x05error\x18\x0f \x01(\v2\x15.fanfold.v1.TaskErrorR\x05error\x12\x14\n" +
 	"\x05after\x18\x10 \x03(\tR\x05after\x120\n" +
-	"\bprogress\x182 \x01(\v2\x14.fanfold.v1.ProgressR\bprogress\"\xd8\x01\n" +
+	"\bprogress\x182 \x01(\v2\x14.fanfold.v1.ProgressR\bprogress\x12\x18\n" +
+	"\asession\x183 \x01(\x04R\asession\x12'\n" +
+	"\x05fence\x184 \x01(\v2\x11.fanfold.v1.FenceR\x05fence\"\xd8\x01\n" +
 	"\x0fListJobsRequest\x12\x1c\n" +
 	"\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x14\n" +
 	"\x05state\x18\x02 \x01(\tR\x05state\x12\x1a\n" +
@@ -4642,7 +4548,7 @@ const file_v1_fanfold_proto_rawDesc = "" +
 	"\x11ListTasksResponse\x12,\n" +
 	"\x05tasks\x18\x01 \x03(\v2\x16.fanfold.v1.TaskStatusR\x05tasks\x12&\n" +
 	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\x12\x14\n" +
-	"\x05index\x18\x03 \x01(\x04R\x05index\"\xcb\x02\n" +
+	"\x05index\x18\x03 \x01(\x04R\x05index\"\xf4\x02\n" +
 	"\n" +
 	"TaskStatus\x12\x12\n" +
 	"\x04step\x18\x01 \x01(\tR\x04step\x12\x14\n" +
@@ -4657,7 +4563,8 @@ const file_v1_fanfold_proto_rawDesc = "" +
 	"\bprogress\x18\n" +
 	" \x01(\v2\x14.fanfold.v1.ProgressR\bprogress\x12\x1f\n" +
 	"\vsaved_bytes\x182 \x01(\x04R\n" +
-	"savedBytes\"`\n" +
+	"savedBytes\x12'\n" +
+	"\x05fence\x183 \x01(\v2\x11.fanfold.v1.FenceR\x05fence\"`\n" +
 	"\x0fWatchJobRequest\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x1c\n" +
 	"\tnamespace\x18\x02 \x01(\tR\tnamespace\x12\x1f\n" +
@@ -4700,10 +4607,7 @@ const file_v1_fanfold_proto_rawDesc = "" +
 	"\vconsistency\x18\a \x01(\x0e2\x17.fanfold.v1.ConsistencyR\vconsistencyB\x06\n" +
 	"\x04what\"'\n" +
 	"\x11ReadValueResponse\x12\x12\n" +
-	"\x04data\x18\x01 \x01(\fR\x04data\"/\n" +
-	"\x05Fence\x12\x14\n" +
-	"\x05index\x18\x01 \x01(\x04R\x05index\x12\x10\n" +
-	"\x03pos\x18\x02 \x01(\rR\x03pos\"B\n" +
+	"\x04data\x18\x01 \x01(\fR\x04data\"B\n" +
 	"\x04Task\x12\x10\n" +
 	"\x03job\x18\x01 \x01(\fR\x03job\x12\x12\n" +
 	"\x04step\x18\x02 \x01(\rR\x04step\x12\x14\n" +
@@ -4755,12 +4659,7 @@ const file_v1_fanfold_proto_rawDesc = "" +
 	"\tpermanent\x18\x02 \x01(\bR\tpermanent\x12$\n" +
 	"\x0eretry_after_ms\x18\x03 \x01(\x03R\fretryAfterMs\x12\x16\n" +
 	"\x06snooze\x18\x04 \x01(\bR\x06snooze\x12&\n" +
-	"\x0frate_limited_ms\x18\x19 \x01(\x03R\rrateLimitedMs\"q\n" +
-	"\bProgress\x12'\n" +
-	"\x05fence\x18\x01 \x01(\v2\x11.fanfold.v1.FenceR\x05fence\x12\x12\n" +
-	"\x04done\x18\x02 \x01(\x04R\x04done\x12\x14\n" +
-	"\x05total\x18\x03 \x01(\x04R\x05total\x12\x12\n" +
-	"\x04note\x18\x04 \x01(\tR\x04note\"\xe8\x01\n" +
+	"\x0frate_limited_ms\x18\x19 \x01(\x03R\rrateLimitedMs\"\xe8\x01\n" +
 	"\fWorkResponse\x12-\n" +
 	"\awelcome\x18\x01 \x01(\v2\x13.fanfold.v1.WelcomeR\awelcome\x128\n" +
 	"\vassignments\x18\x02 \x03(\v2\x16.fanfold.v1.AssignmentR\vassignments\x12#\n" +
@@ -4920,7 +4819,7 @@ const file_v1_fanfold_proto_rawDesc = "" +
 	"\x05index\x18\x01 \x01(\x04R\x05index\x12\x12\n" +
 	"\x04hash\x18\x02 \x01(\tR\x04hash\x12\x14\n" +
 	"\x05known\x18\x03 \x01(\bR\x05known\x12\x17\n" +
-	"\anode_id\x18\x04 \x01(\tR\x06nodeId2\xf3\x17\n" +
+	"\anode_id\x18\x04 \x01(\tR\x06nodeId2\xc3\x18\n" +
 	"\aFanfold\x12K\n" +
 	"\n" +
 	"SubmitJobs\x12\x1d.fanfold.v1.SubmitJobsRequest\x1a\x1e.fanfold.v1.SubmitJobsResponse\x12L\n" +
@@ -4969,7 +4868,8 @@ const file_v1_fanfold_proto_rawDesc = "" +
 	"\x0eReplayDelivery\x12!.fanfold.v1.ReplayDeliveryRequest\x1a\".fanfold.v1.ReplayDeliveryResponse\x12E\n" +
 	"\bSaveTask\x12\x1b.fanfold.v1.SaveTaskRequest\x1a\x1c.fanfold.v1.SaveTaskResponse\x12H\n" +
 	"\tListSaved\x12\x1c.fanfold.v1.ListSavedRequest\x1a\x1d.fanfold.v1.ListSavedResponse\x12E\n" +
-	"\bListLogs\x12\x1b.fanfold.v1.ListLogsRequest\x1a\x1c.fanfold.v1.ListLogsResponseB-Z+github.com/fanfold/fanfold/sdk/api/v1;apiv1b\x06proto3"
+	"\bListLogs\x12\x1b.fanfold.v1.ListLogsRequest\x1a\x1c.fanfold.v1.ListLogsResponse\x12N\n" +
+	"\vExplainTask\x12\x1e.fanfold.v1.ExplainTaskRequest\x1a\x1f.fanfold.v1.ExplainTaskResponseB-Z+github.com/fanfold/fanfold/sdk/api/v1;apiv1b\x06proto3"
 
 var (
 	file_v1_fanfold_proto_rawDescOnce sync.Once
@@ -4983,7 +4883,7 @@ func file_v1_fanfold_proto_rawDescGZIP() []byte {
 	return file_v1_fanfold_proto_rawDescData
 }
 
-var file_v1_fanfold_proto_msgTypes = make([]protoimpl.MessageInfo, 65)
+var file_v1_fanfold_proto_msgTypes = make([]protoimpl.MessageInfo, 63)
 var file_v1_fanfold_proto_goTypes = []any{
 	(*SubmitJobsRequest)(nil),          // 0: fanfold.v1.SubmitJobsRequest
 	(*SubmitJobsResponse)(nil),         // 1: fanfold.v1.SubmitJobsResponse
@@ -5013,46 +4913,46 @@ var file_v1_fanfold_proto_goTypes = []any{
 	(*PutChunkResponse)(nil),           // 25: fanfold.v1.PutChunkResponse
 	(*ReadValueRequest)(nil),           // 26: fanfold.v1.ReadValueRequest
 	(*ReadValueResponse)(nil),          // 27: fanfold.v1.ReadValueResponse
-	(*Fence)(nil),                      // 28: fanfold.v1.Fence
-	(*Task)(nil),                       // 29: fanfold.v1.Task
-	(*WorkRequest)(nil),                // 30: fanfold.v1.WorkRequest
-	(*TaskLog)(nil),                    // 31: fanfold.v1.TaskLog
-	(*Hello)(nil),                      // 32: fanfold.v1.Hello
-	(*QueueSlots)(nil),                 // 33: fanfold.v1.QueueSlots
-	(*TaskKind)(nil),                   // 34: fanfold.v1.TaskKind
-	(*Report)(nil),                     // 35: fanfold.v1.Report
-	(*Failure)(nil),                    // 36: fanfold.v1.Failure
-	(*Progress)(nil),                   // 37: fanfold.v1.Progress
-	(*WorkResponse)(nil),               // 38: fanfold.v1.WorkResponse
-	(*Welcome)(nil),                    // 39: fanfold.v1.Welcome
-	(*Assignment)(nil),                 // 40: fanfold.v1.Assignment
-	(*Ack)(nil),                        // 41: fanfold.v1.Ack
-	(*Revoke)(nil),                     // 42: fanfold.v1.Revoke
-	(*ListWorkersRequest)(nil),         // 43: fanfold.v1.ListWorkersRequest
-	(*ListWorkersResponse)(nil),        // 44: fanfold.v1.ListWorkersResponse
-	(*Worker)(nil),                     // 45: fanfold.v1.Worker
-	(*ListQueuesRequest)(nil),          // 46: fanfold.v1.ListQueuesRequest
-	(*ListQueuesResponse)(nil),         // 47: fanfold.v1.ListQueuesResponse
-	(*ClusterStatusRequest)(nil),       // 48: fanfold.v1.ClusterStatusRequest
-	(*ClusterStatusResponse)(nil),      // 49: fanfold.v1.ClusterStatusResponse
-	(*Node)(nil),                       // 50: fanfold.v1.Node
-	(*Counters)(nil),                   // 51: fanfold.v1.Counters
-	(*AddNodeRequest)(nil),             // 52: fanfold.v1.AddNodeRequest
-	(*AddNodeResponse)(nil),            // 53: fanfold.v1.AddNodeResponse
-	(*RemoveNodeRequest)(nil),          // 54: fanfold.v1.RemoveNodeRequest
-	(*RemoveNodeResponse)(nil),         // 55: fanfold.v1.RemoveNodeResponse
-	(*TransferLeadershipRequest)(nil),  // 56: fanfold.v1.TransferLeadershipRequest
-	(*TransferLeadershipResponse)(nil), // 57: fanfold.v1.TransferLeadershipResponse
-	(*HashStateRequest)(nil),           // 58: fanfold.v1.HashStateRequest
-	(*HashStateResponse)(nil),          // 59: fanfold.v1.HashStateResponse
-	(*NodeHashRequest)(nil),            // 60: fanfold.v1.NodeHashRequest
-	(*NodeHashResponse)(nil),           // 61: fanfold.v1.NodeHashResponse
-	nil,                                // 62: fanfold.v1.Hello.LabelsEntry
-	nil,                                // 63: fanfold.v1.Assignment.HeadersEntry
-	nil,                                // 64: fanfold.v1.Worker.LabelsEntry
-	(*Job)(nil),                        // 65: fanfold.v1.Job
-	(*ErrorInfo)(nil),                  // 66: fanfold.v1.ErrorInfo
-	(Consistency)(0),                   // 67: fanfold.v1.Consistency
+	(*Task)(nil),                       // 28: fanfold.v1.Task
+	(*WorkRequest)(nil),                // 29: fanfold.v1.WorkRequest
+	(*TaskLog)(nil),                    // 30: fanfold.v1.TaskLog
+	(*Hello)(nil),                      // 31: fanfold.v1.Hello
+	(*QueueSlots)(nil),                 // 32: fanfold.v1.QueueSlots
+	(*TaskKind)(nil),                   // 33: fanfold.v1.TaskKind
+	(*Report)(nil),                     // 34: fanfold.v1.Report
+	(*Failure)(nil),                    // 35: fanfold.v1.Failure
+	(*WorkResponse)(nil),               // 36: fanfold.v1.WorkResponse
+	(*Welcome)(nil),                    // 37: fanfold.v1.Welcome
+	(*Assignment)(nil),                 // 38: fanfold.v1.Assignment
+	(*Ack)(nil),                        // 39: fanfold.v1.Ack
+	(*Revoke)(nil),                     // 40: fanfold.v1.Revoke
+	(*ListWorkersRequest)(nil),         // 41: fanfold.v1.ListWorkersRequest
+	(*ListWorkersResponse)(nil),        // 42: fanfold.v1.ListWorkersResponse
+	(*Worker)(nil),                     // 43: fanfold.v1.Worker
+	(*ListQueuesRequest)(nil),          // 44: fanfold.v1.ListQueuesRequest
+	(*ListQueuesResponse)(nil),         // 45: fanfold.v1.ListQueuesResponse
+	(*ClusterStatusRequest)(nil),       // 46: fanfold.v1.ClusterStatusRequest
+	(*ClusterStatusResponse)(nil),      // 47: fanfold.v1.ClusterStatusResponse
+	(*Node)(nil),                       // 48: fanfold.v1.Node
+	(*Counters)(nil),                   // 49: fanfold.v1.Counters
+	(*AddNodeRequest)(nil),             // 50: fanfold.v1.AddNodeRequest
+	(*AddNodeResponse)(nil),            // 51: fanfold.v1.AddNodeResponse
+	(*RemoveNodeRequest)(nil),          // 52: fanfold.v1.RemoveNodeRequest
+	(*RemoveNodeResponse)(nil),         // 53: fanfold.v1.RemoveNodeResponse
+	(*TransferLeadershipRequest)(nil),  // 54: fanfold.v1.TransferLeadershipRequest
+	(*TransferLeadershipResponse)(nil), // 55: fanfold.v1.TransferLeadershipResponse
+	(*HashStateRequest)(nil),           // 56: fanfold.v1.HashStateRequest
+	(*HashStateResponse)(nil),          // 57: fanfold.v1.HashStateResponse
+	(*NodeHashRequest)(nil),            // 58: fanfold.v1.NodeHashRequest
+	(*NodeHashResponse)(nil),           // 59: fanfold.v1.NodeHashResponse
+	nil,                                // 60: fanfold.v1.Hello.LabelsEntry
+	nil,                                // 61: fanfold.v1.Assignment.HeadersEntry
+	nil,                                // 62: fanfold.v1.Worker.LabelsEntry
+	(*Job)(nil),                        // 63: fanfold.v1.Job
+	(*ErrorInfo)(nil),                  // 64: fanfold.v1.ErrorInfo
+	(Consistency)(0),                   // 65: fanfold.v1.Consistency
+	(*Progress)(nil),                   // 66: fanfold.v1.Progress
+	(*Fence)(nil),                      // 67: fanfold.v1.Fence
 	(*LogLine)(nil),                    // 68: fanfold.v1.LogLine
 	(*Value)(nil),                      // 69: fanfold.v1.Value
 	(*Queue)(nil),                      // 70: fanfold.v1.Queue
@@ -5076,172 +4976,177 @@ var file_v1_fanfold_proto_goTypes = []any{
 	(*SaveTaskRequest)(nil),            // 88: fanfold.v1.SaveTaskRequest
 	(*ListSavedRequest)(nil),           // 89: fanfold.v1.ListSavedRequest
 	(*ListLogsRequest)(nil),            // 90: fanfold.v1.ListLogsRequest
-	(*GetQueueResponse)(nil),           // 91: fanfold.v1.GetQueueResponse
-	(*SetQueueResponse)(nil),           // 92: fanfold.v1.SetQueueResponse
-	(*PauseQueueResponse)(nil),         // 93: fanfold.v1.PauseQueueResponse
-	(*ResumeQueueResponse)(nil),        // 94: fanfold.v1.ResumeQueueResponse
-	(*DrainQueueResponse)(nil),         // 95: fanfold.v1.DrainQueueResponse
-	(*UndrainQueueResponse)(nil),       // 96: fanfold.v1.UndrainQueueResponse
-	(*PurgeQueueResponse)(nil),         // 97: fanfold.v1.PurgeQueueResponse
-	(*ListLimitsResponse)(nil),         // 98: fanfold.v1.ListLimitsResponse
-	(*SetLimitResponse)(nil),           // 99: fanfold.v1.SetLimitResponse
-	(*DeleteLimitResponse)(nil),        // 100: fanfold.v1.DeleteLimitResponse
-	(*SetBudgetResponse)(nil),          // 101: fanfold.v1.SetBudgetResponse
-	(*GetBudgetResponse)(nil),          // 102: fanfold.v1.GetBudgetResponse
-	(*SetWebhookResponse)(nil),         // 103: fanfold.v1.SetWebhookResponse
-	(*ChangeWebhookResponse)(nil),      // 104: fanfold.v1.ChangeWebhookResponse
-	(*ListWebhooksResponse)(nil),       // 105: fanfold.v1.ListWebhooksResponse
-	(*ListDeliveriesResponse)(nil),     // 106: fanfold.v1.ListDeliveriesResponse
-	(*ReplayDeliveryResponse)(nil),     // 107: fanfold.v1.ReplayDeliveryResponse
-	(*SaveTaskResponse)(nil),           // 108: fanfold.v1.SaveTaskResponse
-	(*ListSavedResponse)(nil),          // 109: fanfold.v1.ListSavedResponse
-	(*ListLogsResponse)(nil),           // 110: fanfold.v1.ListLogsResponse
+	(*ExplainTaskRequest)(nil),         // 91: fanfold.v1.ExplainTaskRequest
+	(*GetQueueResponse)(nil),           // 92: fanfold.v1.GetQueueResponse
+	(*SetQueueResponse)(nil),           // 93: fanfold.v1.SetQueueResponse
+	(*PauseQueueResponse)(nil),         // 94: fanfold.v1.PauseQueueResponse
+	(*ResumeQueueResponse)(nil),        // 95: fanfold.v1.ResumeQueueResponse
+	(*DrainQueueResponse)(nil),         // 96: fanfold.v1.DrainQueueResponse
+	(*UndrainQueueResponse)(nil),       // 97: fanfold.v1.UndrainQueueResponse
+	(*PurgeQueueResponse)(nil),         // 98: fanfold.v1.PurgeQueueResponse
+	(*ListLimitsResponse)(nil),         // 99: fanfold.v1.ListLimitsResponse
+	(*SetLimitResponse)(nil),           // 100: fanfold.v1.SetLimitResponse
+	(*DeleteLimitResponse)(nil),        // 101: fanfold.v1.DeleteLimitResponse
+	(*SetBudgetResponse)(nil),          // 102: fanfold.v1.SetBudgetResponse
+	(*GetBudgetResponse)(nil),          // 103: fanfold.v1.GetBudgetResponse
+	(*SetWebhookResponse)(nil),         // 104: fanfold.v1.SetWebhookResponse
+	(*ChangeWebhookResponse)(nil),      // 105: fanfold.v1.ChangeWebhookResponse
+	(*ListWebhooksResponse)(nil),       // 106: fanfold.v1.ListWebhooksResponse
+	(*ListDeliveriesResponse)(nil),     // 107: fanfold.v1.ListDeliveriesResponse
+	(*ReplayDeliveryResponse)(nil),     // 108: fanfold.v1.ReplayDeliveryResponse
+	(*SaveTaskResponse)(nil),           // 109: fanfold.v1.SaveTaskResponse
+	(*ListSavedResponse)(nil),          // 110: fanfold.v1.ListSavedResponse
+	(*ListLogsResponse)(nil),           // 111: fanfold.v1.ListLogsResponse
+	(*ExplainTaskResponse)(nil),        // 112: fanfold.v1.ExplainTaskResponse
 }
 var file_v1_fanfold_proto_depIdxs = []int32{
-	65,  // 0: fanfold.v1.SubmitJobsRequest.jobs:type_name -> fanfold.v1.Job
+	63,  // 0: fanfold.v1.SubmitJobsRequest.jobs:type_name -> fanfold.v1.Job
 	2,   // 1: fanfold.v1.SubmitJobsResponse.results:type_name -> fanfold.v1.SubmitResult
-	66,  // 2: fanfold.v1.SubmitResult.error:type_name -> fanfold.v1.ErrorInfo
+	64,  // 2: fanfold.v1.SubmitResult.error:type_name -> fanfold.v1.ErrorInfo
 	5,   // 3: fanfold.v1.AwaitJobsResponse.results:type_name -> fanfold.v1.JobResult
 	6,   // 4: fanfold.v1.JobResult.error:type_name -> fanfold.v1.TaskError
-	66,  // 5: fanfold.v1.JobResult.refused:type_name -> fanfold.v1.ErrorInfo
-	67,  // 6: fanfold.v1.GetJobRequest.consistency:type_name -> fanfold.v1.Consistency
+	64,  // 5: fanfold.v1.JobResult.refused:type_name -> fanfold.v1.ErrorInfo
+	65,  // 6: fanfold.v1.GetJobRequest.consistency:type_name -> fanfold.v1.Consistency
 	9,   // 7: fanfold.v1.GetJobResponse.job:type_name -> fanfold.v1.JobStatus
 	5,   // 8: fanfold.v1.GetJobResponse.result:type_name -> fanfold.v1.JobResult
 	6,   // 9: fanfold.v1.JobStatus.error:type_name -> fanfold.v1.TaskError
 	10,  // 10: fanfold.v1.JobStatus.steps:type_name -> fanfold.v1.StepStatus
 	6,   // 11: fanfold.v1.StepStatus.error:type_name -> fanfold.v1.TaskError
-	37,  // 12: fanfold.v1.StepStatus.progress:type_name -> fanfold.v1.Progress
-	67,  // 13: fanfold.v1.ListJobsRequest.consistency:type_name -> fanfold.v1.Consistency
-	9,   // 14: fanfold.v1.ListJobsResponse.jobs:type_name -> fanfold.v1.JobStatus
-	67,  // 15: fanfold.v1.ListTasksRequest.consistency:type_name -> fanfold.v1.Consistency
-	15,  // 16: fanfold.v1.ListTasksResponse.tasks:type_name -> fanfold.v1.TaskStatus
-	6,   // 17: fanfold.v1.TaskStatus.error:type_name -> fanfold.v1.TaskError
-	37,  // 18: fanfold.v1.TaskStatus.progress:type_name -> fanfold.v1.Progress
-	9,   // 19: fanfold.v1.WatchJobResponse.job:type_name -> fanfold.v1.JobStatus
-	29,  // 20: fanfold.v1.ReadValueRequest.task:type_name -> fanfold.v1.Task
-	67,  // 21: fanfold.v1.ReadValueRequest.consistency:type_name -> fanfold.v1.Consistency
-	32,  // 22: fanfold.v1.WorkRequest.hello:type_name -> fanfold.v1.Hello
-	35,  // 23: fanfold.v1.WorkRequest.reports:type_name -> fanfold.v1.Report
-	37,  // 24: fanfold.v1.WorkRequest.progress:type_name -> fanfold.v1.Progress
-	31,  // 25: fanfold.v1.WorkRequest.logs:type_name -> fanfold.v1.TaskLog
-	28,  // 26: fanfold.v1.TaskLog.fence:type_name -> fanfold.v1.Fence
-	29,  // 27: fanfold.v1.TaskLog.task:type_name -> fanfold.v1.Task
-	68,  // 28: fanfold.v1.TaskLog.lines:type_name -> fanfold.v1.LogLine
-	28,  // 29: fanfold.v1.Hello.held:type_name -> fanfold.v1.Fence
-	33,  // 30: fanfold.v1.Hello.queues:type_name -> fanfold.v1.QueueSlots
-	34,  // 31: fanfold.v1.Hello.kinds:type_name -> fanfold.v1.TaskKind
-	62,  // 32: fanfold.v1.Hello.labels:type_name -> fanfold.v1.Hello.LabelsEntry
-	28,  // 33: fanfold.v1.Report.fence:type_name -> fanfold.v1.Fence
-	29,  // 34: fanfold.v1.Report.task:type_name -> fanfold.v1.Task
-	69,  // 35: fanfold.v1.Report.result:type_name -> fanfold.v1.Value
-	36,  // 36: fanfold.v1.Report.failure:type_name -> fanfold.v1.Failure
-	6,   // 37: fanfold.v1.Failure.error:type_name -> fanfold.v1.TaskError
-	28,  // 38: fanfold.v1.Progress.fence:type_name -> fanfold.v1.Fence
-	39,  // 39: fanfold.v1.WorkResponse.welcome:type_name -> fanfold.v1.Welcome
-	40,  // 40: fanfold.v1.WorkResponse.assignments:type_name -> fanfold.v1.Assignment
-	41,  // 41: fanfold.v1.WorkResponse.acks:type_name -> fanfold.v1.Ack
-	42,  // 42: fanfold.v1.WorkResponse.revokes:type_name -> fanfold.v1.Revoke
-	28,  // 43: fanfold.v1.Welcome.drop:type_name -> fanfold.v1.Fence
-	28,  // 44: fanfold.v1.Assignment.fence:type_name -> fanfold.v1.Fence
-	29,  // 45: fanfold.v1.Assignment.task:type_name -> fanfold.v1.Task
-	63,  // 46: fanfold.v1.Assignment.headers:type_name -> fanfold.v1.Assignment.HeadersEntry
-	28,  // 47: fanfold.v1.Ack.fence:type_name -> fanfold.v1.Fence
-	28,  // 48: fanfold.v1.Revoke.fence:type_name -> fanfold.v1.Fence
-	67,  // 49: fanfold.v1.ListWorkersRequest.consistency:type_name -> fanfold.v1.Consistency
-	45,  // 50: fanfold.v1.ListWorkersResponse.workers:type_name -> fanfold.v1.Worker
-	33,  // 51: fanfold.v1.Worker.queues:type_name -> fanfold.v1.QueueSlots
-	33,  // 52: fanfold.v1.Worker.used:type_name -> fanfold.v1.QueueSlots
-	34,  // 53: fanfold.v1.Worker.kinds:type_name -> fanfold.v1.TaskKind
-	64,  // 54: fanfold.v1.Worker.labels:type_name -> fanfold.v1.Worker.LabelsEntry
-	67,  // 55: fanfold.v1.ListQueuesRequest.consistency:type_name -> fanfold.v1.Consistency
-	70,  // 56: fanfold.v1.ListQueuesResponse.queues:type_name -> fanfold.v1.Queue
-	50,  // 57: fanfold.v1.ClusterStatusResponse.nodes:type_name -> fanfold.v1.Node
-	51,  // 58: fanfold.v1.ClusterStatusResponse.counters:type_name -> fanfold.v1.Counters
-	0,   // 59: fanfold.v1.Fanfold.SubmitJobs:input_type -> fanfold.v1.SubmitJobsRequest
-	3,   // 60: fanfold.v1.Fanfold.AwaitJobs:input_type -> fanfold.v1.AwaitJobsRequest
-	7,   // 61: fanfold.v1.Fanfold.GetJob:input_type -> fanfold.v1.GetJobRequest
-	11,  // 62: fanfold.v1.Fanfold.ListJobs:input_type -> fanfold.v1.ListJobsRequest
-	13,  // 63: fanfold.v1.Fanfold.ListTasks:input_type -> fanfold.v1.ListTasksRequest
-	16,  // 64: fanfold.v1.Fanfold.WatchJob:input_type -> fanfold.v1.WatchJobRequest
-	18,  // 65: fanfold.v1.Fanfold.CancelJob:input_type -> fanfold.v1.CancelJobRequest
-	20,  // 66: fanfold.v1.Fanfold.RetryJob:input_type -> fanfold.v1.RetryJobRequest
-	22,  // 67: fanfold.v1.Fanfold.PurgeJob:input_type -> fanfold.v1.PurgeJobRequest
-	24,  // 68: fanfold.v1.Fanfold.PutChunk:input_type -> fanfold.v1.PutChunkRequest
-	26,  // 69: fanfold.v1.Fanfold.ReadValue:input_type -> fanfold.v1.ReadValueRequest
-	30,  // 70: fanfold.v1.Fanfold.Work:input_type -> fanfold.v1.WorkRequest
-	43,  // 71: fanfold.v1.Fanfold.ListWorkers:input_type -> fanfold.v1.ListWorkersRequest
-	46,  // 72: fanfold.v1.Fanfold.ListQueues:input_type -> fanfold.v1.ListQueuesRequest
-	48,  // 73: fanfold.v1.Fanfold.ClusterStatus:input_type -> fanfold.v1.ClusterStatusRequest
-	52,  // 74: fanfold.v1.Fanfold.AddNode:input_type -> fanfold.v1.AddNodeRequest
-	54,  // 75: fanfold.v1.Fanfold.RemoveNode:input_type -> fanfold.v1.RemoveNodeRequest
-	56,  // 76: fanfold.v1.Fanfold.TransferLeadership:input_type -> fanfold.v1.TransferLeadershipRequest
-	58,  // 77: fanfold.v1.Fanfold.HashState:input_type -> fanfold.v1.HashStateRequest
-	60,  // 78: fanfold.v1.Fanfold.NodeHash:input_type -> fanfold.v1.NodeHashRequest
-	71,  // 79: fanfold.v1.Fanfold.GetQueue:input_type -> fanfold.v1.GetQueueRequest
-	72,  // 80: fanfold.v1.Fanfold.SetQueue:input_type -> fanfold.v1.SetQueueRequest
-	73,  // 81: fanfold.v1.Fanfold.PauseQueue:input_type -> fanfold.v1.PauseQueueRequest
-	74,  // 82: fanfold.v1.Fanfold.ResumeQueue:input_type -> fanfold.v1.ResumeQueueRequest
-	75,  // 83: fanfold.v1.Fanfold.DrainQueue:input_type -> fanfold.v1.DrainQueueRequest
-	76,  // 84: fanfold.v1.Fanfold.UndrainQueue:input_type -> fanfold.v1.UndrainQueueRequest
-	77,  // 85: fanfold.v1.Fanfold.PurgeQueue:input_type -> fanfold.v1.PurgeQueueRequest
-	78,  // 86: fanfold.v1.Fanfold.ListLimits:input_type -> fanfold.v1.ListLimitsRequest
-	79,  // 87: fanfold.v1.Fanfold.SetLimit:input_type -> fanfold.v1.SetLimitRequest
-	80,  // 88: fanfold.v1.Fanfold.DeleteLimit:input_type -> fanfold.v1.DeleteLimitRequest
-	81,  // 89: fanfold.v1.Fanfold.SetBudget:input_type -> fanfold.v1.SetBudgetRequest
-	82,  // 90: fanfold.v1.Fanfold.GetBudget:input_type -> fanfold.v1.GetBudgetRequest
-	83,  // 91: fanfold.v1.Fanfold.SetWebhook:input_type -> fanfold.v1.SetWebhookRequest
-	84,  // 92: fanfold.v1.Fanfold.ChangeWebhook:input_type -> fanfold.v1.ChangeWebhookRequest
-	85,  // 93: fanfold.v1.Fanfold.ListWebhooks:input_type -> fanfold.v1.ListWebhooksRequest
-	86,  // 94: fanfold.v1.Fanfold.ListDeliveries:input_type -> fanfold.v1.ListDeliveriesRequest
-	87,  // 95: fanfold.v1.Fanfold.ReplayDelivery:input_type -> fanfold.v1.ReplayDeliveryRequest
-	88,  // 96: fanfold.v1.Fanfold.SaveTask:input_type -> fanfold.v1.SaveTaskRequest
-	89,  // 97: fanfold.v1.Fanfold.ListSaved:input_type -> fanfold.v1.ListSavedRequest
-	90,  // 98: fanfold.v1.Fanfold.ListLogs:input_type -> fanfold.v1.ListLogsRequest
-	1,   // 99: fanfold.v1.Fanfold.SubmitJobs:output_type -> fanfold.v1.SubmitJobsResponse
-	4,   // 100: fanfold.v1.Fanfold.AwaitJobs:output_type -> fanfold.v1.AwaitJobsResponse
-	8,   // 101: fanfold.v1.Fanfold.GetJob:output_type -> fanfold.v1.GetJobResponse
-	12,  // 102: fanfold.v1.Fanfold.ListJobs:output_type -> fanfold.v1.ListJobsResponse
-	14,  // 103: fanfold.v1.Fanfold.ListTasks:output_type -> fanfold.v1.ListTasksResponse
-	17,  // 104: fanfold.v1.Fanfold.WatchJob:output_type -> fanfold.v1.WatchJobResponse
-	19,  // 105: fanfold.v1.Fanfold.CancelJob:output_type -> fanfold.v1.CancelJobResponse
-	21,  // 106: fanfold.v1.Fanfold.RetryJob:output_type -> fanfold.v1.RetryJobResponse
-	23,  // 107: fanfold.v1.Fanfold.PurgeJob:output_type -> fanfold.v1.PurgeJobResponse
-	25,  // 108: fanfold.v1.Fanfold.PutChunk:output_type -> fanfold.v1.PutChunkResponse
-	27,  // 109: fanfold.v1.Fanfold.ReadValue:output_type -> fanfold.v1.ReadValueResponse
-	38,  // 110: fanfold.v1.Fanfold.Work:output_type -> fanfold.v1.WorkResponse
-	44,  // 111: fanfold.v1.Fanfold.ListWorkers:output_type -> fanfold.v1.ListWorkersResponse
-	47,  // 112: fanfold.v1.Fanfold.ListQueues:output_type -> fanfold.v1.ListQueuesResponse
-	49,  // 113: fanfold.v1.Fanfold.ClusterStatus:output_type -> fanfold.v1.ClusterStatusResponse
-	53,  // 114: fanfold.v1.Fanfold.AddNode:output_type -> fanfold.v1.AddNodeResponse
-	55,  // 115: fanfold.v1.Fanfold.RemoveNode:output_type -> fanfold.v1.RemoveNodeResponse
-	57,  // 116: fanfold.v1.Fanfold.TransferLeadership:output_type -> fanfold.v1.TransferLeadershipResponse
-	59,  // 117: fanfold.v1.Fanfold.HashState:output_type -> fanfold.v1.HashStateResponse
-	61,  // 118: fanfold.v1.Fanfold.NodeHash:output_type -> fanfold.v1.NodeHashResponse
-	91,  // 119: fanfold.v1.Fanfold.GetQueue:output_type -> fanfold.v1.GetQueueResponse
-	92,  // 120: fanfold.v1.Fanfold.SetQueue:output_type -> fanfold.v1.SetQueueResponse
-	93,  // 121: fanfold.v1.Fanfold.PauseQueue:output_type -> fanfold.v1.PauseQueueResponse
-	94,  // 122: fanfold.v1.Fanfold.ResumeQueue:output_type -> fanfold.v1.ResumeQueueResponse
-	95,  // 123: fanfold.v1.Fanfold.DrainQueue:output_type -> fanfold.v1.DrainQueueResponse
-	96,  // 124: fanfold.v1.Fanfold.UndrainQueue:output_type -> fanfold.v1.UndrainQueueResponse
-	97,  // 125: fanfold.v1.Fanfold.PurgeQueue:output_type -> fanfold.v1.PurgeQueueResponse
-	98,  // 126: fanfold.v1.Fanfold.ListLimits:output_type -> fanfold.v1.ListLimitsResponse
-	99,  // 127: fanfold.v1.Fanfold.SetLimit:output_type -> fanfold.v1.SetLimitResponse
-	100, // 128: fanfold.v1.Fanfold.DeleteLimit:output_type -> fanfold.v1.DeleteLimitResponse
-	101, // 129: fanfold.v1.Fanfold.SetBudget:output_type -> fanfold.v1.SetBudgetResponse
-	102, // 130: fanfold.v1.Fanfold.GetBudget:output_type -> fanfold.v1.GetBudgetResponse
-	103, // 131: fanfold.v1.Fanfold.SetWebhook:output_type -> fanfold.v1.SetWebhookResponse
-	104, // 132: fanfold.v1.Fanfold.ChangeWebhook:output_type -> fanfold.v1.ChangeWebhookResponse
-	105, // 133: fanfold.v1.Fanfold.ListWebhooks:output_type -> fanfold.v1.ListWebhooksResponse
-	106, // 134: fanfold.v1.Fanfold.ListDeliveries:output_type -> fanfold.v1.ListDeliveriesResponse
-	107, // 135: fanfold.v1.Fanfold.ReplayDelivery:output_type -> fanfold.v1.ReplayDeliveryResponse
-	108, // 136: fanfold.v1.Fanfold.SaveTask:output_type -> fanfold.v1.SaveTaskResponse
-	109, // 137: fanfold.v1.Fanfold.ListSaved:output_type -> fanfold.v1.ListSavedResponse
-	110, // 138: fanfold.v1.Fanfold.ListLogs:output_type -> fanfold.v1.ListLogsResponse
-	99,  // [99:139] is the sub-list for method output_type
-	59,  // [59:99] is the sub-list for method input_type
-	59,  // [59:59] is the sub-list for extension type_name
-	59,  // [59:59] is the sub-list for extension extendee
-	0,   // [0:59] is the sub-list for field type_name
+	66,  // 12: fanfold.v1.StepStatus.progress:type_name -> fanfold.v1.Progress
+	67,  // 13: fanfold.v1.StepStatus.fence:type_name -> fanfold.v1.Fence
+	65,  // 14: fanfold.v1.ListJobsRequest.consistency:type_name -> fanfold.v1.Consistency
+	9,   // 15: fanfold.v1.ListJobsResponse.jobs:type_name -> fanfold.v1.JobStatus
+	65,  // 16: fanfold.v1.ListTasksRequest.consistency:type_name -> fanfold.v1.Consistency
+	15,  // 17: fanfold.v1.ListTasksResponse.tasks:type_name -> fanfold.v1.TaskStatus
+	6,   // 18: fanfold.v1.TaskStatus.error:type_name -> fanfold.v1.TaskError
+	66,  // 19: fanfold.v1.TaskStatus.progress:type_name -> fanfold.v1.Progress
+	67,  // 20: fanfold.v1.TaskStatus.fence:type_name -> fanfold.v1.Fence
+	9,   // 21: fanfold.v1.WatchJobResponse.job:type_name -> fanfold.v1.JobStatus
+	28,  // 22: fanfold.v1.ReadValueRequest.task:type_name -> fanfold.v1.Task
+	65,  // 23: fanfold.v1.ReadValueRequest.consistency:type_name -> fanfold.v1.Consistency
+	31,  // 24: fanfold.v1.WorkRequest.hello:type_name -> fanfold.v1.Hello
+	34,  // 25: fanfold.v1.WorkRequest.reports:type_name -> fanfold.v1.Report
+	66,  // 26: fanfold.v1.WorkRequest.progress:type_name -> fanfold.v1.Progress
+	30,  // 27: fanfold.v1.WorkRequest.logs:type_name -> fanfold.v1.TaskLog
+	67,  // 28: fanfold.v1.TaskLog.fence:type_name -> fanfold.v1.Fence
+	28,  // 29: fanfold.v1.TaskLog.task:type_name -> fanfold.v1.Task
+	68,  // 30: fanfold.v1.TaskLog.lines:type_name -> fanfold.v1.LogLine
+	67,  // 31: fanfold.v1.Hello.held:type_name -> fanfold.v1.Fence
+	32,  // 32: fanfold.v1.Hello.queues:type_name -> fanfold.v1.QueueSlots
+	33,  // 33: fanfold.v1.Hello.kinds:type_name -> fanfold.v1.TaskKind
+	60,  // 34: fanfold.v1.Hello.labels:type_name -> fanfold.v1.Hello.LabelsEntry
+	67,  // 35: fanfold.v1.Report.fence:type_name -> fanfold.v1.Fence
+	28,  // 36: fanfold.v1.Report.task:type_name -> fanfold.v1.Task
+	69,  // 37: fanfold.v1.Report.result:type_name -> fanfold.v1.Value
+	35,  // 38: fanfold.v1.Report.failure:type_name -> fanfold.v1.Failure
+	6,   // 39: fanfold.v1.Failure.error:type_name -> fanfold.v1.TaskError
+	37,  // 40: fanfold.v1.WorkResponse.welcome:type_name -> fanfold.v1.Welcome
+	38,  // 41: fanfold.v1.WorkResponse.assignments:type_name -> fanfold.v1.Assignment
+	39,  // 42: fanfold.v1.WorkResponse.acks:type_name -> fanfold.v1.Ack
+	40,  // 43: fanfold.v1.WorkResponse.revokes:type_name -> fanfold.v1.Revoke
+	67,  // 44: fanfold.v1.Welcome.drop:type_name -> fanfold.v1.Fence
+	67,  // 45: fanfold.v1.Assignment.fence:type_name -> fanfold.v1.Fence
+	28,  // 46: fanfold.v1.Assignment.task:type_name -> fanfold.v1.Task
+	61,  // 47: fanfold.v1.Assignment.headers:type_name -> fanfold.v1.Assignment.HeadersEntry
+	67,  // 48: fanfold.v1.Ack.fence:type_name -> fanfold.v1.Fence
+	67,  // 49: fanfold.v1.Revoke.fence:type_name -> fanfold.v1.Fence
+	65,  // 50: fanfold.v1.ListWorkersRequest.consistency:type_name -> fanfold.v1.Consistency
+	43,  // 51: fanfold.v1.ListWorkersResponse.workers:type_name -> fanfold.v1.Worker
+	32,  // 52: fanfold.v1.Worker.queues:type_name -> fanfold.v1.QueueSlots
+	32,  // 53: fanfold.v1.Worker.used:type_name -> fanfold.v1.QueueSlots
+	33,  // 54: fanfold.v1.Worker.kinds:type_name -> fanfold.v1.TaskKind
+	62,  // 55: fanfold.v1.Worker.labels:type_name -> fanfold.v1.Worker.LabelsEntry
+	65,  // 56: fanfold.v1.ListQueuesRequest.consistency:type_name -> fanfold.v1.Consistency
+	70,  // 57: fanfold.v1.ListQueuesResponse.queues:type_name -> fanfold.v1.Queue
+	48,  // 58: fanfold.v1.ClusterStatusResponse.nodes:type_name -> fanfold.v1.Node
+	49,  // 59: fanfold.v1.ClusterStatusResponse.counters:type_name -> fanfold.v1.Counters
+	0,   // 60: fanfold.v1.Fanfold.SubmitJobs:input_type -> fanfold.v1.SubmitJobsRequest
+	3,   // 61: fanfold.v1.Fanfold.AwaitJobs:input_type -> fanfold.v1.AwaitJobsRequest
+	7,   // 62: fanfold.v1.Fanfold.GetJob:input_type -> fanfold.v1.GetJobRequest
+	11,  // 63: fanfold.v1.Fanfold.ListJobs:input_type -> fanfold.v1.ListJobsRequest
+	13,  // 64: fanfold.v1.Fanfold.ListTasks:input_type -> fanfold.v1.ListTasksRequest
+	16,  // 65: fanfold.v1.Fanfold.WatchJob:input_type -> fanfold.v1.WatchJobRequest
+	18,  // 66: fanfold.v1.Fanfold.CancelJob:input_type -> fanfold.v1.CancelJobRequest
+	20,  // 67: fanfold.v1.Fanfold.RetryJob:input_type -> fanfold.v1.RetryJobRequest
+	22,  // 68: fanfold.v1.Fanfold.PurgeJob:input_type -> fanfold.v1.PurgeJobRequest
+	24,  // 69: fanfold.v1.Fanfold.PutChunk:input_type -> fanfold.v1.PutChunkRequest
+	26,  // 70: fanfold.v1.Fanfold.ReadValue:input_type -> fanfold.v1.ReadValueRequest
+	29,  // 71: fanfold.v1.Fanfold.Work:input_type -> fanfold.v1.WorkRequest
+	41,  // 72: fanfold.v1.Fanfold.ListWorkers:input_type -> fanfold.v1.ListWorkersRequest
+	44,  // 73: fanfold.v1.Fanfold.ListQueues:input_type -> fanfold.v1.ListQueuesRequest
+	46,  // 74: fanfold.v1.Fanfold.ClusterStatus:input_type -> fanfold.v1.ClusterStatusRequest
+	50,  // 75: fanfold.v1.Fanfold.AddNode:input_type -> fanfold.v1.AddNodeRequest
+	52,  // 76: fanfold.v1.Fanfold.RemoveNode:input_type -> fanfold.v1.RemoveNodeRequest
+	54,  // 77: fanfold.v1.Fanfold.TransferLeadership:input_type -> fanfold.v1.TransferLeadershipRequest
+	56,  // 78: fanfold.v1.Fanfold.HashState:input_type -> fanfold.v1.HashStateRequest
+	58,  // 79: fanfold.v1.Fanfold.NodeHash:input_type -> fanfold.v1.NodeHashRequest
+	71,  // 80: fanfold.v1.Fanfold.GetQueue:input_type -> fanfold.v1.GetQueueRequest
+	72,  // 81: fanfold.v1.Fanfold.SetQueue:input_type -> fanfold.v1.SetQueueRequest
+	73,  // 82: fanfold.v1.Fanfold.PauseQueue:input_type -> fanfold.v1.PauseQueueRequest
+	74,  // 83: fanfold.v1.Fanfold.ResumeQueue:input_type -> fanfold.v1.ResumeQueueRequest
+	75,  // 84: fanfold.v1.Fanfold.DrainQueue:input_type -> fanfold.v1.DrainQueueRequest
+	76,  // 85: fanfold.v1.Fanfold.UndrainQueue:input_type -> fanfold.v1.UndrainQueueRequest
+	77,  // 86: fanfold.v1.Fanfold.PurgeQueue:input_type -> fanfold.v1.PurgeQueueRequest
+	78,  // 87: fanfold.v1.Fanfold.ListLimits:input_type -> fanfold.v1.ListLimitsRequest
+	79,  // 88: fanfold.v1.Fanfold.SetLimit:input_type -> fanfold.v1.SetLimitRequest
+	80,  // 89: fanfold.v1.Fanfold.DeleteLimit:input_type -> fanfold.v1.DeleteLimitRequest
+	81,  // 90: fanfold.v1.Fanfold.SetBudget:input_type -> fanfold.v1.SetBudgetRequest
+	82,  // 91: fanfold.v1.Fanfold.GetBudget:input_type -> fanfold.v1.GetBudgetRequest
+	83,  // 92: fanfold.v1.Fanfold.SetWebhook:input_type -> fanfold.v1.SetWebhookRequest
+	84,  // 93: fanfold.v1.Fanfold.ChangeWebhook:input_type -> fanfold.v1.ChangeWebhookRequest
+	85,  // 94: fanfold.v1.Fanfold.ListWebhooks:input_type -> fanfold.v1.ListWebhooksRequest
+	86,  // 95: fanfold.v1.Fanfold.ListDeliveries:input_type -> fanfold.v1.ListDeliveriesRequest
+	87,  // 96: fanfold.v1.Fanfold.ReplayDelivery:input_type -> fanfold.v1.ReplayDeliveryRequest
+	88,  // 97: fanfold.v1.Fanfold.SaveTask:input_type -> fanfold.v1.SaveTaskRequest
+	89,  // 98: fanfold.v1.Fanfold.ListSaved:input_type -> fanfold.v1.ListSavedRequest
+	90,  // 99: fanfold.v1.Fanfold.ListLogs:input_type -> fanfold.v1.ListLogsRequest
+	91,  // 100: fanfold.v1.Fanfold.ExplainTask:input_type -> fanfold.v1.ExplainTaskRequest
+	1,   // 101: fanfold.v1.Fanfold.SubmitJobs:output_type -> fanfold.v1.SubmitJobsResponse
+	4,   // 102: fanfold.v1.Fanfold.AwaitJobs:output_type -> fanfold.v1.AwaitJobsResponse
+	8,   // 103: fanfold.v1.Fanfold.GetJob:output_type -> fanfold.v1.GetJobResponse
+	12,  // 104: fanfold.v1.Fanfold.ListJobs:output_type -> fanfold.v1.ListJobsResponse
+	14,  // 105: fanfold.v1.Fanfold.ListTasks:output_type -> fanfold.v1.ListTasksResponse
+	17,  // 106: fanfold.v1.Fanfold.WatchJob:output_type -> fanfold.v1.WatchJobResponse
+	19,  // 107: fanfold.v1.Fanfold.CancelJob:output_type -> fanfold.v1.CancelJobResponse
+	21,  // 108: fanfold.v1.Fanfold.RetryJob:output_type -> fanfold.v1.RetryJobResponse
+	23,  // 109: fanfold.v1.Fanfold.PurgeJob:output_type -> fanfold.v1.PurgeJobResponse
+	25,  // 110: fanfold.v1.Fanfold.PutChunk:output_type -> fanfold.v1.PutChunkResponse
+	27,  // 111: fanfold.v1.Fanfold.ReadValue:output_type -> fanfold.v1.ReadValueResponse
+	36,  // 112: fanfold.v1.Fanfold.Work:output_type -> fanfold.v1.WorkResponse
+	42,  // 113: fanfold.v1.Fanfold.ListWorkers:output_type -> fanfold.v1.ListWorkersResponse
+	45,  // 114: fanfold.v1.Fanfold.ListQueues:output_type -> fanfold.v1.ListQueuesResponse
+	47,  // 115: fanfold.v1.Fanfold.ClusterStatus:output_type -> fanfold.v1.ClusterStatusResponse
+	51,  // 116: fanfold.v1.Fanfold.AddNode:output_type -> fanfold.v1.AddNodeResponse
+	53,  // 117: fanfold.v1.Fanfold.RemoveNode:output_type -> fanfold.v1.RemoveNodeResponse
+	55,  // 118: fanfold.v1.Fanfold.TransferLeadership:output_type -> fanfold.v1.TransferLeadershipResponse
+	57,  // 119: fanfold.v1.Fanfold.HashState:output_type -> fanfold.v1.HashStateResponse
+	59,  // 120: fanfold.v1.Fanfold.NodeHash:output_type -> fanfold.v1.NodeHashResponse
+	92,  // 121: fanfold.v1.Fanfold.GetQueue:output_type -> fanfold.v1.GetQueueResponse
+	93,  // 122: fanfold.v1.Fanfold.SetQueue:output_type -> fanfold.v1.SetQueueResponse
+	94,  // 123: fanfold.v1.Fanfold.PauseQueue:output_type -> fanfold.v1.PauseQueueResponse
+	95,  // 124: fanfold.v1.Fanfold.ResumeQueue:output_type -> fanfold.v1.ResumeQueueResponse
+	96,  // 125: fanfold.v1.Fanfold.DrainQueue:output_type -> fanfold.v1.DrainQueueResponse
+	97,  // 126: fanfold.v1.Fanfold.UndrainQueue:output_type -> fanfold.v1.UndrainQueueResponse
+	98,  // 127: fanfold.v1.Fanfold.PurgeQueue:output_type -> fanfold.v1.PurgeQueueResponse
+	99,  // 128: fanfold.v1.Fanfold.ListLimits:output_type -> fanfold.v1.ListLimitsResponse
+	100, // 129: fanfold.v1.Fanfold.SetLimit:output_type -> fanfold.v1.SetLimitResponse
+	101, // 130: fanfold.v1.Fanfold.DeleteLimit:output_type -> fanfold.v1.DeleteLimitResponse
+	102, // 131: fanfold.v1.Fanfold.SetBudget:output_type -> fanfold.v1.SetBudgetResponse
+	103, // 132: fanfold.v1.Fanfold.GetBudget:output_type -> fanfold.v1.GetBudgetResponse
+	104, // 133: fanfold.v1.Fanfold.SetWebhook:output_type -> fanfold.v1.SetWebhookResponse
+	105, // 134: fanfold.v1.Fanfold.ChangeWebhook:output_type -> fanfold.v1.ChangeWebhookResponse
+	106, // 135: fanfold.v1.Fanfold.ListWebhooks:output_type -> fanfold.v1.ListWebhooksResponse
+	107, // 136: fanfold.v1.Fanfold.ListDeliveries:output_type -> fanfold.v1.ListDeliveriesResponse
+	108, // 137: fanfold.v1.Fanfold.ReplayDelivery:output_type -> fanfold.v1.ReplayDeliveryResponse
+	109, // 138: fanfold.v1.Fanfold.SaveTask:output_type -> fanfold.v1.SaveTaskResponse
+	110, // 139: fanfold.v1.Fanfold.ListSaved:output_type -> fanfold.v1.ListSavedResponse
+	111, // 140: fanfold.v1.Fanfold.ListLogs:output_type -> fanfold.v1.ListLogsResponse
+	112, // 141: fanfold.v1.Fanfold.ExplainTask:output_type -> fanfold.v1.ExplainTaskResponse
+	101, // [101:142] is the sub-list for method output_type
+	60,  // [60:101] is the sub-list for method input_type
+	60,  // [60:60] is the sub-list for extension type_name
+	60,  // [60:60] is the sub-list for extension extendee
+	0,   // [0:60] is the sub-list for field type_name
 }
 
 func init() { file_v1_fanfold_proto_init() }
@@ -5260,7 +5165,7 @@ func file_v1_fanfold_proto_init() {
 		(*ReadValueRequest_Step)(nil),
 		(*ReadValueRequest_Task)(nil),
 	}
-	file_v1_fanfold_proto_msgTypes[35].OneofWrappers = []any{
+	file_v1_fanfold_proto_msgTypes[34].OneofWrappers = []any{
 		(*Report_Result)(nil),
 		(*Report_Failure)(nil),
 		(*Report_Release)(nil),
@@ -5271,7 +5176,7 @@ func file_v1_fanfold_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_v1_fanfold_proto_rawDesc), len(file_v1_fanfold_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   65,
+			NumMessages:   63,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

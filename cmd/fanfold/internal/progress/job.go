@@ -13,6 +13,9 @@ func OfJob(prefix string, job *apiv1.JobStatus) []Bar {
 	for _, step := range job.GetSteps() {
 		bar := Bar{Label: prefix + step.GetName(), State: step.GetState(), Done: step.GetSucceeded(), Total: step.GetTotal()}
 		var notes []string
+		if p := step.GetProgress(); p != nil {
+			notes = append(notes, strings.TrimSpace(fmt.Sprintf("%d/%d %s", p.GetDone(), p.GetTotal(), p.GetNote())))
+		}
 		if step.GetRetrying() > 0 {
 			notes = append(notes, fmt.Sprintf("%d wait to be tried again", step.GetRetrying()))
 		}

@@ -121,6 +121,8 @@ const (
 	FanfoldListSavedProcedure = "/fanfold.v1.Fanfold/ListSaved"
 	// FanfoldListLogsProcedure is the fully-qualified name of the Fanfold's ListLogs RPC.
 	FanfoldListLogsProcedure = "/fanfold.v1.Fanfold/ListLogs"
+	// FanfoldExplainTaskProcedure is the fully-qualified name of the Fanfold's ExplainTask RPC.
+	FanfoldExplainTaskProcedure = "/fanfold.v1.Fanfold/ExplainTask"
 )
 
 // FanfoldClient is a client for the fanfold.v1.Fanfold service.
@@ -194,6 +196,9 @@ type FanfoldClient interface {
 	ListSaved(context.Context, *connect.Request[v1.ListSavedRequest]) (*connect.Response[v1.ListSavedResponse], error)
 	// ListLogs reads the lines that a job's tasks have logged, oldest first, a page at a time; with wait_ms it waits for one.
 	ListLogs(context.Context, *connect.Request[v1.ListLogsRequest]) (*connect.Response[v1.ListLogsResponse], error)
+	// ExplainTask says why a task, or a job, is not done: what it waits for, and until when. A node that finds no leader answers from
+	// its own state, and says so.
+	ExplainTask(context.Context, *connect.Request[v1.ExplainTaskRequest]) (*connect.Response[v1.ExplainTaskResponse], error)
 }
 
 // NewFanfoldClient constructs a client for the fanfold.v1.Fanfold service. By default, it uses the
@@ -447,6 +452,12 @@ func NewFanfoldClient(httpClient connect.HTTPClient, baseURL string, opts ...con
 			connect.WithSchema(fanfoldMethods.ByName("ListLogs")),
 			connect.WithClientOptions(opts...),
 		),
+		explainTask: connect.NewClient[v1.ExplainTaskRequest, v1.ExplainTaskResponse](
+			httpClient,
+			baseURL+FanfoldExplainTaskProcedure,
+			connect.WithSchema(fanfoldMethods.ByName("ExplainTask")),
+			connect.WithClientOptions(opts...),
+		),
 	}
 }
 
@@ -492,6 +503,7 @@ type fanfoldClient struct {
 	saveTask           *connect.Client[v1.SaveTaskRequest, v1.SaveTaskResponse]
 	listSaved          *connect.Client[v1.ListSavedRequest, v1.ListSavedResponse]
 	listLogs           *connect.Client[v1.ListLogsRequest, v1.ListLogsResponse]
+	explainTask        *connect.Client[v1.ExplainTaskRequest, v1.ExplainTaskResponse]
 }
 
 // SubmitJobs calls fanfold.v1.Fanfold.SubmitJobs.
@@ -694,6 +706,11 @@ func (c *fanfoldClient) ListLogs(ctx context.Context, req *connect.Request[v1.Li
 	return c.listLogs.CallUnary(ctx, req)
 }
 
+// ExplainTask calls fanfold.v1.Fanfold.ExplainTask.
+func (c *fanfoldClient) ExplainTask(ctx context.Context, req *connect.Request[v1.ExplainTaskRequest]) (*connect.Response[v1.ExplainTaskResponse], error) {
+	return c.explainTask.CallUnary(ctx, req)
+}
+
 // FanfoldHandler is an implementation of the fanfold.v1.Fanfold service.
 type FanfoldHandler interface {
 	// SubmitJobs creates jobs, each all or nothing, answered after commit. Retrying with the same ids is safe.
@@ -765,6 +782,9 @@ type FanfoldHandler interface {
 	ListSaved(context.Context, *connect.Request[v1.ListSavedRequest]) (*connect.Response[v1.ListSavedResponse], error)
 	// ListLogs reads the lines that a job's tasks have logged, oldest first, a page at a time; with wait_ms it waits for one.
 	ListLogs(context.Context, *connect.Request[v1.ListLogsRequest]) (*connect.Response[v1.ListLogsResponse], error)
+	// ExplainTask says why a task, or a job, is not done: what it waits for, and until when. A node that finds no leader answers from
+	// its own state, and says so.
+	ExplainTask(context.Context, *connect.Request[v1.ExplainTaskRequest]) (*connect.Response[v1.ExplainTaskResponse], error)
 }
 
 // NewFanfoldHandler builds an HTTP handler from the service implementation. It returns the path on
@@ -1014,6 +1034,12 @@ func NewFanfoldHandler(svc FanfoldHandler, opts ...connect.HandlerOption) (strin
 		connect.WithSchema(fanfoldMethods.ByName("ListLogs")),
 		connect.WithHandlerOptions(opts...),
 	)
+	fanfoldExplainTaskHandler := connect.NewUnaryHandler(
+		FanfoldExplainTaskProcedure,
+		svc.ExplainTask,
+		connect.WithSchema(fanfoldMethods.ByName("ExplainTask")),
+		connect.WithHandlerOptions(opts...),
+	)
 	return "/fanfold.v1.Fanfold/", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch r.URL.Path {
 		case FanfoldSubmitJobsProcedure:
@@ -1096,6 +1122,8 @@ func NewFanfoldHandler(svc FanfoldHandler, opts ...connect.HandlerOption) (strin
 			fanfoldListSavedHandler.ServeHTTP(w, r)
 		case FanfoldListLogsProcedure:
 			fanfoldListLogsHandler.ServeHTTP(w, r)
+		case FanfoldExplainTaskProcedure:
+			fanfoldExplainTaskHandler.ServeHTTP(w, r)
 		default:
 			http.NotFound(w, r)
 		}
@@ -1263,4 +1291,8 @@ func (UnimplementedFanfoldHandler) ListSaved(context.Context, *connect.Request[v
 
 func (UnimplementedFanfoldHandler) ListLogs(context.Context, *connect.Request[v1.ListLogsRequest]) (*connect.Response[v1.ListLogsResponse], error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("fanfold.v1.Fanfold.ListLogs is not implemented"))
+}
+
+func (UnimplementedFanfoldHandler) ExplainTask(context.Context, *connect.Request[v1.ExplainTaskRequest]) (*connect.Response[v1.ExplainTaskResponse], error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("fanfold.v1.Fanfold.ExplainTask is not implemented"))
 }
