@@ -8,10 +8,10 @@ import (
 	"sync"
 	"time"
 
+	"github.com/fanfold/fanfold/cluster/webhook"
 	"github.com/fanfold/fanfold/engine"
 	"github.com/fanfold/fanfold/fsm"
 	"github.com/fanfold/fanfold/fsm/fsmpb"
-	"github.com/fanfold/fanfold/webhook"
 )
 
 const (

@@ -16,9 +16,9 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/fanfold/fanfold/cluster/webhook"
 	"github.com/fanfold/fanfold/fsm"
 	"github.com/fanfold/fanfold/fsm/fsmpb"
-	"github.com/fanfold/fanfold/webhook"
 )
 
 func githubSum(secret, body string) string {

@@ -17,11 +17,11 @@ import (
 
 	"github.com/oklog/ulid/v2"
 
+	"github.com/fanfold/fanfold/cluster/webhook"
 	"github.com/fanfold/fanfold/engine"
 	"github.com/fanfold/fanfold/fsm"
 	"github.com/fanfold/fanfold/fsm/fsmpb"
 	apiv1 "github.com/fanfold/fanfold/sdk/api/v1"
-	"github.com/fanfold/fanfold/webhook"
 )
 
 const (

@@ -9,12 +9,12 @@ import (
 
 	"connectrpc.com/connect"
 
+	"github.com/fanfold/fanfold/cluster/webhook"
 	"github.com/fanfold/fanfold/engine"
 	"github.com/fanfold/fanfold/fsm"
 	"github.com/fanfold/fanfold/fsm/fsmpb"
 	apiv1 "github.com/fanfold/fanfold/sdk/api/v1"
 	"github.com/fanfold/fanfold/sdk/api/v1/apiv1connect"
-	"github.com/fanfold/fanfold/webhook"
 )
 
 // hookName translates and checks the name of a webhook.

@@ -28,8 +28,8 @@ const staircase = `
 	dag, fsm/fsmpb                      <  fsm
 	fsm                                 <  engine
 	sdk/api/v1                          <  sdk/api/v1/apiv1connect
-	engine, webhook, sdk/api/v1/apiv1connect  <  cluster
-	dag, webhook, sdk/api/v1/apiv1connect     <  sdk
+	engine, cluster/webhook, sdk/api/v1/apiv1connect  <  cluster
+	dag, cluster/webhook, sdk/api/v1/apiv1connect     <  sdk
 	sdk, cluster                        <  sdk/sdktest
 	sdk                                 <  docs/examples
 	sdk, cluster, docs/examples         <  jepsen-lite
@@ -44,7 +44,7 @@ var bans = []ban{
 	{floor: "fsm", what: pureBans, why: "the state machine is a function of the log: a clock, randomness, the network, the disk of this machine or a second goroutine would make replicas differ. Time comes in the entry, ids from the submitter, files by vfs.FS"},
 	{floor: "fsm", what: []string{"log", "github.com/hashicorp/..."}, why: "the state machine knows no Raft, and logs to the slog.Logger it is given; cluster adapts it"},
 	{floor: "engine", what: []string{"net/...", "os", "connectrpc.com/...", "github.com/hashicorp/..."}, why: "the engine runs over its Log interface, so that tests run it without Raft and without ports"},
-	{floor: "webhook", what: []string{"outside"}, why: "whoever receives webhooks may import it, and pays for the standard library only"},
+	{floor: "cluster/webhook", what: []string{"outside"}, why: "whoever receives webhooks may import it, and pays for the standard library only"},
 	{floor: "sdk", what: []string{"github.com/hashicorp/...", "github.com/cockroachdb/...", "go.etcd.io/..."}, why: "who imports the SDK pays for an HTTP client, not for a database"},
 	{floor: "docs/examples", what: []string{"github.com/hashicorp/...", "github.com/cockroachdb/...", "go.etcd.io/..."}, why: "examples are what a user writes"},
 }

@@ -8,9 +8,9 @@ import (
 
 	"connectrpc.com/connect"
 
+	"github.com/fanfold/fanfold/cluster/webhook"
 	apiv1 "github.com/fanfold/fanfold/sdk/api/v1"
 	"github.com/fanfold/fanfold/sdk/api/v1/apiv1connect"
-	"github.com/fanfold/fanfold/webhook"
 )
 
 // WebhookEndpoint says where events are delivered to, and which.

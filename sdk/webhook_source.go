@@ -5,8 +5,8 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/fanfold/fanfold/cluster/webhook"
 	apiv1 "github.com/fanfold/fanfold/sdk/api/v1"
-	"github.com/fanfold/fanfold/webhook"
 )
 
 // Schemes by which senders of webhooks sign.

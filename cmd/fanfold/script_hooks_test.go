@@ -10,7 +10,7 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
-	"github.com/fanfold/fanfold/webhook"
+	"github.com/fanfold/fanfold/cluster/webhook"
 )
 
 // receiver: starts a server that events are delivered to and sets RECEIVER to its URL; receiver STATUS: from now on it

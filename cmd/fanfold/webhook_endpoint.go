@@ -6,11 +6,11 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/fanfold/fanfold/cluster/webhook"
 	"github.com/fanfold/fanfold/cmd/fanfold/internal/output"
 	"github.com/fanfold/fanfold/cmd/fanfold/internal/remote"
 	"github.com/fanfold/fanfold/sdk/api/v1"
 	"github.com/fanfold/fanfold/sdk/api/v1/apiv1connect"
-	"github.com/fanfold/fanfold/webhook"
 )
 
 func (a *app) webhookEndpoint() *cobra.Command {
