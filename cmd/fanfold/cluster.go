@@ -11,7 +11,7 @@ import (
 
 func (a *app) cluster() *cobra.Command {
 	return group("cluster", "See and change the cluster", a.clusterStatus(), a.clusterHash(), a.clusterAdd(),
-		a.clusterRemove(), a.clusterTransfer())
+		a.clusterRemove(), a.clusterTransfer(), a.clusterBudget())
 }
 
 func (a *app) clusterStatus() *cobra.Command {

@@ -25,6 +25,8 @@ import (
 // submitFlags are the flags of `fanfold submit`.
 type submitFlags struct {
 	task, queue, input, id, key, namespace string
+	partition                              string
+	priority                               int
 	wait                                   bool
 	timeout                                time.Duration
 }
@@ -56,6 +58,8 @@ With --wait the command waits for the end of the job and prints its result; the 
 	cmd.Flags().StringVar(&f.id, "id", "", "job id (a ULID); the same id again is the same job")
 	cmd.Flags().StringVar(&f.key, "key", "", "idempotency key: a second submit with it returns the first job")
 	cmd.Flags().StringVar(&f.namespace, "namespace", "", `namespace (default "default")`)
+	cmd.Flags().StringVar(&f.partition, "partition", "", "partition of the job's tasks: queues are fair between them, limits may count each")
+	cmd.Flags().IntVar(&f.priority, "priority", -1, "priority of the job's tasks: 0 goes first, 9 last (default: their own)")
 	cmd.Flags().BoolVar(&f.wait, "wait", false, "wait for the result and print it")
 	cmd.Flags().DurationVar(&f.timeout, "timeout", 0, "give up after this time; the job goes on (default: never)")
 	return cmd
@@ -75,6 +79,10 @@ func (a *app) submitJob(ctx context.Context, f submitFlags, args []string) error
 	} else if _, err := ulid.ParseStrict(f.id); err != nil {
 		return exit.Usagef("--id %q is not a ULID (26 characters): %v", f.id, err)
 	}
+	options, err := f.options()
+	if err != nil {
+		return err
+	}
 	client, err := a.client()
 	if err != nil {
 		return err
@@ -84,7 +92,7 @@ func (a *app) submitJob(ctx context.Context, f submitFlags, args []string) error
 		return err
 	}
 	answer, err := remote.Call(ctx, client, apiv1connect.FanfoldClient.SubmitJobs, &apiv1.SubmitJobsRequest{
-		Jobs: []*apiv1.Job{{Id: f.id, Namespace: f.namespace, Graph: dag.Encode(graph), Input: value, Key: f.key}},
+		Jobs: []*apiv1.Job{{Id: f.id, Namespace: f.namespace, Graph: dag.Encode(graph), Input: value, Key: f.key, Options: options}},
 	})
 	if err != nil {
 		return err
@@ -102,6 +110,17 @@ func (a *app) submitJob(ctx context.Context, f submitFlags, args []string) error
 	}
 	fmt.Fprintln(a.err, "job", result.GetId())
 	return a.awaitJob(ctx, client, f.namespace, result.GetId())
+}
+
+// options are those of the job; nil: it has none.
+func (f *submitFlags) options() (*apiv1.JobOptions, error) {
+	if f.priority < -1 || f.priority > 9 {
+		return nil, exit.Usagef("--priority %d is not from 0 to 9", f.priority)
+	}
+	if f.partition == "" && f.priority < 0 {
+		return nil, nil
+	}
+	return &apiv1.JobOptions{Partition: f.partition, Priority: uint32(f.priority + 1)}, nil // 0 there: the tasks' own
 }
 
 // readGraph reads the graph file, or makes the graph of one task.

@@ -9,6 +9,7 @@
 //	latency  one task at a time from submit to result, 500 times; then 200 tasks a second for 12 s
 //	chain    200 chains of 10 steps at once; then one chain alone, 20 times
 //	map      a map of 1,000 and its fold, 5 times (the median); then one of 10,000
+//	features drains with limits, priorities and partitions on, each compared with a plain one of the same run
 //	backlog  drain with 10,000 and with 1,000,000 waiting: rate and memory compared
 //
 // Each task has a JSON payload of 200 bytes and a handler that does nothing but return a small result.
@@ -82,7 +83,7 @@ type workload struct {
 }
 
 var workloads = []workload{
-	{"submit", submit}, {"drain", drain}, {"latency", latency}, {"chain", chain}, {"map", mapReduce}, {"backlog", backlog},
+	{"submit", submit}, {"drain", drain}, {"latency", latency}, {"chain", chain}, {"map", mapReduce}, {"features", features}, {"backlog", backlog},
 }
 
 // Workloads are the names, in the order in which "all" runs them. backlog is not among "all": it

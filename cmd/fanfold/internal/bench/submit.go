@@ -50,12 +50,17 @@ func submit(ctx context.Context, m *machine) ([]Value, error) {
 
 // preload submits n tasks, in bulks.
 func preload(ctx context.Context, m *machine, first, n int) error {
+	return preloadOf(ctx, m, noop, first, n)
+}
+
+// preloadOf is preload of a variant of the task.
+func preloadOf(ctx context.Context, m *machine, task *sdk.Task[Item, Done], first, n int, opts ...sdk.SubmitOption) error {
 	for at := 0; at < n; at += bulk {
 		items := make([]Item, min(bulk, n-at))
 		for i := range items {
 			items[i] = padded(Item{ID: first + at + i}, m.Payload)
 		}
-		if _, err := sdk.SubmitBatch(ctx, m.client, noop, items); err != nil {
+		if _, err := sdk.SubmitBatch(ctx, m.client, task, items, opts...); err != nil {
 			return err
 		}
 	}

@@ -42,6 +42,19 @@ func TestDuration(t *testing.T) {
 	}
 }
 
+func TestParseBytes(t *testing.T) {
+	for text, want := range map[string]uint64{"0": 0, "12": 12, "12B": 12, "1kB": 1000, "1.5MB": 1_500_000, "2 GB": 2_000_000_000, "1TB": 1_000_000_000_000} {
+		if got, err := ParseBytes(text); err != nil || got != want {
+			t.Errorf("%q is read as %d, %v, want %d", text, got, err, want)
+		}
+	}
+	for _, text := range []string{"", "MB", "1MiB", "-1kB", "x"} {
+		if got, err := ParseBytes(text); err == nil {
+			t.Errorf("%q is read as %d", text, got)
+		}
+	}
+}
+
 func TestBytes(t *testing.T) {
 	for size, want := range map[int64]string{0: "0 B", 999: "999 B", 1000: "1.0 kB", 109_100_000: "109.1 MB"} {
 		if got := Bytes(size); got != want {

@@ -2,6 +2,9 @@ package output
 
 import (
 	"fmt"
+	"math"
+	"strconv"
+	"strings"
 	"time"
 )
 
@@ -42,6 +45,24 @@ func Bytes(n int64) string {
 		prefix++
 	}
 	return fmt.Sprintf("%.1f %cB", value, "kMGTP"[prefix])
+}
+
+// ParseBytes reads a size: a number of bytes, or with a decimal unit as Bytes writes it.
+func ParseBytes(text string) (uint64, error) {
+	scale := 1.0
+	for i, prefix := range []string{"k", "M", "G", "T"} {
+		if number, ok := strings.CutSuffix(text, prefix+"B"); ok {
+			text, scale = strings.TrimSpace(number), math.Pow10(3*(i+1))
+		}
+	}
+	if scale == 1 {
+		return strconv.ParseUint(strings.TrimSpace(strings.TrimSuffix(text, "B")), 10, 64)
+	}
+	n, err := strconv.ParseFloat(text, 64)
+	if err != nil || n < 0 || n*scale > 1e18 {
+		return 0, fmt.Errorf("%q is not a size, as in 100MB", text)
+	}
+	return uint64(n * scale), nil
 }
 
 // Dash replaces an empty cell.

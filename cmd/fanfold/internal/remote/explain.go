@@ -79,6 +79,10 @@ func Refused(info *apiv1.ErrorInfo) error {
 		return exit.With(exit.Conflict, "wait for it by `fanfold job watch`, or stop it by `fanfold job cancel`", err)
 	case "NO_LEADER", "NOT_LEADER":
 		return exit.With(exit.Unavailable, "a majority of the nodes must be running; see `fanfold cluster status`", err)
+	case "QUEUE_DRAINING":
+		return exit.With(exit.Conflict, "", err)
+	case "OVER_BUDGET":
+		return exit.With(exit.Unavailable, "try again when jobs have ended; `fanfold queue show` and `fanfold cluster budget` say what there is", err)
 	case "OVERLOADED":
 		return exit.With(exit.Unavailable, "try again in a moment", err)
 	case "OUTCOME_UNKNOWN":
