@@ -78,6 +78,7 @@ func counters(c fsm.Counters) *apiv1.Counters {
 		Saves: c.Saves, LogLines: c.LogLines, LogLinesDropped: c.LogLinesDropped,
 		SchedulesCreated: c.SchedulesCreated, SchedulesDeleted: c.SchedulesDeleted,
 		TicksFired: c.TicksFired, TicksSkipped: c.TicksSkipped, TicksMissed: c.TicksMissed, TicksRefused: c.TicksRefused,
+		Discards: c.Discards, JobsExpired: c.JobsExpired, JobsDiscarded: c.JobsDiscarded,
 	}
 }
 

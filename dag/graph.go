@@ -60,7 +60,15 @@ type Options struct {
 	Priority uint8 `json:"priority,omitempty"`
 	// TimeoutMS bounds one attempt, in milliseconds. Default 0: no bound.
 	TimeoutMS int64 `json:"timeout_ms,omitempty"`
-	Retry     Retry `json:"retry,omitzero"`
+	// HardTimeoutMS is when an attempt's lease ends whatever its worker does, in milliseconds. Default
+	// TimeoutMS and 20 s, or no bound without a TimeoutMS.
+	HardTimeoutMS int64 `json:"hard_timeout_ms,omitempty"`
+	// HeartbeatMS is how long an attempt may go without a sign of life of its function. Default 0: no bound.
+	HeartbeatMS int64 `json:"heartbeat_ms,omitempty"`
+	// QueueWaitMS is how long a plain step's task may wait for its first attempt once it is PENDING.
+	// Default 0: no bound.
+	QueueWaitMS int64 `json:"queue_wait_ms,omitempty"`
+	Retry       Retry `json:"retry,omitzero"`
 	// MaxParallel bounds the live tasks of a map or fold. Default 10,000, which is also the limit.
 	MaxParallel uint32 `json:"max_parallel,omitempty"`
 	// Tolerate is how many items of a map may die without failing the job. Default 0.
@@ -88,6 +96,12 @@ type Retry struct {
 	CapMS int64 `json:"cap_ms,omitempty"`
 	// JitterPercent spreads a delay over [d*(100-j)/100, d]. Default 10; -1 turns it off.
 	JitterPercent int32 `json:"jitter_percent,omitempty"`
+	// DeadlineMS ends the series: no attempt begins later than this after the first one began. Default 0: no bound.
+	DeadlineMS int64 `json:"deadline_ms,omitempty"`
+	// PermanentOn are types of errors after which no further attempt is made. At most 100.
+	PermanentOn []string `json:"permanent_on,omitempty"`
+	// DiscardOn are types of errors that say that the task is not wanted any more. At most 100.
+	DiscardOn []string `json:"discard_on,omitempty"`
 }
 
 // Op is the operator of an Expr. The names are in stored graphs: append only.

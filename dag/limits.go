@@ -11,6 +11,7 @@ const (
 	MaxParallel    = 10_000
 	MaxFanIn       = 1_000
 	MaxAttempts    = 10_000
+	MaxErrorTypes  = 100 // of permanent_on and discard_on
 	MaxPriority    = 10
 	MaxDurationMS  = 10 * 365 * 24 * 60 * 60 * 1000 // ten years
 	MaxFactorMilli = 1_000_000

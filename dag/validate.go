@@ -183,6 +183,7 @@ func (c *checker) options(s *Step) {
 	}
 	c.within("priority", int64(o.Priority), 0, MaxPriority)
 	c.within("timeout_ms", o.TimeoutMS, 0, MaxDurationMS)
+	c.timeLimits(s)
 	c.within("max_parallel", int64(o.MaxParallel), 0, MaxParallel)
 	if o.MaxParallel != 0 && s.Kind == StepTask {
 		c.addf("max_parallel is for a map or fold: leave it out")
@@ -208,8 +209,35 @@ func (c *checker) options(s *Step) {
 	c.within("first_ms", r.FirstMS, 0, MaxDurationMS)
 	c.within("cap_ms", r.CapMS, 0, MaxDurationMS)
 	c.within("jitter_percent", int64(r.JitterPercent), -1, 100)
+	c.within("deadline_ms", r.DeadlineMS, 0, MaxDurationMS)
+	c.errorTypes("permanent_on", r.PermanentOn)
+	c.errorTypes("discard_on", r.DiscardOn)
 	if r.FactorMilli != 0 {
 		c.within("factor_milli", int64(r.FactorMilli), 1_000, MaxFactorMilli)
+	}
+}
+
+func (c *checker) timeLimits(s *Step) {
+	o := &s.Options
+	c.within("hard_timeout_ms", o.HardTimeoutMS, 0, MaxDurationMS)
+	c.within("heartbeat_ms", o.HeartbeatMS, 0, MaxDurationMS)
+	c.within("queue_wait_ms", o.QueueWaitMS, 0, MaxDurationMS)
+	if o.HardTimeoutMS != 0 && o.HardTimeoutMS < o.TimeoutMS {
+		c.addf("hard_timeout_ms is %d and timeout_ms %d: the hard limit comes after the soft one", o.HardTimeoutMS, o.TimeoutMS)
+	}
+	if o.QueueWaitMS != 0 && s.Kind != StepTask {
+		c.addf("queue_wait_ms is for a plain step, whose one task waits: leave it out, or give the whole job a time to start by")
+	}
+}
+
+func (c *checker) errorTypes(field string, types []string) {
+	if len(types) > MaxErrorTypes {
+		c.addf("%s has %d types, the limit is %d", field, len(types), MaxErrorTypes)
+	}
+	for _, t := range types {
+		if t == "" || len(t) > MaxName || !utf8.ValidString(t) {
+			c.addf("%s has the type %.80q: give the name of an error's type, 1 to %d bytes", field, t, MaxName)
+		}
 	}
 }
 

@@ -143,6 +143,14 @@ func (t *tx) run(c *fsmpb.Command) Answer {
 		return backfillSchedule(t, k.BackfillSchedule)
 
 		// Retries, dead jobs and time limits.
+	case *fsmpb.Command_StartRedrive:
+		return startRedrive(t, k.StartRedrive)
+	case *fsmpb.Command_StopRedrive:
+		return stopRedrive(t, k.StopRedrive)
+	case *fsmpb.Command_DiscardJob:
+		return discardJob(t, k.DiscardJob)
+	case *fsmpb.Command_TimeOutTask:
+		return timeOutTask(t, k.TimeOutTask)
 
 		// Unique jobs and batches.
 

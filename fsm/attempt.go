@@ -100,7 +100,7 @@ func (t *tx) runOf(tk *task, s *session, l *lease) run {
 }
 
 // keepAttempt records how the attempt under a lease ended. Precondition: the attempt is not charged yet.
-// A snooze is not recorded: it is no failure, may repeat without end, and would push the failures out.
+// A snooze, and an answer that it is too early, are not recorded: they are no failures, may repeat without end, and would push the failures out.
 func (t *tx) keepAttempt(ref TaskRef, tk *task, s *session, f Fence, l *lease, why End, e *fsmpb.Error) {
 	tk.tries++
 	tk.dirty = true

@@ -14,7 +14,7 @@ func cancelJob(t *tx, c *fsmpb.CancelJob) Answer {
 	}
 	if !j.state.Ended() {
 		j.reason = truncate(c.Reason, 1024)
-		t.cancelLive(j, "JOB_CANCELED")
+		t.cancelLive(j, causeCanceled)
 		t.end(j, JobCanceled)
 	}
 	return Answer{Job: j.id, State: j.state}

@@ -19,7 +19,7 @@ func completeTask(t *tx, c *fsmpb.CompleteTask) Answer {
 	}
 	if l.revoked {
 		t.dropLease(s, fence, l)
-		return canceled(ref)
+		return t.withdrawn(ref, fence, l)
 	}
 	j := t.job(ref.Job)
 	v, r := t.checkValue(c.Result, ref.Job)
@@ -89,6 +89,10 @@ func (t *tx) stale(ref TaskRef, f Fence) Answer {
 	return no(CodeStale, "the lease %s of task %s is over: another attempt has the task, or had it; drop the result", f, ref)
 }
 
-func canceled(ref TaskRef) Answer {
+// withdrawn answers a report under a lease of which only the slot was left.
+func (t *tx) withdrawn(ref TaskRef, f Fence, l *lease) Answer {
+	if l.cause == causeTimeout {
+		return t.stale(ref, f)
+	}
 	return no(CodeCanceled, "job %s has ended: the result is not needed", ref.Job)
 }

@@ -96,8 +96,8 @@ func (t *tx) resumeGroup(j *job, sp *stepPlan, ref TaskRef, g *group) {
 		t.pending(sp, int64(w))
 	}
 	t.eachTask(j.id, ref.Step, func(r TaskRef, tk *task) {
-		if tk.state == TaskCanceled || r == j.failedAt {
-			tk.attempts, tk.crashes = 0, 0
+		if tk.state == TaskCanceled || tk.state == TaskExpired || r == j.failedAt {
+			tk.attempts, tk.crashes, tk.since = 0, 0, 0
 			g.live++
 			t.runnable(j, r, tk)
 		}

@@ -2,6 +2,7 @@ package fsm
 
 import (
 	"encoding/json"
+	"slices"
 
 	"github.com/fanfold/fanfold/dag"
 	"github.com/fanfold/fanfold/fsm/fsmpb"
@@ -22,11 +23,10 @@ func failTask(t *tx, c *fsmpb.FailTask) Answer {
 	}
 	t.dropLease(s, fence, l)
 	if l.revoked {
-		return canceled(ref)
+		return t.withdrawn(ref, fence, l)
 	}
 	j := t.job(ref.Job)
 	tk := t.task(j, ref)
-	e := bounded(c.Error)
 	after := min(c.RetryAfterMs, dag.MaxDurationMS) // the sum must not overflow
 	if c.Snooze {
 		t.m.state.Snoozes++
@@ -35,25 +35,49 @@ func failTask(t *tx, c *fsmpb.FailTask) Answer {
 		return Answer{Job: j.id, State: j.state}
 	}
 	if c.RateLimitedMs > 0 {
-		t.keepAttempt(ref, tk, s, fence, l, EndReleased, nil)
 		t.rateLimited(j, ref, tk, l, c.RateLimitedMs)
 		return Answer{Job: j.id, State: j.state}
 	}
-	t.m.state.Failures++
-	t.keepAttempt(ref, tk, s, fence, l, EndError, e)
-	tk.attempts++
-	retry := j.plan.steps[ref.Step].retry
-	if c.Permanent || tk.attempts >= retry.MaxAttempts {
-		t.dead(j, ref, tk, e)
-		return Answer{Job: j.id, State: j.state}
+	a := failedAttempt{why: EndError, err: bounded(c.Error), permanent: c.Permanent, discard: c.Discard, after: after}
+	if c.Timeout {
+		a.why = EndTimeout
 	}
-	delay := after
+	t.failed(j, ref, tk, s, fence, l, a)
+	return Answer{Job: j.id, State: j.state}
+}
+
+// failedAttempt says how an attempt failed, and what its function asked for.
+type failedAttempt struct {
+	why       End
+	err       *fsmpb.Error
+	permanent bool  // no further attempt
+	discard   bool  // the task is not wanted any more
+	after     int64 // ms before the next attempt; 0 = the policy's
+}
+
+// failed charges an attempt whose lease is over, and decides what becomes of its task.
+func (t *tx) failed(j *job, ref TaskRef, tk *task, s *session, f Fence, l *lease, a failedAttempt) {
+	retry := &j.plan.steps[ref.Step].retry
+	if a.discard || slices.Contains(retry.DiscardOn, a.err.Type) {
+		t.keepAttempt(ref, tk, s, f, l, EndDiscarded, a.err)
+		t.discarded(j, ref, tk, a.err)
+		return
+	}
+	t.m.state.Failures++
+	t.keepAttempt(ref, tk, s, f, l, a.why, a.err)
+	tk.attempts++
+	delay := a.after
 	if delay <= 0 {
 		delay = retry.DelayMS(tk.attempts, jitterSeed(j, ref))
 	}
+	delay = max(delay, 1)
+	late := retry.DeadlineMS > 0 && t.now+delay > tk.since+retry.DeadlineMS
+	if a.permanent || late || tk.attempts >= retry.MaxAttempts || slices.Contains(retry.PermanentOn, a.err.Type) {
+		t.dead(j, ref, tk, a.err)
+		return
+	}
 	t.unhold(j, ref)
-	t.enterRetry(j, ref, tk, t.now+max(delay, 1))
-	return Answer{Job: j.id, State: j.state}
+	t.enterRetry(j, ref, tk, t.now+delay)
 }
 
 func (t *tx) lateFailure(ref TaskRef, f Fence) Answer {
@@ -71,8 +95,8 @@ func jitterSeed(j *job, ref TaskRef) uint64 {
 	return be.Uint64(ref.Job[8:]) ^ uint64(ref.Step)<<40 ^ ref.Shard ^ uint64(j.round)<<56
 }
 
-// dead ends a task for good; e was its last attempt's error. A plain step fails its job; an item of a map does so when the map's
-// tolerance is used up, and is a value when the map is settled.
+// dead ends a task for good; e was its last attempt's error. A plain step fails its job; an item of a map
+// does so when the map's tolerance is used up, and is a value when the map is settled.
 func (t *tx) dead(j *job, ref TaskRef, tk *task, e *fsmpb.Error) {
 	t.m.state.Dead++
 	tk.set(ref, TaskDead)
@@ -86,13 +110,12 @@ func (t *tx) dead(j *job, ref TaskRef, tk *task, e *fsmpb.Error) {
 	}
 	t.unhold(j, ref)
 	g := t.group(j, ref.Step)
-	if sp.step.Kind == dag.StepFold || !sp.opts.Settled && g.dead >= sp.opts.Tolerate {
+	if sp.step.Kind == dag.StepFold || !sp.opts.Settled && g.dead-g.discarded >= sp.opts.Tolerate {
 		g.live--
 		g.dirty = true
 		t.fail(j, ref, nil)
 		return
 	}
-	g.dead++
 	if sp.opts.Settled {
 		v := settledError(e)
 		t.set(keyResult(ref), encodeResult(result{fence: tk.fence, dead: true, value: v}))
@@ -100,9 +123,45 @@ func (t *tx) dead(j *job, ref TaskRef, tk *task, e *fsmpb.Error) {
 		t.dropSaved(ref, tk)
 		t.dropTask(ref)
 	}
+	t.itemLost(j, ref, g)
+}
+
+// itemLost goes on without an item of a map.
+func (t *tx) itemLost(j *job, ref TaskRef, g *group) {
+	g.dead++
 	t.shardLeft(j, ref, g)
 	t.arrived(j, ref)
 	t.groupDone(j, ref.Step, g)
+}
+
+// discarded ends a task that is not wanted any more: its job is CANCELED and not among the dead. An item of a
+// map is missing in the results (a settled map has its error), without a charge to the map's tolerance.
+func (t *tx) discarded(j *job, ref TaskRef, tk *task, e *fsmpb.Error) {
+	t.m.state.Discards++
+	tk.set(ref, TaskCanceled)
+	tk.session = 0
+	t.mark(j, ref, tk)
+	t.unhold(j, ref)
+	sp := &j.plan.steps[ref.Step]
+	if sp.step.Kind == dag.StepMap {
+		if sp.opts.Settled {
+			t.set(keyResult(ref), encodeResult(result{fence: tk.fence, dead: true, value: settledError(e)}))
+		}
+		t.dropSaved(ref, tk)
+		t.dropTask(ref) // a canceled item would run again when its job is retried
+		g := t.group(j, ref.Step)
+		g.discarded++
+		t.itemLost(j, ref, g)
+		return
+	}
+	if g := t.groupOf(j, ref); g != nil {
+		g.live--
+		g.dirty = true
+	}
+	j.failed, j.failedAt = true, ref
+	j.reason = truncate("DISCARDED: "+e.Message, 1024)
+	t.cancelLive(j, causeFailed)
+	t.end(j, JobCanceled)
 }
 
 // settledError is a dead item of a settled map as a value. encoding/json writes a struct's fields in

@@ -24,6 +24,7 @@ func goldenCommands() []*fsmpb.Command {
 	blob := &fsmpb.Value{Blob: &fsmpb.Blob{Id: id[:], Size: 1 << 20, Sha256: bytes.Repeat([]byte{7}, 32)}}
 	g := Grant{Session: 9, Fence: f, Task: ref}
 	fail := failure(g, "boom", true)
+	fail.GetFailTask().Discard, fail.GetFailTask().Timeout = true, true
 	fail.GetFailTask().RetryAfterMs, fail.GetFailTask().Snooze = 5, true
 	fail.GetFailTask().Error.Stack = "stack"
 	lim := &fsmpb.Limit{Namespace: "ns", Scope: fsmpb.LimitScope_LIMIT_SCOPE_TASK, Name: "t", PerPartition: true, Kind: fsmpb.LimitKind_LIMIT_KIND_RATE, N: 5, PeriodMs: 1000, Burst: 2}
@@ -38,6 +39,10 @@ func goldenCommands() []*fsmpb.Command {
 		closeWorker(9, true), complete(g, `1`), fail, release(g), chunk([16]byte(id), 2, []byte("data")), hashNow(),
 		{Kind: &fsmpb.Command_DrainSession{DrainSession: &fsmpb.DrainSession{Session: 9}}},
 		{Kind: &fsmpb.Command_InitCluster{InitCluster: &fsmpb.InitCluster{Id: id[:]}}},
+		{Kind: &fsmpb.Command_StartRedrive{StartRedrive: goldenRedrive(id)}},
+		{Kind: &fsmpb.Command_StopRedrive{StopRedrive: &fsmpb.StopRedrive{Id: id[:], Namespace: "ns"}}},
+		{Kind: &fsmpb.Command_DiscardJob{DiscardJob: &fsmpb.DiscardJob{Job: id[:], Reason: "r"}}},
+		{Kind: &fsmpb.Command_TimeOutTask{TimeOutTask: &fsmpb.TimeOutTask{Session: 9, Fence: f.Proto(), Task: ref.Proto()}}},
 
 		{Kind: &fsmpb.Command_SetQueue{SetQueue: &fsmpb.SetQueue{Namespace: "ns", Queue: "q", AgeingMs: proto.Int64(-1), Weights: map[string]uint32{"a": 2, "b": 3},
 			Success: &fsmpb.Retention{AgeMs: 1, Count: 2, Bytes: 3}, Failure: &fsmpb.Retention{Count: 4}, Canceled: &fsmpb.Retention{Bytes: 5}, Budget: &fsmpb.Budget{Jobs: 6, Bytes: 7}}}},
@@ -54,6 +59,12 @@ func goldenCommands() []*fsmpb.Command {
 		{Kind: &fsmpb.Command_SetBudget{SetBudget: &fsmpb.SetBudget{Budget: &fsmpb.Budget{Jobs: 5, Bytes: 6}}}},
 		pauseQ("q"), resumeQ("q"), drainQ("q"), undrainQ("q"), purgeQ("q"),
 	}
+}
+
+func goldenRedrive(id JobID) *fsmpb.StartRedrive {
+	return &fsmpb.StartRedrive{Id: id[:], Namespace: "ns", Jobs: 3, PeriodMs: 1000, Discard: true, Reason: "r", Filter: &fsmpb.DeadFilter{
+		Workflow: "w", Queue: "q", ErrorType: "e", Fingerprint: 4, SinceMs: 5, UntilMs: 6,
+	}}
 }
 
 // TestGolden_Log pins the bytes of every command. They are in the logs of running clusters: a line may be
@@ -113,7 +124,7 @@ func goldenRecords() []struct {
 		key: "k", reason: "r", left: 6, failed: true, failedAt: TaskRef{Job: id, Step: 1, Shard: 2}, round: 7, blobs: 8, limitMS: 11, logged: true, bytes: 9, opts: noOptions,
 		steps: []step{{task: task{state: TaskRetry, attempts: 1, due: 9}, waiting: 2}},
 	}
-	g := &group{total: 10, next: 3, limit: 10, cursor: []uint64{5}, ok: 2, dead: 1, live: 4, held: 3, retry: 1, crash: 2, queued: true, seq: 99, part: 78}
+	g := &group{total: 10, next: 3, limit: 10, cursor: []uint64{5}, ok: 2, dead: 1, live: 4, held: 3, retry: 1, crash: 2, queued: true, seq: 99, part: 78, discarded: 1}
 	bl := &blobRef{id: blobID(id), size: 300000, sum: [32]byte{1, 2, 3}}
 	by := run{number: 2, session: 9, worker: "w", began: 10, ended: 12}
 	r := result{fence: f, dead: true, value: value{inline: []byte(`{"a":1}`)}, by: by}
@@ -151,6 +162,9 @@ func goldenRecords() []struct {
 	dl := &delivery{ref: DeliveryRef{1, 2}, event: "job.success", job: id, state: DeliveryFailed, attempts: 3, base: 1, createdMS: 4, startMS: 5, dueMS: 6,
 		endedMS: 7, place: 8, status: 500, err: "x", body: []byte("{}")}
 	rc := receipt{job: id, expires: 1, source: 2, namespace: "ns", name: "s"}
+	dj := &deadJob{namespace: "ns", finishedMS: 3, id: id, workflow: "w", step: "s", queue: "q", errorType: "T", message: "m", fingerprint: 300}
+	rd := &redrive{id: redriveID(id), start: goldenRedrive(id), state: RedriveRunning, startedMS: 1, endedMS: 2, dueMS: 3, cursorMS: 4, cursorJob: id, done: 5, refused: 6, refusal: "no"}
+	rd.raw, _ = proto.MarshalOptions{Deterministic: true}.Marshal(rd.start)
 	type record = struct {
 		name string
 		enc  func() []byte
@@ -186,6 +200,8 @@ func goldenRecords() []struct {
 		{"webhook endpoint", ep.encode, func(b []byte) any { return decodeEndpoint("ns", "e", b) }, ep},
 		{"webhook receipt", rc.encode, func(b []byte) any { return decodeReceipt(b) }, rc},
 		{"delivery", dl.encode, func(b []byte) any { return decodeDelivery(DeliveryRef{1, 2}, b) }, dl},
+		{"dead job", dj.encode, func(b []byte) any { return decodeDead(dj.key(), b) }, dj},
+		{"redrive", rd.encode, func(b []byte) any { return string(decodeRedrive(rd.id, b).encode()) }, string(rd.encode())},
 		{"conf", func() []byte { return encodeConf(3, []byte("c")) }, func(b []byte) any { i, c := decodeConf(b); return fmt.Sprint(i, string(c)) }, "3c"},
 	}
 }

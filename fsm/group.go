@@ -19,7 +19,7 @@ type group struct {
 	limit  uint64   // how many the cursor goes over: total of a map, leaf nodes of a fold, 0 when it streams
 	cursor []uint64 // position of next in the input list
 	ok     uint64   // tasks that succeeded
-	dead   uint64   // shards that are dead
+	dead   uint64   // shards that are dead, or discarded
 	live   uint32   // tasks PENDING, STARTED or RETRY that have records
 	held   uint32   // of these, STARTED
 	retry  uint32   // of these, RETRY
@@ -28,6 +28,8 @@ type group struct {
 	seq    uint64 // its place there
 	part   uint64 // queued: its partition; 0 = ""
 	dirty  bool
+
+	discarded uint64 // of the dead
 }
 
 func (g *group) encode() []byte {
@@ -45,6 +47,7 @@ func (g *group) encode() []byte {
 	e.bool(g.queued)
 	e.uint(g.seq)
 	e.uint(g.part)
+	e.uint(g.discarded)
 	return e
 }
 
@@ -64,6 +67,7 @@ func decodeGroup(b []byte) *group {
 	g.queued = d.bool()
 	g.seq = d.uint()
 	g.part = d.uint()
+	g.discarded = d.uint()
 	d.end()
 	return g
 }

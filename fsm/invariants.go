@@ -15,6 +15,7 @@ func (m *Machine) Check() (err error) {
 	c := &checker{
 		m: m, runnable: make(map[string]bool), timers: make(map[string]bool), leases: make(map[string]bool),
 		tallies: make(map[uint32]*queue), ended: make(map[string]bool),
+		maybe: make(map[string]bool), deadSet: make(map[string]bool),
 		pending: make(map[uint32]uint64), started: make(map[uint32]uint64), live: make(map[uint32]uint64), refs: make(map[graphHash]uint64),
 		saved: make(map[TaskRef]savedCount), running: make(map[string]bool),
 		waiting: make(map[uint64]uint64), leased: make(map[uint64]uint64),
@@ -27,6 +28,8 @@ func (m *Machine) Check() (err error) {
 	c.sessions()
 	c.hooks()
 	c.controls()
+	c.redrives()
+	c.index("dead job", tagDead, c.deadSet)
 	c.index("runnable key", tagRunnable, c.runnable)
 	c.index("timer", tagTimer, c.timers)
 	c.index("ended key", tagEnded, c.ended)
@@ -48,6 +51,8 @@ type checker struct {
 	timers   map[string]bool
 	leases   map[string]bool // by task ref: a STARTED task
 	running  map[string]bool // jobs of schedules
+	maybe    map[string]bool // timers that may be there
+	deadSet  map[string]bool
 	pending  map[uint32]uint64
 	started  map[uint32]uint64
 	live     map[uint32]uint64
@@ -72,8 +77,11 @@ func (c *checker) job(j *job) {
 	if p == nil {
 		p = m.newPlan(planKey{j.graph, j.namespace}, g)
 	}
+	j.plan = p
 	c.refs[j.graph]++
 	c.tally(j, p.steps[0].queue)
+	c.times(j)
+	c.dead(j)
 	if j.state.Ended() {
 		c.timers[string(keyTimer(j.purgeMS, dutyPurge, TaskRef{Job: j.id}))] = true
 	} else {
@@ -129,6 +137,7 @@ func (c *checker) task(j *job, sp *stepPlan, ref TaskRef, tk *task, seq uint64) 
 	case TaskPending:
 		c.waits(j, sp, sp.kindOf(ref), ref, seq, tk.part)
 		c.pending[sp.queue]++
+		c.firstWait(sp, ref, tk)
 	case TaskRetry:
 		c.timers[string(keyTimer(tk.due, dutyTask, ref))] = true
 		if tk.attempts >= sp.retry.MaxAttempts {
@@ -214,6 +223,9 @@ func (c *checker) sessions() {
 			c.bad("lease %s of session %d is stored and not in memory", f, id)
 			return true
 		}
+		if l.limitMS > 0 && !l.revoked {
+			c.timers[string(keyTimer(l.limitMS, dutyAttempt, l.ref))] = true
+		}
 		if !l.revoked {
 			if !c.leases[l.ref.String()] {
 				c.bad("lease %s of session %d is for task %s, which is not STARTED", f, id, l.ref)
@@ -254,7 +266,7 @@ func (c *checker) index(what string, tag byte, want map[string]bool) {
 		})
 	}
 	c.m.disk.scan([]byte{tag}, []byte{tag + 1}, func(k, _ []byte) bool {
-		if !want[string(k)] {
+		if !want[string(k)] && !c.maybe[string(k)] {
 			c.bad("%s %x has no record", what, k)
 		}
 		delete(want, string(k))

@@ -51,6 +51,8 @@ import (
 //	22 <limit u32> <partition>             what a rate limit has counted
 //	22 00000000 <kind u32> <partition>     until when a handler has paused its kind
 //	23 <limit u32> <partition> 00 <ms u64> how many attempts began at that time, of a window
+//	29 <namespace> 00 <finished u64> <job>   dead set: a job in FAILURE
+//	2a <redrive>                           redrive: dead jobs run again, at a rate
 const (
 	tagState    = 0x01
 	tagConf     = 0x02
@@ -77,6 +79,8 @@ const (
 	tagSchedule = 0x26
 	tagAgenda   = 0x27
 	tagRunning  = 0x28
+	tagDead     = 0x29
+	tagRedrive  = 0x2a
 )
 
 // Tags of the scheduler.
@@ -243,6 +247,19 @@ func keyUserKey(namespace, key string) []byte {
 	k := append([]byte{tagUserKey}, namespace...)
 	return append(append(k, 0), key...)
 }
+
+func keyDeadOf(namespace string) []byte { return append(append([]byte{tagDead}, namespace...), 0) }
+
+func keyDead(namespace string, finished int64, id JobID) []byte {
+	return append(be.AppendUint64(keyDeadOf(namespace), uint64(finished)), id[:]...)
+}
+
+func parseDead(k []byte) *deadJob {
+	n := len(k) - 24
+	return &deadJob{namespace: string(k[1 : n-1]), finishedMS: int64(be.Uint64(k[n:])), id: JobID(k[n+8:])}
+}
+
+func keyRedrive(id redriveID) []byte { return append([]byte{tagRedrive}, id[:]...) }
 
 func keyBlob(b blobID) []byte { return append([]byte{tagBlob}, b[:]...) }
 

@@ -16,6 +16,9 @@ func (t *tx) admit(id JobID, c *fsmpb.SubmitJob, o *fsmpb.JobOptions) (a Answer,
 			return Answer{Refusal: r}, true
 		}
 	}
+	if r := t.checkTimes(c, o); r != nil {
+		return Answer{Refusal: r}, true
+	}
 	return Answer{}, false
 }
 
@@ -23,12 +26,15 @@ func (t *tx) admit(id JobID, c *fsmpb.SubmitJob, o *fsmpb.JobOptions) (a Answer,
 func (t *tx) jobCreated(j *job) {
 	t.tallyIn(j)
 	t.scheduledRuns(j)
+	t.watchTime(j)
 }
 
 // jobEnded is called when a job has reached a terminal state.
 func (t *tx) jobEnded(j *job) {
 	t.retain(j)
 	t.scheduledEnds(j)
+	t.unwatchTime(j)
+	t.buryJob(j)
 	t.hookJobEnded(j)
 }
 
@@ -41,9 +47,11 @@ func (t *tx) taskDead(j *job, ref TaskRef, tk *task, e *fsmpb.Error) {
 func (t *tx) jobReopened(j *job) {
 	t.tallyIn(j)
 	t.scheduledRuns(j)
+	t.watchTime(j)
 }
 
 // jobPurged is called when an ended job is removed.
 func (t *tx) jobPurged(j *job) {
 	t.unretain(j)
+	t.exhumeJob(j)
 }

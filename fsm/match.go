@@ -184,7 +184,8 @@ func (t *tx) grant(q *queue, from *lane, head item, g *slotGroup) {
 	t.mark(j, ref, tk)
 	t.stepStarted(j, ref)
 
-	l := &lease{ref: ref, queue: q.id, kind: from.kind, part: tk.part, grantedMS: t.now}
+	l := &lease{ref: ref, queue: q.id, kind: from.kind, part: tk.part}
+	t.leaseBegan(sp, ref, tk, l)
 	g.s.leases[tk.fence] = l
 	t.useSlot(g)
 	t.setNew(keyLease(g.s.id, tk.fence), encodeLease(l))

@@ -21,6 +21,7 @@ func counters(c *Counters) []*uint64 {
 		&c.Deliveries, &c.DeliveryFailures,
 		&c.SchedulesCreated, &c.SchedulesDeleted, &c.TicksFired, &c.TicksSkipped, &c.TicksMissed, &c.TicksRefused,
 		&c.RateLimited,
+		&c.Discards, &c.JobsExpired, &c.JobsDiscarded,
 	}
 }
 

@@ -68,6 +68,7 @@ func (t *tx) runnable(j *job, ref TaskRef, tk *task) {
 	tk.part = p.number()
 	t.enqueue(j, ref, seq, p)
 	t.pending(sp, +1)
+	t.waitBegan(sp, ref, tk)
 }
 
 // unqueue takes a PENDING task out of its lane.
@@ -79,6 +80,7 @@ func (t *tx) unqueue(j *job, ref TaskRef, tk *task) {
 	}
 	t.dequeue(j, ref, seq, tk.part)
 	t.pending(sp, -1)
+	t.waitOver(ref, tk)
 }
 
 // enterRetry puts a task to wait until due.
@@ -149,7 +151,7 @@ func (t *tx) fail(j *job, at TaskRef, e *fsmpb.Error) {
 		s.set(j.ref(at.Step), TaskDead)
 		j.touch(at.Step)
 	}
-	t.cancelLive(j, "JOB_FAILED")
+	t.cancelLive(j, causeFailed)
 	t.end(j, JobFailure)
 }
 
@@ -202,7 +204,7 @@ func (t *tx) cancelLive(j *job, cause string) {
 			continue
 		}
 		if !s.state.Ended() {
-			s.set(ref, TaskCanceled)
+			s.set(ref, leftover(s.state, cause))
 			s.due = 0
 			j.touch(uint32(i))
 		}
@@ -222,14 +224,14 @@ func (t *tx) cancelTask(j *job, ref TaskRef, tk *task, cause string) {
 	case TaskStarted:
 		t.revoke(j, ref, tk, cause)
 	}
-	tk.set(ref, TaskCanceled)
+	tk.set(ref, leftover(tk.state, cause))
 	tk.session, tk.due = 0, 0
 	t.mark(j, ref, tk)
 }
 
 // endReason is why a job is not to go on, for the workers that run parts of it.
 func (j *job) endReason(g *dag.Graph) string {
-	if j.failed {
+	if j.failed && j.reason == "" {
 		return "step " + g.Step(dag.StepID(j.failedAt.Step)).Name + " has failed"
 	}
 	return j.reason
@@ -239,10 +241,7 @@ func (t *tx) revoke(j *job, ref TaskRef, tk *task, cause string) {
 	s := t.m.sessions[tk.session]
 	l := s.leases[tk.fence]
 	t.keepAttempt(ref, tk, s, tk.fence, l, EndCanceled, nil)
-	l.revoked = true
-	l.cause = cause
-	t.set(keyLease(s.id, tk.fence), encodeLease(l))
-	t.res.Revokes = append(t.res.Revokes, Revoke{Session: s.id, Fence: tk.fence, Task: ref, Cause: cause, Reason: j.endReason(j.plan.graph)})
+	t.withdraw(ref, tk.fence, s, l, cause, j.endReason(j.plan.graph))
 }
 
 // cancelGroup cancels the tasks of a map or fold that have records, and parks its cursor.

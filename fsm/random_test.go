@@ -40,6 +40,9 @@ func TestRandomCommands(t *testing.T) {
 			"webhook":  s.webhook,
 			"webhook2": s.webhook,
 			"schedule": s.schedule,
+			"silent":   s.silent,
+			"redrive":  s.redrive,
+			"discard":  s.discard,
 			"reopen":   func(*rapid.T) { s.h.reopen() },
 			"snapshot": s.snapshot,
 			"queues":   s.queues,
@@ -59,6 +62,7 @@ type script struct {
 	old    []Grant          // leases that are over
 	fences map[string]Fence // by task: the newest
 	ended  map[JobID]JobState
+	over   []Grant  // leases that were withdrawn: of them the slot is still taken
 	purged []string // names of jobs that may come again
 	names  map[JobID]string
 	n      int
@@ -88,8 +92,14 @@ func graphs(t testing.TB) []*dag.Graph {
 		f := b.Fold("f", dag.Step{Task: "t", Input: m2, Options: dag.Options{FanIn: 2}})
 		b.Output(b.Task("end", dag.Step{Task: "u", Input: f}))
 	})
+	limited := build(t, "limited", func(b *dag.Builder) {
+		late := dag.Retry{MaxAttempts: 3, FirstMS: 100, DeadlineMS: 500, DiscardOn: []string{"Unwanted"}, PermanentOn: []string{"Hopeless"}}
+		a := b.Task("a", dag.Step{Task: "t", Input: dag.Input(), Options: dag.Options{TimeoutMS: 100, HeartbeatMS: 50, QueueWaitMS: 300, Retry: late}})
+		m := b.Map("m", dag.Step{Task: "u", Input: dag.Const([]byte("[1,2,3]")), After: []string{"a"}, Options: dag.Options{HardTimeoutMS: 200, HeartbeatMS: 50, Retry: late, Tolerate: 1}})
+		b.Output(dag.Object(dag.Field{Name: "a", Of: a}, dag.Field{Name: "m", Of: m}))
+	})
 	return []*dag.Graph{
-		chain(t, 1), chain(t, 3), diamond, two,
+		limited, chain(t, 1), chain(t, 3), diamond, two,
 		mapFold(t, 2, dag.Options{MaxParallel: 4, Retry: quick, Tolerate: 1}),
 		build(t, "wide", func(b *dag.Builder) {
 			var fs []dag.Field
@@ -117,6 +127,8 @@ func (s *script) apply(cmds ...*fsmpb.Command) *Result {
 	for _, f := range r.Finished {
 		s.ended[f.Job] = f.State
 	}
+	s.timedOut(r)
+	s.follow(r)
 	for _, id := range r.ClosedSessions {
 		s.live = slices.DeleteFunc(s.live, func(x uint64) bool { return x == id })
 		s.held = slices.DeleteFunc(s.held, func(g Grant) bool {
@@ -145,6 +157,7 @@ func (s *script) submit(t *rapid.T) {
 	if rapid.IntRange(0, 5).Draw(t, "later") == 0 {
 		c.GetSubmitJob().NotBeforeMs = s.h.now + 700
 	}
+	s.limit(t, c.GetSubmitJob())
 	if r := s.apply(c); r.Answers[0].Refusal != nil {
 		t.Fatal(r.Answers[0].Refusal)
 	}
@@ -188,7 +201,11 @@ func (s *script) report(t *rapid.T) {
 		g := s.held[i]
 		s.held = slices.Delete(s.held, i, i+1)
 		s.old = append(s.old, g)
-		switch rapid.IntRange(0, 9).Draw(t, "how") {
+		switch rapid.IntRange(0, 11).Draw(t, "how") {
+		case 10:
+			cmds = append(cmds, failureOf(g, "Unwanted"))
+		case 11:
+			cmds = append(cmds, failureOf(g, "Hopeless"))
 		case 0:
 			cmds = append(cmds, failure(g, "err", false))
 		case 1:

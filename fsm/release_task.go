@@ -16,7 +16,7 @@ func releaseTask(t *tx, c *fsmpb.ReleaseTask) Answer {
 	}
 	t.dropLease(s, fence, l)
 	if l.revoked {
-		return canceled(ref)
+		return t.withdrawn(ref, fence, l)
 	}
 	j := t.job(ref.Job)
 	t.handBack(j, ref, t.task(j, ref), s, fence, l)

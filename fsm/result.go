@@ -133,4 +133,5 @@ type Counters struct {
 	SchedulesCreated, SchedulesDeleted                     uint64
 	TicksFired, TicksSkipped, TicksMissed, TicksRefused    uint64
 	RateLimited                                            uint64
+	Discards, JobsExpired, JobsDiscarded                   uint64
 }

@@ -27,6 +27,7 @@ func retryJob(t *tx, c *fsmpb.RetryJob) Answer {
 	}
 	t.clearTimer(j.purgeMS, dutyPurge, TaskRef{Job: j.id})
 	t.unretain(j)
+	t.exhumeJob(j)
 	j.state, j.finishedMS, j.purgeMS, j.reason = JobRunning, 0, 0, ""
 	j.round++
 	j.notBefore = 0
@@ -47,7 +48,9 @@ func retryJob(t *tx, c *fsmpb.RetryJob) Answer {
 	t.saw(j.id)
 	t.jobReopened(j)
 	t.start(j)
-	j.failed, j.failedAt = false, TaskRef{}
+	if j.state != JobFailure { // else it has failed again at once: its input is no list
+		j.failed, j.failedAt = false, TaskRef{}
+	}
 	return Answer{Job: j.id, State: j.state}
 }
 
@@ -66,5 +69,5 @@ func (t *tx) resetStep(j *job, i uint32) {
 	}
 	j.left++
 	s.set(j.ref(i), TaskBlocked)
-	s.attempts, s.crashes, s.seq, s.due = 0, 0, 0, 0
+	s.attempts, s.crashes, s.seq, s.due, s.since = 0, 0, 0, 0, 0
 }

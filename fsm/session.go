@@ -185,6 +185,7 @@ func (s *session) group(queue uint32) *slotGroup {
 
 // dropLease ends a lease and frees its slot.
 func (t *tx) dropLease(s *session, f Fence, l *lease) {
+	t.leaseOver(l)
 	delete(s.leases, f)
 	t.del(keyLease(s.id, f))
 	t.freeSlot(s.group(l.queue))

@@ -43,8 +43,8 @@ const (
 	TaskSuccess   TaskState = 6
 	TaskDead      TaskState = 7 // attempts or crash limit used up
 	TaskCanceled  TaskState = 8
-	TaskSkipped   TaskState = 9
-	TaskExpired   TaskState = 10
+	TaskSkipped   TaskState = 9  // its job failed before it could run
+	TaskExpired   TaskState = 10 // nobody started it in time
 )
 
 var taskStateNames = map[TaskState]string{
@@ -78,6 +78,8 @@ var Moves = []Move{
 	{TaskStarted, "FailTask", TaskRetry},
 	{TaskStarted, "FailTask", TaskDead},
 	{TaskStarted, "ReleaseTask", TaskPending},
+	{TaskStarted, "TimeLimit", TaskRetry},
+	{TaskStarted, "TimeLimit", TaskDead},
 	{TaskStarted, "WorkerLost", TaskPending},
 	{TaskStarted, "WorkerLost", TaskDead},
 	{TaskRetry, "Due", TaskPending},
@@ -90,10 +92,17 @@ var Moves = []Move{
 	{TaskPending, "CancelJob", TaskCanceled},
 	{TaskStarted, "CancelJob", TaskCanceled},
 	{TaskRetry, "CancelJob", TaskCanceled},
+	{TaskStarted, "Discard", TaskCanceled},
+	{TaskBlocked, "JobEnded", TaskSkipped},
+	{TaskScheduled, "JobEnded", TaskSkipped},
+	{TaskPending, "Expire", TaskExpired},
 	{TaskDead, "RetryJob", TaskBlocked},
 	{TaskCanceled, "RetryJob", TaskBlocked},
+	{TaskSkipped, "RetryJob", TaskBlocked},
+	{TaskExpired, "RetryJob", TaskBlocked},
 	{TaskDead, "RetryJob", TaskPending},
 	{TaskCanceled, "RetryJob", TaskPending},
+	{TaskExpired, "RetryJob", TaskPending},
 	{TaskBlocked, "EmptyList", TaskSuccess},
 	{TaskScheduled, "EmptyList", TaskSuccess},
 }

@@ -14,6 +14,11 @@ const (
 	dutyReceipt    duty = 20 // ref.Job is a hash: a webhook's message is forgotten
 	dutyRetain     duty = 23 // ref.Step: a queue whose ended jobs of the state ref.Shard are above a bound, or are being listed
 	dutyPurgeQueue duty = 24 // ref.Step: a queue that is being purged
+	dutyRedrive    duty = 12 // ref.Job is a redrive's id: its next jobs
+	dutyAttempt    duty = 13 // ref: an attempt is out of time
+	dutyQueueWait  duty = 14 // ref: a task has waited for too long
+	dutyStartBy    duty = 15 // ref.Job: a job that has not started expires
+	dutyJobLimit   duty = 16 // ref.Job: a job is out of time
 )
 
 const (
@@ -77,6 +82,16 @@ func (t *tx) fire() {
 			t.fireTick(scheduleID(i.ref.Job))
 		case dutyRelease:
 			t.fireRelease(scheduleID(i.ref.Job))
+		case dutyRedrive:
+			t.fireRedrive(redriveID(i.ref.Job))
+		case dutyAttempt:
+			t.fireAttempt(i.ref)
+		case dutyQueueWait:
+			t.fireQueueWait(i.ref)
+		case dutyStartBy:
+			t.fireStartBy(i.ref.Job)
+		case dutyJobLimit:
+			t.fireJobLimit(i.ref.Job)
 		}
 	}
 }

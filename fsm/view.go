@@ -166,7 +166,8 @@ func (v *View) step(j *job, g *dag.Graph, i uint32) StepView {
 	if gs.Kind == dag.StepFold {
 		view.Total = nodes(gr.tree(&gs.Options))
 	}
-	view.Succeeded, view.Dead, view.Crashes = gr.ok, gr.dead, gr.crash
+	view.Succeeded, view.Dead, view.Crashes = gr.ok, gr.dead-gr.discarded, gr.crash
+	view.Discarded = gr.discarded
 	view.Started, view.Retrying = uint64(gr.held), uint64(gr.retry)
 	view.Pending = view.Total - min(view.Total, gr.ok+gr.dead+view.Started+view.Retrying)
 	if j.failed && j.failedAt.Step == i {

@@ -41,13 +41,14 @@ type StepView struct {
 	Total            uint64
 	Succeeded        uint64
 	Dead             uint64
+	Discarded        uint64 // items that said that they are not wanted any more
 	Started          uint64
 	Retrying         uint64
 	Pending          uint64
 	Worker           string // plain step, STARTED
 	Session          uint64 // plain step, STARTED
 	Fence            Fence  // plain step: of the last attempt
-	DueMS            int64  // plain step, RETRY or SCHEDULED
+	DueMS            int64  // plain step: RETRY or SCHEDULED, or PENDING with a limit of its wait
 	Error            *TaskError
 	After            []string
 }

@@ -1,6 +1,7 @@
 package sdk
 
 import (
+	"reflect"
 	"strconv"
 
 	"github.com/fanfold/fanfold/dag"
@@ -98,15 +99,16 @@ func overlay(o *dag.Options, defaults, given dag.Options) {
 	pick(&o.Queue, defaults.Queue, given.Queue)
 	pick(&o.Priority, defaults.Priority, given.Priority)
 	pick(&o.TimeoutMS, defaults.TimeoutMS, given.TimeoutMS)
+	pick(&o.HardTimeoutMS, defaults.HardTimeoutMS, given.HardTimeoutMS)
+	pick(&o.HeartbeatMS, defaults.HeartbeatMS, given.HeartbeatMS)
 	pick(&o.Retry, defaults.Retry, given.Retry)
 }
 
-func pick[T comparable](field *T, fallback, given T) {
-	var zero T
-	if *field == zero {
+func pick[T any](field *T, fallback, given T) {
+	if reflect.ValueOf(field).Elem().IsZero() {
 		*field = fallback
 	}
-	if given != zero {
+	if !reflect.ValueOf(&given).Elem().IsZero() {
 		*field = given
 	}
 }

@@ -367,6 +367,10 @@ type Command struct {
 	//	*Command_PauseSchedule
 	//	*Command_TriggerSchedule
 	//	*Command_BackfillSchedule
+	//	*Command_StartRedrive
+	//	*Command_StopRedrive
+	//	*Command_DiscardJob
+	//	*Command_TimeOutTask
 	//	*Command_SetWebhook
 	//	*Command_ChangeWebhook
 	//	*Command_ReceiveWebhook
@@ -659,6 +663,42 @@ func (x *Command) GetBackfillSchedule() *BackfillSchedule {
 	return nil
 }
 
+func (x *Command) GetStartRedrive() *StartRedrive {
+	if x != nil {
+		if x, ok := x.Kind.(*Command_StartRedrive); ok {
+			return x.StartRedrive
+		}
+	}
+	return nil
+}
+
+func (x *Command) GetStopRedrive() *StopRedrive {
+	if x != nil {
+		if x, ok := x.Kind.(*Command_StopRedrive); ok {
+			return x.StopRedrive
+		}
+	}
+	return nil
+}
+
+func (x *Command) GetDiscardJob() *DiscardJob {
+	if x != nil {
+		if x, ok := x.Kind.(*Command_DiscardJob); ok {
+			return x.DiscardJob
+		}
+	}
+	return nil
+}
+
+func (x *Command) GetTimeOutTask() *TimeOutTask {
+	if x != nil {
+		if x, ok := x.Kind.(*Command_TimeOutTask); ok {
+			return x.TimeOutTask
+		}
+	}
+	return nil
+}
+
 func (x *Command) GetSetWebhook() *SetWebhook {
 	if x != nil {
 		if x, ok := x.Kind.(*Command_SetWebhook); ok {
@@ -836,6 +876,23 @@ type Command_BackfillSchedule struct {
 	BackfillSchedule *BackfillSchedule `protobuf:"bytes,34,opt,name=backfill_schedule,json=backfillSchedule,proto3,oneof"`
 }
 
+type Command_StartRedrive struct {
+	// Retries, dead jobs and time limits: 35-39.
+	StartRedrive *StartRedrive `protobuf:"bytes,35,opt,name=start_redrive,json=startRedrive,proto3,oneof"`
+}
+
+type Command_StopRedrive struct {
+	StopRedrive *StopRedrive `protobuf:"bytes,36,opt,name=stop_redrive,json=stopRedrive,proto3,oneof"`
+}
+
+type Command_DiscardJob struct {
+	DiscardJob *DiscardJob `protobuf:"bytes,37,opt,name=discard_job,json=discardJob,proto3,oneof"`
+}
+
+type Command_TimeOutTask struct {
+	TimeOutTask *TimeOutTask `protobuf:"bytes,38,opt,name=time_out_task,json=timeOutTask,proto3,oneof"`
+}
+
 type Command_SetWebhook struct {
 	// Webhooks: 45-49.
 	SetWebhook *SetWebhook `protobuf:"bytes,45,opt,name=set_webhook,json=setWebhook,proto3,oneof"`
@@ -919,6 +976,14 @@ func (*Command_PauseSchedule) isCommand_Kind() {}
 func (*Command_TriggerSchedule) isCommand_Kind() {}
 
 func (*Command_BackfillSchedule) isCommand_Kind() {}
+
+func (*Command_StartRedrive) isCommand_Kind() {}
+
+func (*Command_StopRedrive) isCommand_Kind() {}
+
+func (*Command_DiscardJob) isCommand_Kind() {}
+
+func (*Command_TimeOutTask) isCommand_Kind() {}
 
 func (*Command_SetWebhook) isCommand_Kind() {}
 
@@ -1154,6 +1219,10 @@ type JobOptions struct {
 	// Queues, keys and limits: 1-9.
 	Partition string `protobuf:"bytes,1,opt,name=partition,proto3" json:"partition,omitempty"` // of the job's tasks: what fairness and limits per partition go by
 	Priority  uint32 `protobuf:"varint,2,opt,name=priority,proto3" json:"priority,omitempty"`  // of the job's tasks, instead of their own: 1 (first) to 10 (last), as in the graph; 0 = theirs
+	// Retries, dead jobs and time limits: 10-19.
+	StartByMs     int64 `protobuf:"varint,10,opt,name=start_by_ms,json=startByMs,proto3" json:"start_by_ms,omitempty"`             // unix ms: a job of which nothing has started by then expires; 0 = never
+	StartWithinMs int64 `protobuf:"varint,11,opt,name=start_within_ms,json=startWithinMs,proto3" json:"start_within_ms,omitempty"` // the same, counted from the submission (or not_before_ms, when that is later)
+	TimeoutMs     int64 `protobuf:"varint,12,opt,name=timeout_ms,json=timeoutMs,proto3" json:"timeout_ms,omitempty"`               // a job that runs longer ends in FAILURE, counted as start_within_ms; 0 = no bound
 	// Schedules: 30-39. Set by the machine on the jobs that a schedule makes, never by a submitter.
 	Schedule   string `protobuf:"bytes,30,opt,name=schedule,proto3" json:"schedule,omitempty"`                       // its name
 	TickMs     int64  `protobuf:"varint,31,opt,name=tick_ms,json=tickMs,proto3" json:"tick_ms,omitempty"`            // the tick that the job is for, unix ms
@@ -1204,6 +1273,27 @@ func (x *JobOptions) GetPartition() string {
 func (x *JobOptions) GetPriority() uint32 {
 	if x != nil {
 		return x.Priority
+	}
+	return 0
+}
+
+func (x *JobOptions) GetStartByMs() int64 {
+	if x != nil {
+		return x.StartByMs
+	}
+	return 0
+}
+
+func (x *JobOptions) GetStartWithinMs() int64 {
+	if x != nil {
+		return x.StartWithinMs
+	}
+	return 0
+}
+
+func (x *JobOptions) GetTimeoutMs() int64 {
+	if x != nil {
+		return x.TimeoutMs
 	}
 	return 0
 }
@@ -2318,6 +2408,8 @@ type FailTask struct {
 	RetryAfterMs  int64                  `protobuf:"varint,6,opt,name=retry_after_ms,json=retryAfterMs,proto3" json:"retry_after_ms,omitempty"`     // instead of the policy's delay; 0 = policy
 	Snooze        bool                   `protobuf:"varint,7,opt,name=snooze,proto3" json:"snooze,omitempty"`                                       // not a failure: run again after retry_after_ms, no attempt charged
 	RateLimitedMs int64                  `protobuf:"varint,20,opt,name=rate_limited_ms,json=rateLimitedMs,proto3" json:"rate_limited_ms,omitempty"` // > 0: not a failure: the task keeps its place, and its kind grants nothing in its partition for so long (at most a day)
+	Discard       bool                   `protobuf:"varint,35,opt,name=discard,proto3" json:"discard,omitempty"`                                    // the task is not wanted any more: CANCELED, not dead
+	Timeout       bool                   `protobuf:"varint,36,opt,name=timeout,proto3" json:"timeout,omitempty"`                                    // the error is that of a time limit
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2406,6 +2498,20 @@ func (x *FailTask) GetRateLimitedMs() int64 {
 		return x.RateLimitedMs
 	}
 	return 0
+}
+
+func (x *FailTask) GetDiscard() bool {
+	if x != nil {
+		return x.Discard
+	}
+	return false
+}
+
+func (x *FailTask) GetTimeout() bool {
+	if x != nil {
+		return x.Timeout
+	}
+	return false
 }
 
 type Error struct {
@@ -2529,6 +2635,353 @@ func (x *ReleaseTask) GetTask() *TaskRef {
 	return nil
 }
 
+// TimeOutTask ends an attempt whose function has given no sign of life for the step's heartbeat limit. The
+// engine proposes it; the fence says which attempt it means.
+type TimeOutTask struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Session       uint64                 `protobuf:"varint,1,opt,name=session,proto3" json:"session,omitempty"`
+	Fence         *Fence                 `protobuf:"bytes,2,opt,name=fence,proto3" json:"fence,omitempty"`
+	Task          *TaskRef               `protobuf:"bytes,3,opt,name=task,proto3" json:"task,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TimeOutTask) Reset() {
+	*x = TimeOutTask{}
+	mi := &file_fsmpb_command_proto_msgTypes[25]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TimeOutTask) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TimeOutTask) ProtoMessage() {}
+
+func (x *TimeOutTask) ProtoReflect() protoreflect.Message {
+	mi := &file_fsmpb_command_proto_msgTypes[25]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TimeOutTask.ProtoReflect.Descriptor instead.
+func (*TimeOutTask) Descriptor() ([]byte, []int) {
+	return file_fsmpb_command_proto_rawDescGZIP(), []int{25}
+}
+
+func (x *TimeOutTask) GetSession() uint64 {
+	if x != nil {
+		return x.Session
+	}
+	return 0
+}
+
+func (x *TimeOutTask) GetFence() *Fence {
+	if x != nil {
+		return x.Fence
+	}
+	return nil
+}
+
+func (x *TimeOutTask) GetTask() *TaskRef {
+	if x != nil {
+		return x.Task
+	}
+	return nil
+}
+
+// StartRedrive goes through the dead jobs of a namespace, oldest first, and retries (or discards) those
+// that match, at a rate. Jobs that die later than its start are not among them.
+type StartRedrive struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Id            []byte                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"` // 16 bytes, a ULID chosen by the caller: starting it again changes nothing
+	Namespace     string                 `protobuf:"bytes,2,opt,name=namespace,proto3" json:"namespace,omitempty"`
+	Filter        *DeadFilter            `protobuf:"bytes,3,opt,name=filter,proto3" json:"filter,omitempty"`
+	Jobs          uint32                 `protobuf:"varint,4,opt,name=jobs,proto3" json:"jobs,omitempty"`                         // at most so many jobs ...
+	PeriodMs      int64                  `protobuf:"varint,5,opt,name=period_ms,json=periodMs,proto3" json:"period_ms,omitempty"` // ... in so many milliseconds; both 0: 100 in a second
+	Discard       bool                   `protobuf:"varint,6,opt,name=discard,proto3" json:"discard,omitempty"`                   // remove them instead of running them again
+	Reason        string                 `protobuf:"bytes,7,opt,name=reason,proto3" json:"reason,omitempty"`                      // for people, at most 1,024 bytes; needed for discard
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *StartRedrive) Reset() {
+	*x = StartRedrive{}
+	mi := &file_fsmpb_command_proto_msgTypes[26]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *StartRedrive) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*StartRedrive) ProtoMessage() {}
+
+func (x *StartRedrive) ProtoReflect() protoreflect.Message {
+	mi := &file_fsmpb_command_proto_msgTypes[26]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use StartRedrive.ProtoReflect.Descriptor instead.
+func (*StartRedrive) Descriptor() ([]byte, []int) {
+	return file_fsmpb_command_proto_rawDescGZIP(), []int{26}
+}
+
+func (x *StartRedrive) GetId() []byte {
+	if x != nil {
+		return x.Id
+	}
+	return nil
+}
+
+func (x *StartRedrive) GetNamespace() string {
+	if x != nil {
+		return x.Namespace
+	}
+	return ""
+}
+
+func (x *StartRedrive) GetFilter() *DeadFilter {
+	if x != nil {
+		return x.Filter
+	}
+	return nil
+}
+
+func (x *StartRedrive) GetJobs() uint32 {
+	if x != nil {
+		return x.Jobs
+	}
+	return 0
+}
+
+func (x *StartRedrive) GetPeriodMs() int64 {
+	if x != nil {
+		return x.PeriodMs
+	}
+	return 0
+}
+
+func (x *StartRedrive) GetDiscard() bool {
+	if x != nil {
+		return x.Discard
+	}
+	return false
+}
+
+func (x *StartRedrive) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+// DeadFilter selects dead jobs. Empty fields select all.
+type DeadFilter struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Workflow      string                 `protobuf:"bytes,1,opt,name=workflow,proto3" json:"workflow,omitempty"`
+	Queue         string                 `protobuf:"bytes,2,opt,name=queue,proto3" json:"queue,omitempty"` // of the step that died
+	ErrorType     string                 `protobuf:"bytes,3,opt,name=error_type,json=errorType,proto3" json:"error_type,omitempty"`
+	Fingerprint   uint64                 `protobuf:"varint,4,opt,name=fingerprint,proto3" json:"fingerprint,omitempty"`        // of the error
+	SinceMs       int64                  `protobuf:"varint,5,opt,name=since_ms,json=sinceMs,proto3" json:"since_ms,omitempty"` // died at or after, unix ms
+	UntilMs       int64                  `protobuf:"varint,6,opt,name=until_ms,json=untilMs,proto3" json:"until_ms,omitempty"` // died before
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DeadFilter) Reset() {
+	*x = DeadFilter{}
+	mi := &file_fsmpb_command_proto_msgTypes[27]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DeadFilter) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DeadFilter) ProtoMessage() {}
+
+func (x *DeadFilter) ProtoReflect() protoreflect.Message {
+	mi := &file_fsmpb_command_proto_msgTypes[27]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DeadFilter.ProtoReflect.Descriptor instead.
+func (*DeadFilter) Descriptor() ([]byte, []int) {
+	return file_fsmpb_command_proto_rawDescGZIP(), []int{27}
+}
+
+func (x *DeadFilter) GetWorkflow() string {
+	if x != nil {
+		return x.Workflow
+	}
+	return ""
+}
+
+func (x *DeadFilter) GetQueue() string {
+	if x != nil {
+		return x.Queue
+	}
+	return ""
+}
+
+func (x *DeadFilter) GetErrorType() string {
+	if x != nil {
+		return x.ErrorType
+	}
+	return ""
+}
+
+func (x *DeadFilter) GetFingerprint() uint64 {
+	if x != nil {
+		return x.Fingerprint
+	}
+	return 0
+}
+
+func (x *DeadFilter) GetSinceMs() int64 {
+	if x != nil {
+		return x.SinceMs
+	}
+	return 0
+}
+
+func (x *DeadFilter) GetUntilMs() int64 {
+	if x != nil {
+		return x.UntilMs
+	}
+	return 0
+}
+
+// StopRedrive ends a redrive where it is.
+type StopRedrive struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Id            []byte                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	Namespace     string                 `protobuf:"bytes,2,opt,name=namespace,proto3" json:"namespace,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *StopRedrive) Reset() {
+	*x = StopRedrive{}
+	mi := &file_fsmpb_command_proto_msgTypes[28]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *StopRedrive) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*StopRedrive) ProtoMessage() {}
+
+func (x *StopRedrive) ProtoReflect() protoreflect.Message {
+	mi := &file_fsmpb_command_proto_msgTypes[28]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use StopRedrive.ProtoReflect.Descriptor instead.
+func (*StopRedrive) Descriptor() ([]byte, []int) {
+	return file_fsmpb_command_proto_rawDescGZIP(), []int{28}
+}
+
+func (x *StopRedrive) GetId() []byte {
+	if x != nil {
+		return x.Id
+	}
+	return nil
+}
+
+func (x *StopRedrive) GetNamespace() string {
+	if x != nil {
+		return x.Namespace
+	}
+	return ""
+}
+
+// DiscardJob removes a dead job for good.
+type DiscardJob struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Job           []byte                 `protobuf:"bytes,1,opt,name=job,proto3" json:"job,omitempty"`
+	Reason        string                 `protobuf:"bytes,2,opt,name=reason,proto3" json:"reason,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DiscardJob) Reset() {
+	*x = DiscardJob{}
+	mi := &file_fsmpb_command_proto_msgTypes[29]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DiscardJob) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DiscardJob) ProtoMessage() {}
+
+func (x *DiscardJob) ProtoReflect() protoreflect.Message {
+	mi := &file_fsmpb_command_proto_msgTypes[29]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DiscardJob.ProtoReflect.Descriptor instead.
+func (*DiscardJob) Descriptor() ([]byte, []int) {
+	return file_fsmpb_command_proto_rawDescGZIP(), []int{29}
+}
+
+func (x *DiscardJob) GetJob() []byte {
+	if x != nil {
+		return x.Job
+	}
+	return nil
+}
+
+func (x *DiscardJob) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
 type PutChunk struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Blob          []byte                 `protobuf:"bytes,1,opt,name=blob,proto3" json:"blob,omitempty"`    // 16 bytes
@@ -2540,7 +2993,7 @@ type PutChunk struct {
 
 func (x *PutChunk) Reset() {
 	*x = PutChunk{}
-	mi := &file_fsmpb_command_proto_msgTypes[25]
+	mi := &file_fsmpb_command_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2552,7 +3005,7 @@ func (x *PutChunk) String() string {
 func (*PutChunk) ProtoMessage() {}
 
 func (x *PutChunk) ProtoReflect() protoreflect.Message {
-	mi := &file_fsmpb_command_proto_msgTypes[25]
+	mi := &file_fsmpb_command_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2565,7 +3018,7 @@ func (x *PutChunk) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PutChunk.ProtoReflect.Descriptor instead.
 func (*PutChunk) Descriptor() ([]byte, []int) {
-	return file_fsmpb_command_proto_rawDescGZIP(), []int{25}
+	return file_fsmpb_command_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *PutChunk) GetBlob() []byte {
@@ -2598,7 +3051,7 @@ type HashState struct {
 
 func (x *HashState) Reset() {
 	*x = HashState{}
-	mi := &file_fsmpb_command_proto_msgTypes[26]
+	mi := &file_fsmpb_command_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2610,7 +3063,7 @@ func (x *HashState) String() string {
 func (*HashState) ProtoMessage() {}
 
 func (x *HashState) ProtoReflect() protoreflect.Message {
-	mi := &file_fsmpb_command_proto_msgTypes[26]
+	mi := &file_fsmpb_command_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2623,7 +3076,7 @@ func (x *HashState) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HashState.ProtoReflect.Descriptor instead.
 func (*HashState) Descriptor() ([]byte, []int) {
-	return file_fsmpb_command_proto_rawDescGZIP(), []int{26}
+	return file_fsmpb_command_proto_rawDescGZIP(), []int{31}
 }
 
 // InitCluster names the cluster, once: the first leader proposes it before anything else.
@@ -2636,7 +3089,7 @@ type InitCluster struct {
 
 func (x *InitCluster) Reset() {
 	*x = InitCluster{}
-	mi := &file_fsmpb_command_proto_msgTypes[27]
+	mi := &file_fsmpb_command_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2648,7 +3101,7 @@ func (x *InitCluster) String() string {
 func (*InitCluster) ProtoMessage() {}
 
 func (x *InitCluster) ProtoReflect() protoreflect.Message {
-	mi := &file_fsmpb_command_proto_msgTypes[27]
+	mi := &file_fsmpb_command_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2661,7 +3114,7 @@ func (x *InitCluster) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InitCluster.ProtoReflect.Descriptor instead.
 func (*InitCluster) Descriptor() ([]byte, []int) {
-	return file_fsmpb_command_proto_rawDescGZIP(), []int{27}
+	return file_fsmpb_command_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *InitCluster) GetId() []byte {
@@ -2688,7 +3141,7 @@ type SetQueue struct {
 
 func (x *SetQueue) Reset() {
 	*x = SetQueue{}
-	mi := &file_fsmpb_command_proto_msgTypes[28]
+	mi := &file_fsmpb_command_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2700,7 +3153,7 @@ func (x *SetQueue) String() string {
 func (*SetQueue) ProtoMessage() {}
 
 func (x *SetQueue) ProtoReflect() protoreflect.Message {
-	mi := &file_fsmpb_command_proto_msgTypes[28]
+	mi := &file_fsmpb_command_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2713,7 +3166,7 @@ func (x *SetQueue) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetQueue.ProtoReflect.Descriptor instead.
 func (*SetQueue) Descriptor() ([]byte, []int) {
-	return file_fsmpb_command_proto_rawDescGZIP(), []int{28}
+	return file_fsmpb_command_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *SetQueue) GetNamespace() string {
@@ -2789,7 +3242,7 @@ type Limit struct {
 
 func (x *Limit) Reset() {
 	*x = Limit{}
-	mi := &file_fsmpb_command_proto_msgTypes[29]
+	mi := &file_fsmpb_command_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2801,7 +3254,7 @@ func (x *Limit) String() string {
 func (*Limit) ProtoMessage() {}
 
 func (x *Limit) ProtoReflect() protoreflect.Message {
-	mi := &file_fsmpb_command_proto_msgTypes[29]
+	mi := &file_fsmpb_command_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2814,7 +3267,7 @@ func (x *Limit) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Limit.ProtoReflect.Descriptor instead.
 func (*Limit) Descriptor() ([]byte, []int) {
-	return file_fsmpb_command_proto_rawDescGZIP(), []int{29}
+	return file_fsmpb_command_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *Limit) GetNamespace() string {
@@ -2883,7 +3336,7 @@ type SetLimit struct {
 
 func (x *SetLimit) Reset() {
 	*x = SetLimit{}
-	mi := &file_fsmpb_command_proto_msgTypes[30]
+	mi := &file_fsmpb_command_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2895,7 +3348,7 @@ func (x *SetLimit) String() string {
 func (*SetLimit) ProtoMessage() {}
 
 func (x *SetLimit) ProtoReflect() protoreflect.Message {
-	mi := &file_fsmpb_command_proto_msgTypes[30]
+	mi := &file_fsmpb_command_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2908,7 +3361,7 @@ func (x *SetLimit) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetLimit.ProtoReflect.Descriptor instead.
 func (*SetLimit) Descriptor() ([]byte, []int) {
-	return file_fsmpb_command_proto_rawDescGZIP(), []int{30}
+	return file_fsmpb_command_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *SetLimit) GetLimit() *Limit {
@@ -2928,7 +3381,7 @@ type DeleteLimit struct {
 
 func (x *DeleteLimit) Reset() {
 	*x = DeleteLimit{}
-	mi := &file_fsmpb_command_proto_msgTypes[31]
+	mi := &file_fsmpb_command_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2940,7 +3393,7 @@ func (x *DeleteLimit) String() string {
 func (*DeleteLimit) ProtoMessage() {}
 
 func (x *DeleteLimit) ProtoReflect() protoreflect.Message {
-	mi := &file_fsmpb_command_proto_msgTypes[31]
+	mi := &file_fsmpb_command_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2953,7 +3406,7 @@ func (x *DeleteLimit) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteLimit.ProtoReflect.Descriptor instead.
 func (*DeleteLimit) Descriptor() ([]byte, []int) {
-	return file_fsmpb_command_proto_rawDescGZIP(), []int{31}
+	return file_fsmpb_command_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *DeleteLimit) GetLimit() *Limit {
@@ -2979,7 +3432,7 @@ type SaveTask struct {
 
 func (x *SaveTask) Reset() {
 	*x = SaveTask{}
-	mi := &file_fsmpb_command_proto_msgTypes[32]
+	mi := &file_fsmpb_command_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2991,7 +3444,7 @@ func (x *SaveTask) String() string {
 func (*SaveTask) ProtoMessage() {}
 
 func (x *SaveTask) ProtoReflect() protoreflect.Message {
-	mi := &file_fsmpb_command_proto_msgTypes[32]
+	mi := &file_fsmpb_command_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3004,7 +3457,7 @@ func (x *SaveTask) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SaveTask.ProtoReflect.Descriptor instead.
 func (*SaveTask) Descriptor() ([]byte, []int) {
-	return file_fsmpb_command_proto_rawDescGZIP(), []int{32}
+	return file_fsmpb_command_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *SaveTask) GetSession() uint64 {
@@ -3067,7 +3520,7 @@ type LogTask struct {
 
 func (x *LogTask) Reset() {
 	*x = LogTask{}
-	mi := &file_fsmpb_command_proto_msgTypes[33]
+	mi := &file_fsmpb_command_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3079,7 +3532,7 @@ func (x *LogTask) String() string {
 func (*LogTask) ProtoMessage() {}
 
 func (x *LogTask) ProtoReflect() protoreflect.Message {
-	mi := &file_fsmpb_command_proto_msgTypes[33]
+	mi := &file_fsmpb_command_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3092,7 +3545,7 @@ func (x *LogTask) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LogTask.ProtoReflect.Descriptor instead.
 func (*LogTask) Descriptor() ([]byte, []int) {
-	return file_fsmpb_command_proto_rawDescGZIP(), []int{33}
+	return file_fsmpb_command_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *LogTask) GetSession() uint64 {
@@ -3121,7 +3574,7 @@ type TaskLines struct {
 
 func (x *TaskLines) Reset() {
 	*x = TaskLines{}
-	mi := &file_fsmpb_command_proto_msgTypes[34]
+	mi := &file_fsmpb_command_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3133,7 +3586,7 @@ func (x *TaskLines) String() string {
 func (*TaskLines) ProtoMessage() {}
 
 func (x *TaskLines) ProtoReflect() protoreflect.Message {
-	mi := &file_fsmpb_command_proto_msgTypes[34]
+	mi := &file_fsmpb_command_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3146,7 +3599,7 @@ func (x *TaskLines) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TaskLines.ProtoReflect.Descriptor instead.
 func (*TaskLines) Descriptor() ([]byte, []int) {
-	return file_fsmpb_command_proto_rawDescGZIP(), []int{34}
+	return file_fsmpb_command_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *TaskLines) GetFence() *Fence {
@@ -3188,7 +3641,7 @@ type LogLine struct {
 
 func (x *LogLine) Reset() {
 	*x = LogLine{}
-	mi := &file_fsmpb_command_proto_msgTypes[35]
+	mi := &file_fsmpb_command_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3200,7 +3653,7 @@ func (x *LogLine) String() string {
 func (*LogLine) ProtoMessage() {}
 
 func (x *LogLine) ProtoReflect() protoreflect.Message {
-	mi := &file_fsmpb_command_proto_msgTypes[35]
+	mi := &file_fsmpb_command_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3213,7 +3666,7 @@ func (x *LogLine) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LogLine.ProtoReflect.Descriptor instead.
 func (*LogLine) Descriptor() ([]byte, []int) {
-	return file_fsmpb_command_proto_rawDescGZIP(), []int{35}
+	return file_fsmpb_command_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *LogLine) GetTimeMs() int64 {
@@ -3252,7 +3705,7 @@ type WebhookName struct {
 
 func (x *WebhookName) Reset() {
 	*x = WebhookName{}
-	mi := &file_fsmpb_command_proto_msgTypes[36]
+	mi := &file_fsmpb_command_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3264,7 +3717,7 @@ func (x *WebhookName) String() string {
 func (*WebhookName) ProtoMessage() {}
 
 func (x *WebhookName) ProtoReflect() protoreflect.Message {
-	mi := &file_fsmpb_command_proto_msgTypes[36]
+	mi := &file_fsmpb_command_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3277,7 +3730,7 @@ func (x *WebhookName) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WebhookName.ProtoReflect.Descriptor instead.
 func (*WebhookName) Descriptor() ([]byte, []int) {
-	return file_fsmpb_command_proto_rawDescGZIP(), []int{36}
+	return file_fsmpb_command_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *WebhookName) GetNamespace() string {
@@ -3342,7 +3795,7 @@ type SetWebhook struct {
 
 func (x *SetWebhook) Reset() {
 	*x = SetWebhook{}
-	mi := &file_fsmpb_command_proto_msgTypes[37]
+	mi := &file_fsmpb_command_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3354,7 +3807,7 @@ func (x *SetWebhook) String() string {
 func (*SetWebhook) ProtoMessage() {}
 
 func (x *SetWebhook) ProtoReflect() protoreflect.Message {
-	mi := &file_fsmpb_command_proto_msgTypes[37]
+	mi := &file_fsmpb_command_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3367,7 +3820,7 @@ func (x *SetWebhook) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetWebhook.ProtoReflect.Descriptor instead.
 func (*SetWebhook) Descriptor() ([]byte, []int) {
-	return file_fsmpb_command_proto_rawDescGZIP(), []int{37}
+	return file_fsmpb_command_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *SetWebhook) GetName() *WebhookName {
@@ -3421,7 +3874,7 @@ type WebhookSource struct {
 
 func (x *WebhookSource) Reset() {
 	*x = WebhookSource{}
-	mi := &file_fsmpb_command_proto_msgTypes[38]
+	mi := &file_fsmpb_command_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3433,7 +3886,7 @@ func (x *WebhookSource) String() string {
 func (*WebhookSource) ProtoMessage() {}
 
 func (x *WebhookSource) ProtoReflect() protoreflect.Message {
-	mi := &file_fsmpb_command_proto_msgTypes[38]
+	mi := &file_fsmpb_command_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3446,7 +3899,7 @@ func (x *WebhookSource) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WebhookSource.ProtoReflect.Descriptor instead.
 func (*WebhookSource) Descriptor() ([]byte, []int) {
-	return file_fsmpb_command_proto_rawDescGZIP(), []int{38}
+	return file_fsmpb_command_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *WebhookSource) GetScheme() string {
@@ -3512,7 +3965,7 @@ type WebhookEndpoint struct {
 
 func (x *WebhookEndpoint) Reset() {
 	*x = WebhookEndpoint{}
-	mi := &file_fsmpb_command_proto_msgTypes[39]
+	mi := &file_fsmpb_command_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3524,7 +3977,7 @@ func (x *WebhookEndpoint) String() string {
 func (*WebhookEndpoint) ProtoMessage() {}
 
 func (x *WebhookEndpoint) ProtoReflect() protoreflect.Message {
-	mi := &file_fsmpb_command_proto_msgTypes[39]
+	mi := &file_fsmpb_command_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3537,7 +3990,7 @@ func (x *WebhookEndpoint) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WebhookEndpoint.ProtoReflect.Descriptor instead.
 func (*WebhookEndpoint) Descriptor() ([]byte, []int) {
-	return file_fsmpb_command_proto_rawDescGZIP(), []int{39}
+	return file_fsmpb_command_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *WebhookEndpoint) GetUrl() string {
@@ -3585,7 +4038,7 @@ type ChangeWebhook struct {
 
 func (x *ChangeWebhook) Reset() {
 	*x = ChangeWebhook{}
-	mi := &file_fsmpb_command_proto_msgTypes[40]
+	mi := &file_fsmpb_command_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3597,7 +4050,7 @@ func (x *ChangeWebhook) String() string {
 func (*ChangeWebhook) ProtoMessage() {}
 
 func (x *ChangeWebhook) ProtoReflect() protoreflect.Message {
-	mi := &file_fsmpb_command_proto_msgTypes[40]
+	mi := &file_fsmpb_command_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3610,7 +4063,7 @@ func (x *ChangeWebhook) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ChangeWebhook.ProtoReflect.Descriptor instead.
 func (*ChangeWebhook) Descriptor() ([]byte, []int) {
-	return file_fsmpb_command_proto_rawDescGZIP(), []int{40}
+	return file_fsmpb_command_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *ChangeWebhook) GetName() *WebhookName {
@@ -3643,7 +4096,7 @@ type ReceiveWebhook struct {
 
 func (x *ReceiveWebhook) Reset() {
 	*x = ReceiveWebhook{}
-	mi := &file_fsmpb_command_proto_msgTypes[41]
+	mi := &file_fsmpb_command_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3655,7 +4108,7 @@ func (x *ReceiveWebhook) String() string {
 func (*ReceiveWebhook) ProtoMessage() {}
 
 func (x *ReceiveWebhook) ProtoReflect() protoreflect.Message {
-	mi := &file_fsmpb_command_proto_msgTypes[41]
+	mi := &file_fsmpb_command_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3668,7 +4121,7 @@ func (x *ReceiveWebhook) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReceiveWebhook.ProtoReflect.Descriptor instead.
 func (*ReceiveWebhook) Descriptor() ([]byte, []int) {
-	return file_fsmpb_command_proto_rawDescGZIP(), []int{41}
+	return file_fsmpb_command_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *ReceiveWebhook) GetNamespace() string {
@@ -3724,7 +4177,7 @@ type DeliveryRef struct {
 
 func (x *DeliveryRef) Reset() {
 	*x = DeliveryRef{}
-	mi := &file_fsmpb_command_proto_msgTypes[42]
+	mi := &file_fsmpb_command_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3736,7 +4189,7 @@ func (x *DeliveryRef) String() string {
 func (*DeliveryRef) ProtoMessage() {}
 
 func (x *DeliveryRef) ProtoReflect() protoreflect.Message {
-	mi := &file_fsmpb_command_proto_msgTypes[42]
+	mi := &file_fsmpb_command_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3749,7 +4202,7 @@ func (x *DeliveryRef) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeliveryRef.ProtoReflect.Descriptor instead.
 func (*DeliveryRef) Descriptor() ([]byte, []int) {
-	return file_fsmpb_command_proto_rawDescGZIP(), []int{42}
+	return file_fsmpb_command_proto_rawDescGZIP(), []int{47}
 }
 
 func (x *DeliveryRef) GetEndpoint() uint64 {
@@ -3780,7 +4233,7 @@ type ReportDelivery struct {
 
 func (x *ReportDelivery) Reset() {
 	*x = ReportDelivery{}
-	mi := &file_fsmpb_command_proto_msgTypes[43]
+	mi := &file_fsmpb_command_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3792,7 +4245,7 @@ func (x *ReportDelivery) String() string {
 func (*ReportDelivery) ProtoMessage() {}
 
 func (x *ReportDelivery) ProtoReflect() protoreflect.Message {
-	mi := &file_fsmpb_command_proto_msgTypes[43]
+	mi := &file_fsmpb_command_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3805,7 +4258,7 @@ func (x *ReportDelivery) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReportDelivery.ProtoReflect.Descriptor instead.
 func (*ReportDelivery) Descriptor() ([]byte, []int) {
-	return file_fsmpb_command_proto_rawDescGZIP(), []int{43}
+	return file_fsmpb_command_proto_rawDescGZIP(), []int{48}
 }
 
 func (x *ReportDelivery) GetDelivery() *DeliveryRef {
@@ -3856,7 +4309,7 @@ type ReplayDelivery struct {
 
 func (x *ReplayDelivery) Reset() {
 	*x = ReplayDelivery{}
-	mi := &file_fsmpb_command_proto_msgTypes[44]
+	mi := &file_fsmpb_command_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3868,7 +4321,7 @@ func (x *ReplayDelivery) String() string {
 func (*ReplayDelivery) ProtoMessage() {}
 
 func (x *ReplayDelivery) ProtoReflect() protoreflect.Message {
-	mi := &file_fsmpb_command_proto_msgTypes[44]
+	mi := &file_fsmpb_command_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3881,7 +4334,7 @@ func (x *ReplayDelivery) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReplayDelivery.ProtoReflect.Descriptor instead.
 func (*ReplayDelivery) Descriptor() ([]byte, []int) {
-	return file_fsmpb_command_proto_rawDescGZIP(), []int{44}
+	return file_fsmpb_command_proto_rawDescGZIP(), []int{49}
 }
 
 func (x *ReplayDelivery) GetNamespace() string {
@@ -3923,7 +4376,7 @@ type PauseQueue struct {
 
 func (x *PauseQueue) Reset() {
 	*x = PauseQueue{}
-	mi := &file_fsmpb_command_proto_msgTypes[45]
+	mi := &file_fsmpb_command_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3935,7 +4388,7 @@ func (x *PauseQueue) String() string {
 func (*PauseQueue) ProtoMessage() {}
 
 func (x *PauseQueue) ProtoReflect() protoreflect.Message {
-	mi := &file_fsmpb_command_proto_msgTypes[45]
+	mi := &file_fsmpb_command_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3948,7 +4401,7 @@ func (x *PauseQueue) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PauseQueue.ProtoReflect.Descriptor instead.
 func (*PauseQueue) Descriptor() ([]byte, []int) {
-	return file_fsmpb_command_proto_rawDescGZIP(), []int{45}
+	return file_fsmpb_command_proto_rawDescGZIP(), []int{50}
 }
 
 func (x *PauseQueue) GetNamespace() string {
@@ -3975,7 +4428,7 @@ type ResumeQueue struct {
 
 func (x *ResumeQueue) Reset() {
 	*x = ResumeQueue{}
-	mi := &file_fsmpb_command_proto_msgTypes[46]
+	mi := &file_fsmpb_command_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3987,7 +4440,7 @@ func (x *ResumeQueue) String() string {
 func (*ResumeQueue) ProtoMessage() {}
 
 func (x *ResumeQueue) ProtoReflect() protoreflect.Message {
-	mi := &file_fsmpb_command_proto_msgTypes[46]
+	mi := &file_fsmpb_command_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4000,7 +4453,7 @@ func (x *ResumeQueue) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResumeQueue.ProtoReflect.Descriptor instead.
 func (*ResumeQueue) Descriptor() ([]byte, []int) {
-	return file_fsmpb_command_proto_rawDescGZIP(), []int{46}
+	return file_fsmpb_command_proto_rawDescGZIP(), []int{51}
 }
 
 func (x *ResumeQueue) GetNamespace() string {
@@ -4028,7 +4481,7 @@ type DrainQueue struct {
 
 func (x *DrainQueue) Reset() {
 	*x = DrainQueue{}
-	mi := &file_fsmpb_command_proto_msgTypes[47]
+	mi := &file_fsmpb_command_proto_msgTypes[52]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4040,7 +4493,7 @@ func (x *DrainQueue) String() string {
 func (*DrainQueue) ProtoMessage() {}
 
 func (x *DrainQueue) ProtoReflect() protoreflect.Message {
-	mi := &file_fsmpb_command_proto_msgTypes[47]
+	mi := &file_fsmpb_command_proto_msgTypes[52]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4053,7 +4506,7 @@ func (x *DrainQueue) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DrainQueue.ProtoReflect.Descriptor instead.
 func (*DrainQueue) Descriptor() ([]byte, []int) {
-	return file_fsmpb_command_proto_rawDescGZIP(), []int{47}
+	return file_fsmpb_command_proto_rawDescGZIP(), []int{52}
 }
 
 func (x *DrainQueue) GetNamespace() string {
@@ -4080,7 +4533,7 @@ type UndrainQueue struct {
 
 func (x *UndrainQueue) Reset() {
 	*x = UndrainQueue{}
-	mi := &file_fsmpb_command_proto_msgTypes[48]
+	mi := &file_fsmpb_command_proto_msgTypes[53]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4092,7 +4545,7 @@ func (x *UndrainQueue) String() string {
 func (*UndrainQueue) ProtoMessage() {}
 
 func (x *UndrainQueue) ProtoReflect() protoreflect.Message {
-	mi := &file_fsmpb_command_proto_msgTypes[48]
+	mi := &file_fsmpb_command_proto_msgTypes[53]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4105,7 +4558,7 @@ func (x *UndrainQueue) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UndrainQueue.ProtoReflect.Descriptor instead.
 func (*UndrainQueue) Descriptor() ([]byte, []int) {
-	return file_fsmpb_command_proto_rawDescGZIP(), []int{48}
+	return file_fsmpb_command_proto_rawDescGZIP(), []int{53}
 }
 
 func (x *UndrainQueue) GetNamespace() string {
@@ -4133,7 +4586,7 @@ type PurgeQueue struct {
 
 func (x *PurgeQueue) Reset() {
 	*x = PurgeQueue{}
-	mi := &file_fsmpb_command_proto_msgTypes[49]
+	mi := &file_fsmpb_command_proto_msgTypes[54]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4145,7 +4598,7 @@ func (x *PurgeQueue) String() string {
 func (*PurgeQueue) ProtoMessage() {}
 
 func (x *PurgeQueue) ProtoReflect() protoreflect.Message {
-	mi := &file_fsmpb_command_proto_msgTypes[49]
+	mi := &file_fsmpb_command_proto_msgTypes[54]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4158,7 +4611,7 @@ func (x *PurgeQueue) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PurgeQueue.ProtoReflect.Descriptor instead.
 func (*PurgeQueue) Descriptor() ([]byte, []int) {
-	return file_fsmpb_command_proto_rawDescGZIP(), []int{49}
+	return file_fsmpb_command_proto_rawDescGZIP(), []int{54}
 }
 
 func (x *PurgeQueue) GetNamespace() string {
@@ -4185,7 +4638,7 @@ type SetBudget struct {
 
 func (x *SetBudget) Reset() {
 	*x = SetBudget{}
-	mi := &file_fsmpb_command_proto_msgTypes[50]
+	mi := &file_fsmpb_command_proto_msgTypes[55]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4197,7 +4650,7 @@ func (x *SetBudget) String() string {
 func (*SetBudget) ProtoMessage() {}
 
 func (x *SetBudget) ProtoReflect() protoreflect.Message {
-	mi := &file_fsmpb_command_proto_msgTypes[50]
+	mi := &file_fsmpb_command_proto_msgTypes[55]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4210,7 +4663,7 @@ func (x *SetBudget) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetBudget.ProtoReflect.Descriptor instead.
 func (*SetBudget) Descriptor() ([]byte, []int) {
-	return file_fsmpb_command_proto_rawDescGZIP(), []int{50}
+	return file_fsmpb_command_proto_rawDescGZIP(), []int{55}
 }
 
 func (x *SetBudget) GetBudget() *Budget {
@@ -4231,7 +4684,7 @@ type Budget struct {
 
 func (x *Budget) Reset() {
 	*x = Budget{}
-	mi := &file_fsmpb_command_proto_msgTypes[51]
+	mi := &file_fsmpb_command_proto_msgTypes[56]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4243,7 +4696,7 @@ func (x *Budget) String() string {
 func (*Budget) ProtoMessage() {}
 
 func (x *Budget) ProtoReflect() protoreflect.Message {
-	mi := &file_fsmpb_command_proto_msgTypes[51]
+	mi := &file_fsmpb_command_proto_msgTypes[56]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4256,7 +4709,7 @@ func (x *Budget) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Budget.ProtoReflect.Descriptor instead.
 func (*Budget) Descriptor() ([]byte, []int) {
-	return file_fsmpb_command_proto_rawDescGZIP(), []int{51}
+	return file_fsmpb_command_proto_rawDescGZIP(), []int{56}
 }
 
 func (x *Budget) GetJobs() uint64 {
@@ -4286,7 +4739,7 @@ type Retention struct {
 
 func (x *Retention) Reset() {
 	*x = Retention{}
-	mi := &file_fsmpb_command_proto_msgTypes[52]
+	mi := &file_fsmpb_command_proto_msgTypes[57]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4298,7 +4751,7 @@ func (x *Retention) String() string {
 func (*Retention) ProtoMessage() {}
 
 func (x *Retention) ProtoReflect() protoreflect.Message {
-	mi := &file_fsmpb_command_proto_msgTypes[52]
+	mi := &file_fsmpb_command_proto_msgTypes[57]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4311,7 +4764,7 @@ func (x *Retention) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Retention.ProtoReflect.Descriptor instead.
 func (*Retention) Descriptor() ([]byte, []int) {
-	return file_fsmpb_command_proto_rawDescGZIP(), []int{52}
+	return file_fsmpb_command_proto_rawDescGZIP(), []int{57}
 }
 
 func (x *Retention) GetAgeMs() int64 {
@@ -4342,7 +4795,7 @@ const file_fsmpb_command_proto_rawDesc = "" +
 	"\x13fsmpb/command.proto\x12\x0efanfold.fsm.v1\"S\n" +
 	"\x05Entry\x12\x15\n" +
 	"\x06now_ms\x18\x01 \x01(\x03R\x05nowMs\x123\n" +
-	"\bcommands\x18\x02 \x03(\v2\x17.fanfold.fsm.v1.CommandR\bcommands\"\xbd\x11\n" +
+	"\bcommands\x18\x02 \x03(\v2\x17.fanfold.fsm.v1.CommandR\bcommands\"\xc6\x13\n" +
 	"\aCommand\x12:\n" +
 	"\n" +
 	"submit_job\x18\x01 \x01(\v2\x19.fanfold.fsm.v1.SubmitJobH\x00R\tsubmitJob\x12:\n" +
@@ -4378,7 +4831,12 @@ const file_fsmpb_command_proto_rawDesc = "" +
 	"\x0fdelete_schedule\x18\x1f \x01(\v2\x1e.fanfold.fsm.v1.DeleteScheduleH\x00R\x0edeleteSchedule\x12F\n" +
 	"\x0epause_schedule\x18  \x01(\v2\x1d.fanfold.fsm.v1.PauseScheduleH\x00R\rpauseSchedule\x12L\n" +
 	"\x10trigger_schedule\x18! \x01(\v2\x1f.fanfold.fsm.v1.TriggerScheduleH\x00R\x0ftriggerSchedule\x12O\n" +
-	"\x11backfill_schedule\x18\" \x01(\v2 .fanfold.fsm.v1.BackfillScheduleH\x00R\x10backfillSchedule\x12=\n" +
+	"\x11backfill_schedule\x18\" \x01(\v2 .fanfold.fsm.v1.BackfillScheduleH\x00R\x10backfillSchedule\x12C\n" +
+	"\rstart_redrive\x18# \x01(\v2\x1c.fanfold.fsm.v1.StartRedriveH\x00R\fstartRedrive\x12@\n" +
+	"\fstop_redrive\x18$ \x01(\v2\x1b.fanfold.fsm.v1.StopRedriveH\x00R\vstopRedrive\x12=\n" +
+	"\vdiscard_job\x18% \x01(\v2\x1a.fanfold.fsm.v1.DiscardJobH\x00R\n" +
+	"discardJob\x12A\n" +
+	"\rtime_out_task\x18& \x01(\v2\x1b.fanfold.fsm.v1.TimeOutTaskH\x00R\vtimeOutTask\x12=\n" +
 	"\vset_webhook\x18- \x01(\v2\x1a.fanfold.fsm.v1.SetWebhookH\x00R\n" +
 	"setWebhook\x12F\n" +
 	"\x0echange_webhook\x18. \x01(\v2\x1d.fanfold.fsm.v1.ChangeWebhookH\x00R\rchangeWebhook\x12I\n" +
@@ -4403,11 +4861,16 @@ const file_fsmpb_command_proto_rawDesc = "" +
 	"\rnot_before_ms\x18\x05 \x01(\x03R\vnotBeforeMs\x12\x1b\n" +
 	"\tretain_ms\x18\x06 \x01(\x03R\bretainMs\x12\x10\n" +
 	"\x03key\x18\a \x01(\tR\x03key\x12\x18\n" +
-	"\aoptions\x18\b \x01(\fR\aoptions\"\x9b\x02\n" +
+	"\aoptions\x18\b \x01(\fR\aoptions\"\x82\x03\n" +
 	"\n" +
 	"JobOptions\x12\x1c\n" +
 	"\tpartition\x18\x01 \x01(\tR\tpartition\x12\x1a\n" +
-	"\bpriority\x18\x02 \x01(\rR\bpriority\x12\x1a\n" +
+	"\bpriority\x18\x02 \x01(\rR\bpriority\x12\x1e\n" +
+	"\vstart_by_ms\x18\n" +
+	" \x01(\x03R\tstartByMs\x12&\n" +
+	"\x0fstart_within_ms\x18\v \x01(\x03R\rstartWithinMs\x12\x1d\n" +
+	"\n" +
+	"timeout_ms\x18\f \x01(\x03R\ttimeoutMs\x12\x1a\n" +
 	"\bschedule\x18\x1e \x01(\tR\bschedule\x12\x17\n" +
 	"\atick_ms\x18\x1f \x01(\x03R\x06tickMs\x12\x1f\n" +
 	"\vschedule_id\x18  \x01(\fR\n" +
@@ -4498,7 +4961,7 @@ const file_fsmpb_command_proto_rawDesc = "" +
 	"\asession\x18\x01 \x01(\x04R\asession\x12+\n" +
 	"\x05fence\x18\x02 \x01(\v2\x15.fanfold.fsm.v1.FenceR\x05fence\x12+\n" +
 	"\x04task\x18\x03 \x01(\v2\x17.fanfold.fsm.v1.TaskRefR\x04task\x12-\n" +
-	"\x06result\x18\x04 \x01(\v2\x15.fanfold.fsm.v1.ValueR\x06result\"\xaf\x02\n" +
+	"\x06result\x18\x04 \x01(\v2\x15.fanfold.fsm.v1.ValueR\x06result\"\xe3\x02\n" +
 	"\bFailTask\x12\x18\n" +
 	"\asession\x18\x01 \x01(\x04R\asession\x12+\n" +
 	"\x05fence\x18\x02 \x01(\v2\x15.fanfold.fsm.v1.FenceR\x05fence\x12+\n" +
@@ -4507,7 +4970,9 @@ const file_fsmpb_command_proto_rawDesc = "" +
 	"\tpermanent\x18\x05 \x01(\bR\tpermanent\x12$\n" +
 	"\x0eretry_after_ms\x18\x06 \x01(\x03R\fretryAfterMs\x12\x16\n" +
 	"\x06snooze\x18\a \x01(\bR\x06snooze\x12&\n" +
-	"\x0frate_limited_ms\x18\x14 \x01(\x03R\rrateLimitedMs\"K\n" +
+	"\x0frate_limited_ms\x18\x14 \x01(\x03R\rrateLimitedMs\x12\x18\n" +
+	"\adiscard\x18# \x01(\bR\adiscard\x12\x18\n" +
+	"\atimeout\x18$ \x01(\bR\atimeout\"K\n" +
 	"\x05Error\x12\x12\n" +
 	"\x04type\x18\x01 \x01(\tR\x04type\x12\x18\n" +
 	"\amessage\x18\x02 \x01(\tR\amessage\x12\x14\n" +
@@ -4515,7 +4980,35 @@ const file_fsmpb_command_proto_rawDesc = "" +
 	"\vReleaseTask\x12\x18\n" +
 	"\asession\x18\x01 \x01(\x04R\asession\x12+\n" +
 	"\x05fence\x18\x02 \x01(\v2\x15.fanfold.fsm.v1.FenceR\x05fence\x12+\n" +
-	"\x04task\x18\x03 \x01(\v2\x17.fanfold.fsm.v1.TaskRefR\x04task\"H\n" +
+	"\x04task\x18\x03 \x01(\v2\x17.fanfold.fsm.v1.TaskRefR\x04task\"\x81\x01\n" +
+	"\vTimeOutTask\x12\x18\n" +
+	"\asession\x18\x01 \x01(\x04R\asession\x12+\n" +
+	"\x05fence\x18\x02 \x01(\v2\x15.fanfold.fsm.v1.FenceR\x05fence\x12+\n" +
+	"\x04task\x18\x03 \x01(\v2\x17.fanfold.fsm.v1.TaskRefR\x04task\"\xd3\x01\n" +
+	"\fStartRedrive\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\fR\x02id\x12\x1c\n" +
+	"\tnamespace\x18\x02 \x01(\tR\tnamespace\x122\n" +
+	"\x06filter\x18\x03 \x01(\v2\x1a.fanfold.fsm.v1.DeadFilterR\x06filter\x12\x12\n" +
+	"\x04jobs\x18\x04 \x01(\rR\x04jobs\x12\x1b\n" +
+	"\tperiod_ms\x18\x05 \x01(\x03R\bperiodMs\x12\x18\n" +
+	"\adiscard\x18\x06 \x01(\bR\adiscard\x12\x16\n" +
+	"\x06reason\x18\a \x01(\tR\x06reason\"\xb5\x01\n" +
+	"\n" +
+	"DeadFilter\x12\x1a\n" +
+	"\bworkflow\x18\x01 \x01(\tR\bworkflow\x12\x14\n" +
+	"\x05queue\x18\x02 \x01(\tR\x05queue\x12\x1d\n" +
+	"\n" +
+	"error_type\x18\x03 \x01(\tR\terrorType\x12 \n" +
+	"\vfingerprint\x18\x04 \x01(\x04R\vfingerprint\x12\x19\n" +
+	"\bsince_ms\x18\x05 \x01(\x03R\asinceMs\x12\x19\n" +
+	"\buntil_ms\x18\x06 \x01(\x03R\auntilMs\";\n" +
+	"\vStopRedrive\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\fR\x02id\x12\x1c\n" +
+	"\tnamespace\x18\x02 \x01(\tR\tnamespace\"6\n" +
+	"\n" +
+	"DiscardJob\x12\x10\n" +
+	"\x03job\x18\x01 \x01(\fR\x03job\x12\x16\n" +
+	"\x06reason\x18\x02 \x01(\tR\x06reason\"H\n" +
 	"\bPutChunk\x12\x12\n" +
 	"\x04blob\x18\x01 \x01(\fR\x04blob\x12\x14\n" +
 	"\x05index\x18\x02 \x01(\rR\x05index\x12\x12\n" +
@@ -4687,7 +5180,7 @@ func file_fsmpb_command_proto_rawDescGZIP() []byte {
 }
 
 var file_fsmpb_command_proto_enumTypes = make([]protoimpl.EnumInfo, 5)
-var file_fsmpb_command_proto_msgTypes = make([]protoimpl.MessageInfo, 56)
+var file_fsmpb_command_proto_msgTypes = make([]protoimpl.MessageInfo, 61)
 var file_fsmpb_command_proto_goTypes = []any{
 	(Missed)(0),              // 0: fanfold.fsm.v1.Missed
 	(Overlap)(0),             // 1: fanfold.fsm.v1.Overlap
@@ -4719,37 +5212,42 @@ var file_fsmpb_command_proto_goTypes = []any{
 	(*FailTask)(nil),         // 27: fanfold.fsm.v1.FailTask
 	(*Error)(nil),            // 28: fanfold.fsm.v1.Error
 	(*ReleaseTask)(nil),      // 29: fanfold.fsm.v1.ReleaseTask
-	(*PutChunk)(nil),         // 30: fanfold.fsm.v1.PutChunk
-	(*HashState)(nil),        // 31: fanfold.fsm.v1.HashState
-	(*InitCluster)(nil),      // 32: fanfold.fsm.v1.InitCluster
-	(*SetQueue)(nil),         // 33: fanfold.fsm.v1.SetQueue
-	(*Limit)(nil),            // 34: fanfold.fsm.v1.Limit
-	(*SetLimit)(nil),         // 35: fanfold.fsm.v1.SetLimit
-	(*DeleteLimit)(nil),      // 36: fanfold.fsm.v1.DeleteLimit
-	(*SaveTask)(nil),         // 37: fanfold.fsm.v1.SaveTask
-	(*LogTask)(nil),          // 38: fanfold.fsm.v1.LogTask
-	(*TaskLines)(nil),        // 39: fanfold.fsm.v1.TaskLines
-	(*LogLine)(nil),          // 40: fanfold.fsm.v1.LogLine
-	(*WebhookName)(nil),      // 41: fanfold.fsm.v1.WebhookName
-	(*SetWebhook)(nil),       // 42: fanfold.fsm.v1.SetWebhook
-	(*WebhookSource)(nil),    // 43: fanfold.fsm.v1.WebhookSource
-	(*WebhookEndpoint)(nil),  // 44: fanfold.fsm.v1.WebhookEndpoint
-	(*ChangeWebhook)(nil),    // 45: fanfold.fsm.v1.ChangeWebhook
-	(*ReceiveWebhook)(nil),   // 46: fanfold.fsm.v1.ReceiveWebhook
-	(*DeliveryRef)(nil),      // 47: fanfold.fsm.v1.DeliveryRef
-	(*ReportDelivery)(nil),   // 48: fanfold.fsm.v1.ReportDelivery
-	(*ReplayDelivery)(nil),   // 49: fanfold.fsm.v1.ReplayDelivery
-	(*PauseQueue)(nil),       // 50: fanfold.fsm.v1.PauseQueue
-	(*ResumeQueue)(nil),      // 51: fanfold.fsm.v1.ResumeQueue
-	(*DrainQueue)(nil),       // 52: fanfold.fsm.v1.DrainQueue
-	(*UndrainQueue)(nil),     // 53: fanfold.fsm.v1.UndrainQueue
-	(*PurgeQueue)(nil),       // 54: fanfold.fsm.v1.PurgeQueue
-	(*SetBudget)(nil),        // 55: fanfold.fsm.v1.SetBudget
-	(*Budget)(nil),           // 56: fanfold.fsm.v1.Budget
-	(*Retention)(nil),        // 57: fanfold.fsm.v1.Retention
-	nil,                      // 58: fanfold.fsm.v1.JobOptions.HeadersEntry
-	nil,                      // 59: fanfold.fsm.v1.OpenSession.LabelsEntry
-	nil,                      // 60: fanfold.fsm.v1.SetQueue.WeightsEntry
+	(*TimeOutTask)(nil),      // 30: fanfold.fsm.v1.TimeOutTask
+	(*StartRedrive)(nil),     // 31: fanfold.fsm.v1.StartRedrive
+	(*DeadFilter)(nil),       // 32: fanfold.fsm.v1.DeadFilter
+	(*StopRedrive)(nil),      // 33: fanfold.fsm.v1.StopRedrive
+	(*DiscardJob)(nil),       // 34: fanfold.fsm.v1.DiscardJob
+	(*PutChunk)(nil),         // 35: fanfold.fsm.v1.PutChunk
+	(*HashState)(nil),        // 36: fanfold.fsm.v1.HashState
+	(*InitCluster)(nil),      // 37: fanfold.fsm.v1.InitCluster
+	(*SetQueue)(nil),         // 38: fanfold.fsm.v1.SetQueue
+	(*Limit)(nil),            // 39: fanfold.fsm.v1.Limit
+	(*SetLimit)(nil),         // 40: fanfold.fsm.v1.SetLimit
+	(*DeleteLimit)(nil),      // 41: fanfold.fsm.v1.DeleteLimit
+	(*SaveTask)(nil),         // 42: fanfold.fsm.v1.SaveTask
+	(*LogTask)(nil),          // 43: fanfold.fsm.v1.LogTask
+	(*TaskLines)(nil),        // 44: fanfold.fsm.v1.TaskLines
+	(*LogLine)(nil),          // 45: fanfold.fsm.v1.LogLine
+	(*WebhookName)(nil),      // 46: fanfold.fsm.v1.WebhookName
+	(*SetWebhook)(nil),       // 47: fanfold.fsm.v1.SetWebhook
+	(*WebhookSource)(nil),    // 48: fanfold.fsm.v1.WebhookSource
+	(*WebhookEndpoint)(nil),  // 49: fanfold.fsm.v1.WebhookEndpoint
+	(*ChangeWebhook)(nil),    // 50: fanfold.fsm.v1.ChangeWebhook
+	(*ReceiveWebhook)(nil),   // 51: fanfold.fsm.v1.ReceiveWebhook
+	(*DeliveryRef)(nil),      // 52: fanfold.fsm.v1.DeliveryRef
+	(*ReportDelivery)(nil),   // 53: fanfold.fsm.v1.ReportDelivery
+	(*ReplayDelivery)(nil),   // 54: fanfold.fsm.v1.ReplayDelivery
+	(*PauseQueue)(nil),       // 55: fanfold.fsm.v1.PauseQueue
+	(*ResumeQueue)(nil),      // 56: fanfold.fsm.v1.ResumeQueue
+	(*DrainQueue)(nil),       // 57: fanfold.fsm.v1.DrainQueue
+	(*UndrainQueue)(nil),     // 58: fanfold.fsm.v1.UndrainQueue
+	(*PurgeQueue)(nil),       // 59: fanfold.fsm.v1.PurgeQueue
+	(*SetBudget)(nil),        // 60: fanfold.fsm.v1.SetBudget
+	(*Budget)(nil),           // 61: fanfold.fsm.v1.Budget
+	(*Retention)(nil),        // 62: fanfold.fsm.v1.Retention
+	nil,                      // 63: fanfold.fsm.v1.JobOptions.HeadersEntry
+	nil,                      // 64: fanfold.fsm.v1.OpenSession.LabelsEntry
+	nil,                      // 65: fanfold.fsm.v1.SetQueue.WeightsEntry
 }
 var file_fsmpb_command_proto_depIdxs = []int32{
 	6,  // 0: fanfold.fsm.v1.Entry.commands:type_name -> fanfold.fsm.v1.Command
@@ -4762,77 +5260,84 @@ var file_fsmpb_command_proto_depIdxs = []int32{
 	26, // 7: fanfold.fsm.v1.Command.complete_task:type_name -> fanfold.fsm.v1.CompleteTask
 	27, // 8: fanfold.fsm.v1.Command.fail_task:type_name -> fanfold.fsm.v1.FailTask
 	29, // 9: fanfold.fsm.v1.Command.release_task:type_name -> fanfold.fsm.v1.ReleaseTask
-	30, // 10: fanfold.fsm.v1.Command.put_chunk:type_name -> fanfold.fsm.v1.PutChunk
-	31, // 11: fanfold.fsm.v1.Command.hash_state:type_name -> fanfold.fsm.v1.HashState
+	35, // 10: fanfold.fsm.v1.Command.put_chunk:type_name -> fanfold.fsm.v1.PutChunk
+	36, // 11: fanfold.fsm.v1.Command.hash_state:type_name -> fanfold.fsm.v1.HashState
 	23, // 12: fanfold.fsm.v1.Command.drain_session:type_name -> fanfold.fsm.v1.DrainSession
-	32, // 13: fanfold.fsm.v1.Command.init_cluster:type_name -> fanfold.fsm.v1.InitCluster
-	33, // 14: fanfold.fsm.v1.Command.set_queue:type_name -> fanfold.fsm.v1.SetQueue
-	35, // 15: fanfold.fsm.v1.Command.set_limit:type_name -> fanfold.fsm.v1.SetLimit
-	36, // 16: fanfold.fsm.v1.Command.delete_limit:type_name -> fanfold.fsm.v1.DeleteLimit
-	55, // 17: fanfold.fsm.v1.Command.set_budget:type_name -> fanfold.fsm.v1.SetBudget
-	50, // 18: fanfold.fsm.v1.Command.pause_queue:type_name -> fanfold.fsm.v1.PauseQueue
-	51, // 19: fanfold.fsm.v1.Command.resume_queue:type_name -> fanfold.fsm.v1.ResumeQueue
-	52, // 20: fanfold.fsm.v1.Command.drain_queue:type_name -> fanfold.fsm.v1.DrainQueue
-	53, // 21: fanfold.fsm.v1.Command.undrain_queue:type_name -> fanfold.fsm.v1.UndrainQueue
-	54, // 22: fanfold.fsm.v1.Command.purge_queue:type_name -> fanfold.fsm.v1.PurgeQueue
+	37, // 13: fanfold.fsm.v1.Command.init_cluster:type_name -> fanfold.fsm.v1.InitCluster
+	38, // 14: fanfold.fsm.v1.Command.set_queue:type_name -> fanfold.fsm.v1.SetQueue
+	40, // 15: fanfold.fsm.v1.Command.set_limit:type_name -> fanfold.fsm.v1.SetLimit
+	41, // 16: fanfold.fsm.v1.Command.delete_limit:type_name -> fanfold.fsm.v1.DeleteLimit
+	60, // 17: fanfold.fsm.v1.Command.set_budget:type_name -> fanfold.fsm.v1.SetBudget
+	55, // 18: fanfold.fsm.v1.Command.pause_queue:type_name -> fanfold.fsm.v1.PauseQueue
+	56, // 19: fanfold.fsm.v1.Command.resume_queue:type_name -> fanfold.fsm.v1.ResumeQueue
+	57, // 20: fanfold.fsm.v1.Command.drain_queue:type_name -> fanfold.fsm.v1.DrainQueue
+	58, // 21: fanfold.fsm.v1.Command.undrain_queue:type_name -> fanfold.fsm.v1.UndrainQueue
+	59, // 22: fanfold.fsm.v1.Command.purge_queue:type_name -> fanfold.fsm.v1.PurgeQueue
 	11, // 23: fanfold.fsm.v1.Command.set_schedule:type_name -> fanfold.fsm.v1.SetSchedule
 	12, // 24: fanfold.fsm.v1.Command.delete_schedule:type_name -> fanfold.fsm.v1.DeleteSchedule
 	13, // 25: fanfold.fsm.v1.Command.pause_schedule:type_name -> fanfold.fsm.v1.PauseSchedule
 	14, // 26: fanfold.fsm.v1.Command.trigger_schedule:type_name -> fanfold.fsm.v1.TriggerSchedule
 	15, // 27: fanfold.fsm.v1.Command.backfill_schedule:type_name -> fanfold.fsm.v1.BackfillSchedule
-	42, // 28: fanfold.fsm.v1.Command.set_webhook:type_name -> fanfold.fsm.v1.SetWebhook
-	45, // 29: fanfold.fsm.v1.Command.change_webhook:type_name -> fanfold.fsm.v1.ChangeWebhook
-	46, // 30: fanfold.fsm.v1.Command.receive_webhook:type_name -> fanfold.fsm.v1.ReceiveWebhook
-	48, // 31: fanfold.fsm.v1.Command.report_delivery:type_name -> fanfold.fsm.v1.ReportDelivery
-	49, // 32: fanfold.fsm.v1.Command.replay_delivery:type_name -> fanfold.fsm.v1.ReplayDelivery
-	37, // 33: fanfold.fsm.v1.Command.save_task:type_name -> fanfold.fsm.v1.SaveTask
-	38, // 34: fanfold.fsm.v1.Command.log_task:type_name -> fanfold.fsm.v1.LogTask
-	8,  // 35: fanfold.fsm.v1.Value.blob:type_name -> fanfold.fsm.v1.Blob
-	7,  // 36: fanfold.fsm.v1.SubmitJob.input:type_name -> fanfold.fsm.v1.Value
-	58, // 37: fanfold.fsm.v1.JobOptions.headers:type_name -> fanfold.fsm.v1.JobOptions.HeadersEntry
-	7,  // 38: fanfold.fsm.v1.SetSchedule.input:type_name -> fanfold.fsm.v1.Value
-	0,  // 39: fanfold.fsm.v1.SetSchedule.missed:type_name -> fanfold.fsm.v1.Missed
-	1,  // 40: fanfold.fsm.v1.SetSchedule.overlap:type_name -> fanfold.fsm.v1.Overlap
-	20, // 41: fanfold.fsm.v1.OpenSession.queues:type_name -> fanfold.fsm.v1.QueueSlots
-	21, // 42: fanfold.fsm.v1.OpenSession.kinds:type_name -> fanfold.fsm.v1.TaskKind
-	59, // 43: fanfold.fsm.v1.OpenSession.labels:type_name -> fanfold.fsm.v1.OpenSession.LabelsEntry
-	24, // 44: fanfold.fsm.v1.CompleteTask.fence:type_name -> fanfold.fsm.v1.Fence
-	25, // 45: fanfold.fsm.v1.CompleteTask.task:type_name -> fanfold.fsm.v1.TaskRef
-	7,  // 46: fanfold.fsm.v1.CompleteTask.result:type_name -> fanfold.fsm.v1.Value
-	24, // 47: fanfold.fsm.v1.FailTask.fence:type_name -> fanfold.fsm.v1.Fence
-	25, // 48: fanfold.fsm.v1.FailTask.task:type_name -> fanfold.fsm.v1.TaskRef
-	28, // 49: fanfold.fsm.v1.FailTask.error:type_name -> fanfold.fsm.v1.Error
-	24, // 50: fanfold.fsm.v1.ReleaseTask.fence:type_name -> fanfold.fsm.v1.Fence
-	25, // 51: fanfold.fsm.v1.ReleaseTask.task:type_name -> fanfold.fsm.v1.TaskRef
-	60, // 52: fanfold.fsm.v1.SetQueue.weights:type_name -> fanfold.fsm.v1.SetQueue.WeightsEntry
-	57, // 53: fanfold.fsm.v1.SetQueue.success:type_name -> fanfold.fsm.v1.Retention
-	57, // 54: fanfold.fsm.v1.SetQueue.failure:type_name -> fanfold.fsm.v1.Retention
-	57, // 55: fanfold.fsm.v1.SetQueue.canceled:type_name -> fanfold.fsm.v1.Retention
-	56, // 56: fanfold.fsm.v1.SetQueue.budget:type_name -> fanfold.fsm.v1.Budget
-	2,  // 57: fanfold.fsm.v1.Limit.scope:type_name -> fanfold.fsm.v1.LimitScope
-	3,  // 58: fanfold.fsm.v1.Limit.kind:type_name -> fanfold.fsm.v1.LimitKind
-	34, // 59: fanfold.fsm.v1.SetLimit.limit:type_name -> fanfold.fsm.v1.Limit
-	34, // 60: fanfold.fsm.v1.DeleteLimit.limit:type_name -> fanfold.fsm.v1.Limit
-	24, // 61: fanfold.fsm.v1.SaveTask.fence:type_name -> fanfold.fsm.v1.Fence
-	25, // 62: fanfold.fsm.v1.SaveTask.task:type_name -> fanfold.fsm.v1.TaskRef
-	39, // 63: fanfold.fsm.v1.LogTask.tasks:type_name -> fanfold.fsm.v1.TaskLines
-	24, // 64: fanfold.fsm.v1.TaskLines.fence:type_name -> fanfold.fsm.v1.Fence
-	25, // 65: fanfold.fsm.v1.TaskLines.task:type_name -> fanfold.fsm.v1.TaskRef
-	40, // 66: fanfold.fsm.v1.TaskLines.lines:type_name -> fanfold.fsm.v1.LogLine
-	41, // 67: fanfold.fsm.v1.SetWebhook.name:type_name -> fanfold.fsm.v1.WebhookName
-	43, // 68: fanfold.fsm.v1.SetWebhook.source:type_name -> fanfold.fsm.v1.WebhookSource
-	44, // 69: fanfold.fsm.v1.SetWebhook.endpoint:type_name -> fanfold.fsm.v1.WebhookEndpoint
-	41, // 70: fanfold.fsm.v1.ChangeWebhook.name:type_name -> fanfold.fsm.v1.WebhookName
-	4,  // 71: fanfold.fsm.v1.ChangeWebhook.change:type_name -> fanfold.fsm.v1.WebhookChange
-	7,  // 72: fanfold.fsm.v1.ReceiveWebhook.input:type_name -> fanfold.fsm.v1.Value
-	47, // 73: fanfold.fsm.v1.ReportDelivery.delivery:type_name -> fanfold.fsm.v1.DeliveryRef
-	47, // 74: fanfold.fsm.v1.ReplayDelivery.delivery:type_name -> fanfold.fsm.v1.DeliveryRef
-	56, // 75: fanfold.fsm.v1.SetBudget.budget:type_name -> fanfold.fsm.v1.Budget
-	76, // [76:76] is the sub-list for method output_type
-	76, // [76:76] is the sub-list for method input_type
-	76, // [76:76] is the sub-list for extension type_name
-	76, // [76:76] is the sub-list for extension extendee
-	0,  // [0:76] is the sub-list for field type_name
+	31, // 28: fanfold.fsm.v1.Command.start_redrive:type_name -> fanfold.fsm.v1.StartRedrive
+	33, // 29: fanfold.fsm.v1.Command.stop_redrive:type_name -> fanfold.fsm.v1.StopRedrive
+	34, // 30: fanfold.fsm.v1.Command.discard_job:type_name -> fanfold.fsm.v1.DiscardJob
+	30, // 31: fanfold.fsm.v1.Command.time_out_task:type_name -> fanfold.fsm.v1.TimeOutTask
+	47, // 32: fanfold.fsm.v1.Command.set_webhook:type_name -> fanfold.fsm.v1.SetWebhook
+	50, // 33: fanfold.fsm.v1.Command.change_webhook:type_name -> fanfold.fsm.v1.ChangeWebhook
+	51, // 34: fanfold.fsm.v1.Command.receive_webhook:type_name -> fanfold.fsm.v1.ReceiveWebhook
+	53, // 35: fanfold.fsm.v1.Command.report_delivery:type_name -> fanfold.fsm.v1.ReportDelivery
+	54, // 36: fanfold.fsm.v1.Command.replay_delivery:type_name -> fanfold.fsm.v1.ReplayDelivery
+	42, // 37: fanfold.fsm.v1.Command.save_task:type_name -> fanfold.fsm.v1.SaveTask
+	43, // 38: fanfold.fsm.v1.Command.log_task:type_name -> fanfold.fsm.v1.LogTask
+	8,  // 39: fanfold.fsm.v1.Value.blob:type_name -> fanfold.fsm.v1.Blob
+	7,  // 40: fanfold.fsm.v1.SubmitJob.input:type_name -> fanfold.fsm.v1.Value
+	63, // 41: fanfold.fsm.v1.JobOptions.headers:type_name -> fanfold.fsm.v1.JobOptions.HeadersEntry
+	7,  // 42: fanfold.fsm.v1.SetSchedule.input:type_name -> fanfold.fsm.v1.Value
+	0,  // 43: fanfold.fsm.v1.SetSchedule.missed:type_name -> fanfold.fsm.v1.Missed
+	1,  // 44: fanfold.fsm.v1.SetSchedule.overlap:type_name -> fanfold.fsm.v1.Overlap
+	20, // 45: fanfold.fsm.v1.OpenSession.queues:type_name -> fanfold.fsm.v1.QueueSlots
+	21, // 46: fanfold.fsm.v1.OpenSession.kinds:type_name -> fanfold.fsm.v1.TaskKind
+	64, // 47: fanfold.fsm.v1.OpenSession.labels:type_name -> fanfold.fsm.v1.OpenSession.LabelsEntry
+	24, // 48: fanfold.fsm.v1.CompleteTask.fence:type_name -> fanfold.fsm.v1.Fence
+	25, // 49: fanfold.fsm.v1.CompleteTask.task:type_name -> fanfold.fsm.v1.TaskRef
+	7,  // 50: fanfold.fsm.v1.CompleteTask.result:type_name -> fanfold.fsm.v1.Value
+	24, // 51: fanfold.fsm.v1.FailTask.fence:type_name -> fanfold.fsm.v1.Fence
+	25, // 52: fanfold.fsm.v1.FailTask.task:type_name -> fanfold.fsm.v1.TaskRef
+	28, // 53: fanfold.fsm.v1.FailTask.error:type_name -> fanfold.fsm.v1.Error
+	24, // 54: fanfold.fsm.v1.ReleaseTask.fence:type_name -> fanfold.fsm.v1.Fence
+	25, // 55: fanfold.fsm.v1.ReleaseTask.task:type_name -> fanfold.fsm.v1.TaskRef
+	24, // 56: fanfold.fsm.v1.TimeOutTask.fence:type_name -> fanfold.fsm.v1.Fence
+	25, // 57: fanfold.fsm.v1.TimeOutTask.task:type_name -> fanfold.fsm.v1.TaskRef
+	32, // 58: fanfold.fsm.v1.StartRedrive.filter:type_name -> fanfold.fsm.v1.DeadFilter
+	65, // 59: fanfold.fsm.v1.SetQueue.weights:type_name -> fanfold.fsm.v1.SetQueue.WeightsEntry
+	62, // 60: fanfold.fsm.v1.SetQueue.success:type_name -> fanfold.fsm.v1.Retention
+	62, // 61: fanfold.fsm.v1.SetQueue.failure:type_name -> fanfold.fsm.v1.Retention
+	62, // 62: fanfold.fsm.v1.SetQueue.canceled:type_name -> fanfold.fsm.v1.Retention
+	61, // 63: fanfold.fsm.v1.SetQueue.budget:type_name -> fanfold.fsm.v1.Budget
+	2,  // 64: fanfold.fsm.v1.Limit.scope:type_name -> fanfold.fsm.v1.LimitScope
+	3,  // 65: fanfold.fsm.v1.Limit.kind:type_name -> fanfold.fsm.v1.LimitKind
+	39, // 66: fanfold.fsm.v1.SetLimit.limit:type_name -> fanfold.fsm.v1.Limit
+	39, // 67: fanfold.fsm.v1.DeleteLimit.limit:type_name -> fanfold.fsm.v1.Limit
+	24, // 68: fanfold.fsm.v1.SaveTask.fence:type_name -> fanfold.fsm.v1.Fence
+	25, // 69: fanfold.fsm.v1.SaveTask.task:type_name -> fanfold.fsm.v1.TaskRef
+	44, // 70: fanfold.fsm.v1.LogTask.tasks:type_name -> fanfold.fsm.v1.TaskLines
+	24, // 71: fanfold.fsm.v1.TaskLines.fence:type_name -> fanfold.fsm.v1.Fence
+	25, // 72: fanfold.fsm.v1.TaskLines.task:type_name -> fanfold.fsm.v1.TaskRef
+	45, // 73: fanfold.fsm.v1.TaskLines.lines:type_name -> fanfold.fsm.v1.LogLine
+	46, // 74: fanfold.fsm.v1.SetWebhook.name:type_name -> fanfold.fsm.v1.WebhookName
+	48, // 75: fanfold.fsm.v1.SetWebhook.source:type_name -> fanfold.fsm.v1.WebhookSource
+	49, // 76: fanfold.fsm.v1.SetWebhook.endpoint:type_name -> fanfold.fsm.v1.WebhookEndpoint
+	46, // 77: fanfold.fsm.v1.ChangeWebhook.name:type_name -> fanfold.fsm.v1.WebhookName
+	4,  // 78: fanfold.fsm.v1.ChangeWebhook.change:type_name -> fanfold.fsm.v1.WebhookChange
+	7,  // 79: fanfold.fsm.v1.ReceiveWebhook.input:type_name -> fanfold.fsm.v1.Value
+	52, // 80: fanfold.fsm.v1.ReportDelivery.delivery:type_name -> fanfold.fsm.v1.DeliveryRef
+	52, // 81: fanfold.fsm.v1.ReplayDelivery.delivery:type_name -> fanfold.fsm.v1.DeliveryRef
+	61, // 82: fanfold.fsm.v1.SetBudget.budget:type_name -> fanfold.fsm.v1.Budget
+	83, // [83:83] is the sub-list for method output_type
+	83, // [83:83] is the sub-list for method input_type
+	83, // [83:83] is the sub-list for extension type_name
+	83, // [83:83] is the sub-list for extension extendee
+	0,  // [0:83] is the sub-list for field type_name
 }
 
 func init() { file_fsmpb_command_proto_init() }
@@ -4868,6 +5373,10 @@ func file_fsmpb_command_proto_init() {
 		(*Command_PauseSchedule)(nil),
 		(*Command_TriggerSchedule)(nil),
 		(*Command_BackfillSchedule)(nil),
+		(*Command_StartRedrive)(nil),
+		(*Command_StopRedrive)(nil),
+		(*Command_DiscardJob)(nil),
+		(*Command_TimeOutTask)(nil),
 		(*Command_SetWebhook)(nil),
 		(*Command_ChangeWebhook)(nil),
 		(*Command_ReceiveWebhook)(nil),
@@ -4876,8 +5385,8 @@ func file_fsmpb_command_proto_init() {
 		(*Command_SaveTask)(nil),
 		(*Command_LogTask)(nil),
 	}
-	file_fsmpb_command_proto_msgTypes[28].OneofWrappers = []any{}
-	file_fsmpb_command_proto_msgTypes[36].OneofWrappers = []any{
+	file_fsmpb_command_proto_msgTypes[33].OneofWrappers = []any{}
+	file_fsmpb_command_proto_msgTypes[41].OneofWrappers = []any{
 		(*WebhookName_Source)(nil),
 		(*WebhookName_Endpoint)(nil),
 	}
@@ -4887,7 +5396,7 @@ func file_fsmpb_command_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_fsmpb_command_proto_rawDesc), len(file_fsmpb_command_proto_rawDesc)),
 			NumEnums:      5,
-			NumMessages:   56,
+			NumMessages:   61,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

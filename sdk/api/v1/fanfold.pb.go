@@ -3728,10 +3728,13 @@ type Counters struct {
 	LogLinesDropped  uint64                 `protobuf:"varint,52,opt,name=log_lines_dropped,json=logLinesDropped,proto3" json:"log_lines_dropped,omitempty"`  // lines that gave way to later ones, or came after their lease
 	SchedulesCreated uint64                 `protobuf:"varint,30,opt,name=schedules_created,json=schedulesCreated,proto3" json:"schedules_created,omitempty"`
 	SchedulesDeleted uint64                 `protobuf:"varint,31,opt,name=schedules_deleted,json=schedulesDeleted,proto3" json:"schedules_deleted,omitempty"`
-	TicksFired       uint64                 `protobuf:"varint,32,opt,name=ticks_fired,json=ticksFired,proto3" json:"ticks_fired,omitempty"`       // jobs that schedules made at their ticks
-	TicksSkipped     uint64                 `protobuf:"varint,33,opt,name=ticks_skipped,json=ticksSkipped,proto3" json:"ticks_skipped,omitempty"` // left out, because a job of the schedule was running
-	TicksMissed      uint64                 `protobuf:"varint,34,opt,name=ticks_missed,json=ticksMissed,proto3" json:"ticks_missed,omitempty"`    // left out, because they could not be fired in time
-	TicksRefused     uint64                 `protobuf:"varint,35,opt,name=ticks_refused,json=ticksRefused,proto3" json:"ticks_refused,omitempty"` // their jobs were refused
+	TicksFired       uint64                 `protobuf:"varint,32,opt,name=ticks_fired,json=ticksFired,proto3" json:"ticks_fired,omitempty"`          // jobs that schedules made at their ticks
+	TicksSkipped     uint64                 `protobuf:"varint,33,opt,name=ticks_skipped,json=ticksSkipped,proto3" json:"ticks_skipped,omitempty"`    // left out, because a job of the schedule was running
+	TicksMissed      uint64                 `protobuf:"varint,34,opt,name=ticks_missed,json=ticksMissed,proto3" json:"ticks_missed,omitempty"`       // left out, because they could not be fired in time
+	TicksRefused     uint64                 `protobuf:"varint,35,opt,name=ticks_refused,json=ticksRefused,proto3" json:"ticks_refused,omitempty"`    // their jobs were refused
+	Discards         uint64                 `protobuf:"varint,36,opt,name=discards,proto3" json:"discards,omitempty"`                                // tasks whose function said that they are not wanted any more
+	JobsExpired      uint64                 `protobuf:"varint,37,opt,name=jobs_expired,json=jobsExpired,proto3" json:"jobs_expired,omitempty"`       // jobs that were not started in time
+	JobsDiscarded    uint64                 `protobuf:"varint,38,opt,name=jobs_discarded,json=jobsDiscarded,proto3" json:"jobs_discarded,omitempty"` // dead jobs that were removed by hand
 	unknownFields    protoimpl.UnknownFields
 	sizeCache        protoimpl.SizeCache
 }
@@ -3958,6 +3961,27 @@ func (x *Counters) GetTicksMissed() uint64 {
 func (x *Counters) GetTicksRefused() uint64 {
 	if x != nil {
 		return x.TicksRefused
+	}
+	return 0
+}
+
+func (x *Counters) GetDiscards() uint64 {
+	if x != nil {
+		return x.Discards
+	}
+	return 0
+}
+
+func (x *Counters) GetJobsExpired() uint64 {
+	if x != nil {
+		return x.JobsExpired
+	}
+	return 0
+}
+
+func (x *Counters) GetJobsDiscarded() uint64 {
+	if x != nil {
+		return x.JobsDiscarded
 	}
 	return 0
 }
@@ -4754,7 +4778,7 @@ const file_v1_fanfold_proto_rawDesc = "" +
 	"\x05voter\x18\x04 \x01(\bR\x05voter\x12\x16\n" +
 	"\x06leader\x18\x05 \x01(\bR\x06leader\x12\x1c\n" +
 	"\treachable\x18\x06 \x01(\bR\treachable\x12#\n" +
-	"\rapplied_index\x18\a \x01(\x04R\fappliedIndex\"\xb4\a\n" +
+	"\rapplied_index\x18\a \x01(\x04R\fappliedIndex\"\x9a\b\n" +
 	"\bCounters\x12%\n" +
 	"\x0ejobs_submitted\x18\x01 \x01(\x04R\rjobsSubmitted\x12%\n" +
 	"\x0ejobs_succeeded\x18\x02 \x01(\x04R\rjobsSucceeded\x12\x1f\n" +
@@ -4791,7 +4815,10 @@ const file_v1_fanfold_proto_rawDesc = "" +
 	"ticksFired\x12#\n" +
 	"\rticks_skipped\x18! \x01(\x04R\fticksSkipped\x12!\n" +
 	"\fticks_missed\x18\" \x01(\x04R\vticksMissed\x12#\n" +
-	"\rticks_refused\x18# \x01(\x04R\fticksRefused\"\x83\x01\n" +
+	"\rticks_refused\x18# \x01(\x04R\fticksRefused\x12\x1a\n" +
+	"\bdiscards\x18$ \x01(\x04R\bdiscards\x12!\n" +
+	"\fjobs_expired\x18% \x01(\x04R\vjobsExpired\x12%\n" +
+	"\x0ejobs_discarded\x18& \x01(\x04R\rjobsDiscarded\"\x83\x01\n" +
 	"\x0eAddNodeRequest\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12!\n" +
 	"\fraft_address\x18\x02 \x01(\tR\vraftAddress\x12\x1f\n" +
