@@ -78,7 +78,7 @@ func messagesCarryNoGraph(t *testing.T) {
 	}
 	must(wide.Submit(t.Context(), c.Client(), 0))(t)
 	w := startHandWorker(t, c, 1, "link.of.a.chain")
-	for i := range 1000 {
+	for i := range 100 {
 		a := <-w.assigned
 		if n := proto.Size(a); n > 256 {
 			t.Fatalf("step %d of 1,000 is sent to its worker in %d bytes", i, n)
@@ -278,5 +278,66 @@ func priorityIsHonoured(t *testing.T) {
 	// shaky2 fails when p0 has ended, at 1 s, and is due again at 3.5 s, while p7 runs.
 	if got, want := fmt.Sprint(log.order()), "[p0 shaky2 p3 p5 p7 shaky2 p9]"; got != want {
 		t.Errorf("started in the order %v, want %v", got, want)
+	}
+}
+
+// Pain 17, with limits: elsewhere a limited task takes a slot while it waits, and loses its place.
+func limitedKindHoldsUpNobody(t *testing.T) {
+	c := sdktest.NewCluster(t, 1)
+	var log journal
+	limited := sdk.NewTask("limited", func(ctx context.Context, what string) (int, error) {
+		log.note(ctx, what)
+		return 0, nil
+	}, sdk.Priority(0))
+	err := c.Client().SetLimit(t.Context(), sdk.Limit{Scope: sdk.LimitTask, Name: "limited", Kind: sdk.LimitWindow, N: 2, Period: 10 * time.Second})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var jobs []*sdk.Job[int]
+	for _, what := range []string{"a", "b", "c", "d", "e"} {
+		jobs = append(jobs, must(limited.Submit(t.Context(), c.Client(), what))(t))
+		time.Sleep(time.Millisecond)
+	}
+	c.StartWorker(sdk.WorkerConfig{Queues: map[string]int{"default": 1}}, limited, square)
+	begin := time.Now()
+	for n := range 20 { // through the one slot, while three limited ones wait
+		job := must(square.Submit(t.Context(), c.Client(), n))(t)
+		result(t, job)
+	}
+	if d := time.Since(begin); d > time.Second {
+		t.Errorf("the others waited for %v behind a limit", d)
+	}
+	for _, job := range jobs {
+		result(t, job)
+	}
+	if got := fmt.Sprint(log.order()); got != "[a b c d e]" {
+		t.Errorf("started in the order %v", got)
+	}
+	for i, s := range log.starts[2:] {
+		if d := s.at.Sub(log.starts[i].at); d < 10*time.Second {
+			t.Errorf("%s and two before it began within %v", s.what, d)
+		}
+	}
+}
+
+// Pain 13, with budgets: elsewhere the store takes in whatever comes, until it falls over.
+func overBudgetIsRefused(t *testing.T) {
+	c := sdktest.NewCluster(t, 1)
+	if err := c.Client().SetQueue(t.Context(), "default", sdk.QueueSettings{Budget: &sdk.Budget{Jobs: 10}}); err != nil {
+		t.Fatal(err)
+	}
+	jobs := must(sdk.SubmitBatch(t.Context(), c.Client(), square, make([]int, 10)))(t)
+	_, err := square.Submit(t.Context(), c.Client(), 7)
+	var refused *sdk.APIError
+	if !errors.Is(err, sdk.ErrOverBudget) || !errors.As(err, &refused) || refused.RetryAfter <= 0 {
+		t.Fatalf("over the budget: %v; want a refusal that says when to come again", err)
+	}
+	c.StartWorker(sdk.WorkerConfig{}, square)
+	for _, job := range jobs {
+		result(t, job)
+	}
+	result(t, must(square.Submit(t.Context(), c.Client(), 7))(t))
+	if n := counters(t, c).JobsSubmitted; n != 11 {
+		t.Errorf("%d jobs are stored, of 11 that were acknowledged", n)
 	}
 }

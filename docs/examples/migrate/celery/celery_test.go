@@ -3,6 +3,7 @@ package celery
 import (
 	"context"
 	"errors"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -97,5 +98,34 @@ func TestState_UnknownIsNotPending(t *testing.T) {
 		same(t, err, nil)
 		stop()
 		same(t, <-worked, nil)
+	})
+}
+
+func TestLimit_TenAMinute(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := sdktest.NewCluster(t, 1)
+		same(t, limit(t.Context(), c.Client()), nil)
+		var began []time.Time
+		var mu sync.Mutex
+		for range 2 { // Celery's limit would be that of each worker
+			c.StartWorker(sdk.WorkerConfig{}, Add.Bind(func(_ context.Context, p Pair) (int, error) {
+				mu.Lock()
+				defer mu.Unlock()
+				began = append(began, time.Now())
+				return p.X + p.Y, nil
+			}))
+		}
+		jobs, err := sdk.SubmitBatch(t.Context(), c.Client(), Add, pairs(15))
+		same(t, err, nil)
+		for i, job := range jobs {
+			sum, err := job.Await(t.Context())
+			same(t, err, nil)
+			same(t, sum, 2*i)
+		}
+		for i := 10; i < len(began); i++ {
+			if d := began[i].Sub(began[i-10]); d < time.Minute-time.Millisecond {
+				t.Errorf("eleven began within %v", d)
+			}
+		}
 	})
 }

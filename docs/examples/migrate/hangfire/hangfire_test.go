@@ -3,6 +3,7 @@ package hangfire
 import (
 	"context"
 	"errors"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -77,5 +78,28 @@ func TestForget_WhatIsDueInAWeek(t *testing.T) {
 		if !errors.Is(err, sdk.ErrJobCanceled) {
 			t.Errorf("got %v", err)
 		}
+	})
+}
+
+func TestOneAtATime(t *testing.T) {
+	defer func(before func(string, string) error) { deliver = before }(deliver)
+	var running atomic.Int32
+	deliver = func(string, string) error {
+		if running.Add(1) > 1 {
+			return sdk.Permanent(errors.New("two at a time"))
+		}
+		defer running.Add(-1)
+		time.Sleep(time.Second)
+		return nil
+	}
+	world(t, func(ctx context.Context, client *sdk.Client) {
+		same(t, oneAtATime(ctx, client), nil)
+		begin := time.Now()
+		job, err := BillAll.Submit(ctx, client, []Invoice{{1}, {2}, {3}})
+		same(t, err, nil)
+		got, err := job.Await(ctx)
+		same(t, got, "3 invoices")
+		same(t, err, nil)
+		same(t, time.Since(begin).Round(100*time.Millisecond), 3*time.Second)
 	})
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -92,4 +93,49 @@ func TestWelcome_ABouncingAddressIsDeadAtOnce(t *testing.T) {
 	if !errors.Is(err, sdk.ErrJobFailed) || sent != 1 {
 		t.Errorf("%d tries, %v", sent, err)
 	}
+}
+
+func TestLimits_TenASecondForEachCustomer(t *testing.T) {
+	defer func(before func(string, int) (string, error)) { charge = before }(charge)
+	var mu sync.Mutex
+	var began []time.Time
+	charge = func(key string, cents int) (string, error) {
+		mu.Lock()
+		defer mu.Unlock()
+		if began = append(began, time.Now()); len(began) == 5 {
+			return "", errSlowDown
+		}
+		return "charged", nil
+	}
+	synctest.Test(t, func(t *testing.T) {
+		c := sdktest.NewCluster(t, 1)
+		ctx, client := t.Context(), c.Client()
+		same(t, limits(ctx, client), nil)
+		c.StartWorker(sdk.WorkerConfig{Queues: map[string]int{"default": 4}}, Charge)
+		begin := time.Now()
+		var ann []*sdk.Job[string]
+		for range 25 {
+			job, err := chargeFor(ctx, client, "ann", 100)
+			same(t, err, nil)
+			ann = append(ann, job)
+		}
+		bob, err := chargeFor(ctx, client, "bob", 100)
+		same(t, err, nil)
+		_, err = bob.Await(ctx)
+		same(t, err, nil)
+		if d := time.Since(begin); d > time.Second {
+			t.Errorf("bob waited for %v behind ann", d)
+		}
+		for _, job := range ann {
+			got, err := job.Await(ctx)
+			same(t, err, nil)
+			same(t, got, "charged")
+			status, err := job.Status(ctx)
+			same(t, err, nil)
+			same(t, status.Steps[0].Attempts, uint32(1)) // the one that was told to slow down paid nothing for it
+		}
+		if d := time.Since(begin); d < 30*time.Second {
+			t.Errorf("after a 429 for 30 s all were done in %v", d)
+		}
+	})
 }
