@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -77,6 +78,13 @@ func (s *hookSink) attempts(id string) int {
 	return s.got[id]
 }
 
+// all are the times of all attempts.
+func (s *hookSink) all() []time.Time {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.times)
+}
+
 func (s *hookSink) config(c *Config) {
 	c.WebhookResolve = func(context.Context, string) ([]netip.Addr, error) {
 		return []netip.Addr{netip.MustParseAddr("8.8.8.8")}, nil
@@ -127,8 +135,16 @@ func (w *world) delivery(n *testNode, id string) *fsm.DeliveryView {
 func TestEgress_BacksOffAndHearsTheReceiver(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
+		var mu sync.Mutex // guards status and after
 		status, after := 500, ""
+		answers := func(s int, a string) {
+			mu.Lock()
+			defer mu.Unlock()
+			status, after = s, a
+		}
 		s := newSink(t, func(n int, rw http.ResponseWriter, _ *http.Request) {
+			mu.Lock()
+			defer mu.Unlock()
 			if after != "" {
 				rw.Header().Set("Retry-After", after)
 			}
@@ -141,37 +157,41 @@ func TestEgress_BacksOffAndHearsTheReceiver(t *testing.T) {
 		begin := time.Now()
 		id := w.test(n)
 		w.untilIn(3*time.Hour, "four attempts have failed", func() bool { return w.delivery(n, id).Attempts == 4 })
+		times := s.all()
 		for i, want := range []time.Duration{0, 5 * time.Second, 5 * time.Minute, 30 * time.Minute} {
-			got := s.times[i].Sub(begin)
-			if begin = s.times[i]; got < want*9/10 || got > want*11/10+time.Second {
+			got := times[i].Sub(begin)
+			if begin = times[i]; got < want*9/10 || got > want*11/10+time.Second {
 				t.Errorf("attempt %d came after %v, not %v", i+1, got, want)
 			}
 		}
 
-		status, after = 429, "7200"
+		answers(429, "7200")
+		s.mu.Lock()
 		s.times = nil
+		s.mu.Unlock()
 		id = w.test(n)
 		other := w.test(n) // goes to an endpoint that asked for quiet, unless it left before that
 		time.Sleep(time.Minute)
-		status, after = 204, ""
+		answers(204, "")
 		w.untilIn(4*time.Hour, "it is delivered after the quiet", func() bool {
 			return w.delivery(n, id).State == fsm.DeliveryDelivered && w.delivery(n, other).State == fsm.DeliveryDelivered
 		})
-		if quiet := s.times[len(s.times)-1].Sub(s.times[0]); quiet < 2*time.Hour {
+		times = s.all()
+		if quiet := times[len(times)-1].Sub(times[0]); quiet < 2*time.Hour {
 			t.Errorf("it was sent again after %v; the receiver had asked for two hours", quiet)
 		}
 
-		status = 410
+		answers(410, "")
 		id = w.test(n)
 		w.until("the endpoint is disabled", func() bool { return w.delivery(n, id).State == fsm.DeliveryFailed })
-		before := len(s.times)
+		before := len(s.all())
 		job, _ := w.submit(n)
 		e, _ := n.Leading()
 		if _, _, err := e.Cancel(w.ctx, job, "test"); err != nil {
 			t.Fatal(err)
 		}
 		time.Sleep(time.Hour)
-		if len(s.times) != before {
+		if len(s.all()) != before {
 			t.Error("a disabled endpoint was sent something")
 		}
 	})

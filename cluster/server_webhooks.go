@@ -244,7 +244,7 @@ func oneDelivery(v *fsm.View, ns string, q *apiv1.ListDeliveriesRequest) (*apiv1
 		out.Body = d.Body
 		return out, nil
 	}
-	return nil, refuse(fsm.CodeNotFound, "there is no such delivery: of each endpoint the last 1000 that ended are kept")
+	return nil, refuse(fsm.CodeNotFound, "there is no such delivery: `fanfold webhook delivery list ENDPOINT` shows those that are kept, the last 1000 that ended and all that are pending")
 }
 
 func deliveryOf(id string) (fsm.DeliveryRef, error) {

@@ -23,7 +23,7 @@ func replayDelivery(t *tx, c *fsmpb.ReplayDelivery) Answer {
 	}
 	d := t.delivery(deliveryRefOf(c.Delivery))
 	if d == nil {
-		return no(CodeNotFound, "there is no such delivery: of each endpoint the last %d that ended are kept", endedMax)
+		return no(CodeNotFound, "there is no such delivery: `fanfold webhook delivery list ENDPOINT` shows those that are kept, the last %d that ended and all that are pending", endedMax)
 	}
 	t.replay(p, d)
 	return Answer{Delivery: d.ref, Count: 1}

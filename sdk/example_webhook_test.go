@@ -8,6 +8,7 @@ import (
 	"log"
 	"net/http"
 	"net/http/httptest"
+	"time"
 
 	"github.com/fanfold/fanfold/sdk"
 )
@@ -29,6 +30,7 @@ func ExampleSetWebhookSource() {
 		Scheme:  sdk.WebhookStripe,
 		Secrets: []string{"whsec_of_the_payment_service"},
 		Events:  []string{"charge.succeeded"},
+		Options: []sdk.SubmitOption{sdk.Retain(72 * time.Hour)},
 	}, paid)
 	if err != nil {
 		log.Fatal(err)

@@ -2,6 +2,7 @@ package sdk
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -42,8 +43,8 @@ type WebhookSource struct {
 	MaxBytes int
 	// Events that become jobs; others are answered and dropped. Default: all, but GitHub's ping.
 	Events []string
-	// Retain is how long a job is kept after its end. Default: as for any job.
-	Retain time.Duration
+	// Options of the jobs, as Submit takes them; not those that are of one job only: JobID, JobKey, StartAt.
+	Options []SubmitOption
 }
 
 // SetWebhookSource makes a webhook source, or changes the one of its name, which runs u for every message.
@@ -63,10 +64,20 @@ func (c *Client) SetRawWebhookSource(ctx context.Context, s WebhookSource, graph
 	if s.MaxBytes < 0 || s.MaxBytes > 1<<30 {
 		return fmt.Errorf("sdk: webhook source %s: %w: MaxBytes is %d", s.Name, ErrInvalid, s.MaxBytes)
 	}
+	var o submitSettings
+	for _, option := range s.Options {
+		option.submitOption(&o)
+	}
+	if o.job.Id != "" || o.job.Key != "" || o.job.NotBeforeMs != 0 {
+		o.fail("%w: JobID, JobKey and StartAt are of one job, and a source makes many", ErrInvalid)
+	}
+	if len(o.errs) > 0 {
+		return fmt.Errorf("sdk: webhook source %s: %w", s.Name, errors.Join(o.errs...))
+	}
 	_, err := c.setWebhook(ctx, &apiv1.SetWebhookRequest{
 		Name: c.sourceName(s.Name), Secrets: s.Secrets, Rotate: s.Rotate,
 		Source: &apiv1.WebhookSource{Scheme: s.Scheme, ToleranceMs: milliseconds(s.Tolerance), MaxBytes: uint32(s.MaxBytes),
-			Events: s.Events, Graph: graph, RetainMs: milliseconds(s.Retain)},
+			Events: s.Events, Graph: graph, Options: o.job.Options, RetainMs: o.job.RetainMs},
 	})
 	if err != nil {
 		return fmt.Errorf("sdk: webhook source %s: %w", s.Name, err)

@@ -132,6 +132,9 @@ func (a *app) devCluster(ctx context.Context, f devFlags, dir string) error {
 	if err != nil {
 		return err
 	}
+	for _, network := range loopback {
+		c.Args = append(c.Args, "--webhook-allow", network.String())
+	}
 	stop := func() error {
 		ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 		defer cancel()

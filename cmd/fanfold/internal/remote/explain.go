@@ -72,7 +72,11 @@ func Refused(info *apiv1.ErrorInfo) error {
 	}
 	switch info.GetCode() {
 	case "NOT_FOUND":
-		return exit.With(exit.NotFound, "see `fanfold job list`", err)
+		hint := "see `fanfold job list`"
+		if strings.Contains(info.GetMessage(), "`fanfold webhook") {
+			hint = "" // the message says where to look
+		}
+		return exit.With(exit.NotFound, hint, err)
 	case "CONFLICT":
 		return exit.With(exit.Conflict, "", err)
 	case "NOT_ENDED":
