@@ -1,7 +1,7 @@
 package fsm
 
 // The choice of the next task of a queue. docs/scheduling.md has the rule in words, and
-// TestSchedule_GrantsEqualTheNaiveModel has it as a program that is slow and obviously right.
+// TestMatch_GrantsEqualTheNaiveModel has it as a program that is slow and obviously right.
 
 // pick is a task that can be granted.
 type pick struct {

@@ -95,11 +95,23 @@ func (t *tx) touchPartition(p *partition) {
 	}
 }
 
+// partitionInputMax bounds the input that is read for a task's partition: that of a task with more is "".
+const partitionInputMax = 1 << 20
+
 // partitionOf is the partition of a task that becomes runnable: its job's, or, for a plain step that
 // says so, what its input holds there.
 func (t *tx) partitionOf(j *job, ref TaskRef) *partition {
 	sp := &j.plan.steps[ref.Step]
-	return t.partition(t.m.names.queues[sp.queue], j.opts.Partition)
+	name := j.opts.Partition
+	if sp.plain() && sp.opts.PartitionBy != "" {
+		w := &limited{max: partitionInputMax}
+		if writeTaskInput(w, t, j.plan.graph, ref, nil) == nil {
+			name = dag.PartitionOf(w.buf, sp.opts.PartitionBy)
+		} else {
+			name = ""
+		}
+	}
+	return t.partition(t.m.names.queues[sp.queue], name)
 }
 
 // waits counts one more waiting task of a partition. One that begins to wait is not served for the time
