@@ -46,6 +46,8 @@ func TestRandomCommands(t *testing.T) {
 			"reopen":   func(*rapid.T) { s.h.reopen() },
 			"snapshot": s.snapshot,
 			"queues":   s.queues,
+			"bound":    s.bound,
+			"weights":  s.weights,
 		})
 		s.settle(rt)
 		for _, n := range []int{1, 7, 1000} {
@@ -158,6 +160,7 @@ func (s *script) submit(t *rapid.T) {
 		c.GetSubmitJob().NotBeforeMs = s.h.now + 700
 	}
 	s.limit(t, c.GetSubmitJob())
+	s.partition(t, c)
 	if r := s.apply(c); r.Answers[0].Refusal != nil {
 		t.Fatal(r.Answers[0].Refusal)
 	}
@@ -170,7 +173,11 @@ func (s *script) open(t *rapid.T) {
 	}
 	s.n++
 	kinds := rapid.SampledFrom([][]string{{"t", "u", "sum"}, {"t"}, {"u", "sum"}}).Draw(t, "kinds")
-	r := s.apply(openWorker(fmt.Sprint("w", s.n), uint32(rapid.IntRange(1, 5).Draw(t, "slots")), kinds...))
+	c := openWorker(fmt.Sprint("w", s.n), uint32(rapid.IntRange(1, 5).Draw(t, "slots")), kinds...)
+	if rapid.IntRange(0, 3).Draw(t, "shared") == 0 {
+		c.GetOpenSession().Slots, c.GetOpenSession().Strict = 2, rapid.Bool().Draw(t, "strict")
+	}
+	r := s.apply(c)
 	s.live = append(s.live, r.Answers[0].Session)
 }
 
@@ -212,6 +219,8 @@ func (s *script) report(t *rapid.T) {
 			cmds = append(cmds, failure(g, "err", rapid.Bool().Draw(t, "permanent")))
 		case 2:
 			cmds = append(cmds, release(g))
+		case 3:
+			cmds = append(cmds, rateLimited(g, 100))
 		default:
 			cmds = append(cmds, complete(g, `[1,2]`))
 		}
@@ -310,6 +319,7 @@ func (s *script) settle(t *rapid.T) {
 	for _, name := range s.schedules {
 		s.apply(unschedule(name))
 	}
+	s.unlimit()
 	s.apply(openWorker("last", 50, "t", "u", "sum"))
 	for n := 0; ; n++ {
 		running := 0

@@ -413,7 +413,7 @@ func (v *View) Session(id uint64) (s SessionView, err error) {
 func (v *View) session(s *session, queues map[uint32]*queue) SessionView {
 	view := SessionView{
 		ID: s.id, Namespace: s.namespace, Worker: s.worker, Kinds: s.kinds, Labels: s.labels,
-		OpenedMS: s.openedMS, TTLMS: s.ttlMS, Draining: s.draining,
+		OpenedMS: s.openedMS, TTLMS: s.ttlMS, Draining: s.draining, Shared: s.shared, Strict: s.strict,
 	}
 	used := make(map[uint32]uint32)
 	v.eachLease(s.id, func(_ Fence, l *lease) { used[l.queue]++ })
@@ -494,9 +494,13 @@ func (v *View) Queues() (all []QueueView, err error) {
 		for _, sl := range s.Queues {
 			for id, q := range queues {
 				if q.namespace == s.Namespace && q.name == sl.Queue {
-					byID[id].Slots += uint64(sl.Slots)
+					slots, used := sl.Slots, sl.Used
+					if s.Shared > 0 {
+						slots, used = s.Shared, s.Used()
+					}
+					byID[id].Slots += uint64(slots)
 					if !s.Draining {
-						byID[id].Free += uint64(sl.Slots - min(sl.Slots, sl.Used))
+						byID[id].Free += uint64(slots - min(slots, used))
 					}
 				}
 			}

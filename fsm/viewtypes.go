@@ -79,6 +79,16 @@ type SessionView struct {
 	OpenedMS  int64
 	TTLMS     int64
 	Draining  bool
+	Shared    uint32 // slots that all its queues share; those of Queues are weights then. 0 = each queue has its own
+	Strict    bool   // Shared: the queue of the greatest weight goes first, always
+}
+
+// Used is how many slots are taken, in all queues.
+func (s *SessionView) Used() (used uint32) {
+	for _, q := range s.Queues {
+		used += q.Used
+	}
+	return used
 }
 
 // QueueSlots are a session's slots in one queue.
