@@ -21,6 +21,8 @@ type TaskInfo struct {
 	Queue    string
 	Worker   string    // name of this worker
 	Deadline time.Time // of the attempt, by Timeout; zero: none
+	Schedule string    // that made the job; "": it was submitted
+	Tick     time.Time // of Schedule, for which the job is; zero: it was submitted
 }
 
 type attemptKey struct{}
@@ -39,7 +41,12 @@ func Info(ctx context.Context) TaskInfo {
 	a := attemptOf(ctx, "Info")
 	deadline, _ := ctx.Deadline()
 	m := a.msg
+	var tick time.Time
+	if m.TickMs != 0 {
+		tick = time.UnixMilli(m.TickMs)
+	}
 	return TaskInfo{
+		Schedule: m.Schedule, Tick: tick,
 		Job: m.Job, Workflow: m.Workflow, Step: m.Step, Task: m.Kind, Shard: m.Task.GetShard(),
 		Attempt: int(m.Attempt), Crashes: int(m.Crashes), Queue: m.Queue, Worker: a.session.worker.cfg.Name,
 		Deadline: deadline,

@@ -64,6 +64,16 @@ func StartAt(t time.Time) SubmitOption {
 	return submitFunc(func(s *submitSettings) { s.job.NotBeforeMs = t.UnixMilli() })
 }
 
+// RunIn is StartAt a time from now, by the clock of this program.
+func RunIn(d time.Duration) SubmitOption {
+	return submitFunc(func(s *submitSettings) {
+		if d < 0 {
+			s.errs = append(s.errs, fmt.Errorf("RunIn(%v): %w: negative", d, ErrInvalid))
+		}
+		s.job.NotBeforeMs = time.Now().Add(d).UnixMilli()
+	})
+}
+
 // Retain says how long a job is kept after its end.
 func Retain(d time.Duration) SubmitOption {
 	return submitFunc(func(s *submitSettings) {

@@ -69,6 +69,7 @@ func (a *app) root() *cobra.Command {
 		a.job(), a.worker(), a.queue(), a.limit(), a.cluster(), a.bench(), a.chaos(), a.debug(), a.version(), a.exitCodes(),
 		a.webhook(),
 		a.explain(),
+		a.schedule(),
 	)
 	root.SilenceErrors, root.SilenceUsage = true, true
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return exit.With(exit.Usage, "", err) })

@@ -105,6 +105,25 @@ const (
 	FanfoldSetBudgetProcedure = "/fanfold.v1.Fanfold/SetBudget"
 	// FanfoldGetBudgetProcedure is the fully-qualified name of the Fanfold's GetBudget RPC.
 	FanfoldGetBudgetProcedure = "/fanfold.v1.Fanfold/GetBudget"
+	// FanfoldSetScheduleProcedure is the fully-qualified name of the Fanfold's SetSchedule RPC.
+	FanfoldSetScheduleProcedure = "/fanfold.v1.Fanfold/SetSchedule"
+	// FanfoldDeleteScheduleProcedure is the fully-qualified name of the Fanfold's DeleteSchedule RPC.
+	FanfoldDeleteScheduleProcedure = "/fanfold.v1.Fanfold/DeleteSchedule"
+	// FanfoldPauseScheduleProcedure is the fully-qualified name of the Fanfold's PauseSchedule RPC.
+	FanfoldPauseScheduleProcedure = "/fanfold.v1.Fanfold/PauseSchedule"
+	// FanfoldResumeScheduleProcedure is the fully-qualified name of the Fanfold's ResumeSchedule RPC.
+	FanfoldResumeScheduleProcedure = "/fanfold.v1.Fanfold/ResumeSchedule"
+	// FanfoldTriggerScheduleProcedure is the fully-qualified name of the Fanfold's TriggerSchedule RPC.
+	FanfoldTriggerScheduleProcedure = "/fanfold.v1.Fanfold/TriggerSchedule"
+	// FanfoldBackfillScheduleProcedure is the fully-qualified name of the Fanfold's BackfillSchedule
+	// RPC.
+	FanfoldBackfillScheduleProcedure = "/fanfold.v1.Fanfold/BackfillSchedule"
+	// FanfoldPreviewScheduleProcedure is the fully-qualified name of the Fanfold's PreviewSchedule RPC.
+	FanfoldPreviewScheduleProcedure = "/fanfold.v1.Fanfold/PreviewSchedule"
+	// FanfoldGetScheduleProcedure is the fully-qualified name of the Fanfold's GetSchedule RPC.
+	FanfoldGetScheduleProcedure = "/fanfold.v1.Fanfold/GetSchedule"
+	// FanfoldListSchedulesProcedure is the fully-qualified name of the Fanfold's ListSchedules RPC.
+	FanfoldListSchedulesProcedure = "/fanfold.v1.Fanfold/ListSchedules"
 	// FanfoldSetWebhookProcedure is the fully-qualified name of the Fanfold's SetWebhook RPC.
 	FanfoldSetWebhookProcedure = "/fanfold.v1.Fanfold/SetWebhook"
 	// FanfoldChangeWebhookProcedure is the fully-qualified name of the Fanfold's ChangeWebhook RPC.
@@ -179,6 +198,21 @@ type FanfoldClient interface {
 	// SetBudget bounds what the whole cluster takes in.
 	SetBudget(context.Context, *connect.Request[v1.SetBudgetRequest]) (*connect.Response[v1.SetBudgetResponse], error)
 	GetBudget(context.Context, *connect.Request[v1.GetBudgetRequest]) (*connect.Response[v1.GetBudgetResponse], error)
+	// SetSchedule makes a schedule, or changes the one of that name.
+	SetSchedule(context.Context, *connect.Request[v1.SetScheduleRequest]) (*connect.Response[v1.SetScheduleResponse], error)
+	DeleteSchedule(context.Context, *connect.Request[v1.DeleteScheduleRequest]) (*connect.Response[v1.DeleteScheduleResponse], error)
+	// PauseSchedule stops the ticks of a schedule; what would have ticked until ResumeSchedule is not missed.
+	PauseSchedule(context.Context, *connect.Request[v1.PauseScheduleRequest]) (*connect.Response[v1.PauseScheduleResponse], error)
+	ResumeSchedule(context.Context, *connect.Request[v1.ResumeScheduleRequest]) (*connect.Response[v1.ResumeScheduleResponse], error)
+	// TriggerSchedule makes a job of a schedule at once, whatever its times, pause and overlap policy say.
+	TriggerSchedule(context.Context, *connect.Request[v1.TriggerScheduleRequest]) (*connect.Response[v1.TriggerScheduleResponse], error)
+	// BackfillSchedule makes the jobs of past ticks, at most 1,000, and says where to go on.
+	BackfillSchedule(context.Context, *connect.Request[v1.BackfillScheduleRequest]) (*connect.Response[v1.BackfillScheduleResponse], error)
+	// PreviewSchedule lists the next ticks of a schedule, or of one that is not stored.
+	PreviewSchedule(context.Context, *connect.Request[v1.PreviewScheduleRequest]) (*connect.Response[v1.PreviewScheduleResponse], error)
+	GetSchedule(context.Context, *connect.Request[v1.GetScheduleRequest]) (*connect.Response[v1.GetScheduleResponse], error)
+	// ListSchedules lists schedules by name, a page at a time.
+	ListSchedules(context.Context, *connect.Request[v1.ListSchedulesRequest]) (*connect.Response[v1.ListSchedulesResponse], error)
 	// Webhooks (webhooks.proto).
 	// SetWebhook makes a webhook source or endpoint, or changes one that there is.
 	SetWebhook(context.Context, *connect.Request[v1.SetWebhookRequest]) (*connect.Response[v1.SetWebhookResponse], error)
@@ -404,6 +438,60 @@ func NewFanfoldClient(httpClient connect.HTTPClient, baseURL string, opts ...con
 			connect.WithSchema(fanfoldMethods.ByName("GetBudget")),
 			connect.WithClientOptions(opts...),
 		),
+		setSchedule: connect.NewClient[v1.SetScheduleRequest, v1.SetScheduleResponse](
+			httpClient,
+			baseURL+FanfoldSetScheduleProcedure,
+			connect.WithSchema(fanfoldMethods.ByName("SetSchedule")),
+			connect.WithClientOptions(opts...),
+		),
+		deleteSchedule: connect.NewClient[v1.DeleteScheduleRequest, v1.DeleteScheduleResponse](
+			httpClient,
+			baseURL+FanfoldDeleteScheduleProcedure,
+			connect.WithSchema(fanfoldMethods.ByName("DeleteSchedule")),
+			connect.WithClientOptions(opts...),
+		),
+		pauseSchedule: connect.NewClient[v1.PauseScheduleRequest, v1.PauseScheduleResponse](
+			httpClient,
+			baseURL+FanfoldPauseScheduleProcedure,
+			connect.WithSchema(fanfoldMethods.ByName("PauseSchedule")),
+			connect.WithClientOptions(opts...),
+		),
+		resumeSchedule: connect.NewClient[v1.ResumeScheduleRequest, v1.ResumeScheduleResponse](
+			httpClient,
+			baseURL+FanfoldResumeScheduleProcedure,
+			connect.WithSchema(fanfoldMethods.ByName("ResumeSchedule")),
+			connect.WithClientOptions(opts...),
+		),
+		triggerSchedule: connect.NewClient[v1.TriggerScheduleRequest, v1.TriggerScheduleResponse](
+			httpClient,
+			baseURL+FanfoldTriggerScheduleProcedure,
+			connect.WithSchema(fanfoldMethods.ByName("TriggerSchedule")),
+			connect.WithClientOptions(opts...),
+		),
+		backfillSchedule: connect.NewClient[v1.BackfillScheduleRequest, v1.BackfillScheduleResponse](
+			httpClient,
+			baseURL+FanfoldBackfillScheduleProcedure,
+			connect.WithSchema(fanfoldMethods.ByName("BackfillSchedule")),
+			connect.WithClientOptions(opts...),
+		),
+		previewSchedule: connect.NewClient[v1.PreviewScheduleRequest, v1.PreviewScheduleResponse](
+			httpClient,
+			baseURL+FanfoldPreviewScheduleProcedure,
+			connect.WithSchema(fanfoldMethods.ByName("PreviewSchedule")),
+			connect.WithClientOptions(opts...),
+		),
+		getSchedule: connect.NewClient[v1.GetScheduleRequest, v1.GetScheduleResponse](
+			httpClient,
+			baseURL+FanfoldGetScheduleProcedure,
+			connect.WithSchema(fanfoldMethods.ByName("GetSchedule")),
+			connect.WithClientOptions(opts...),
+		),
+		listSchedules: connect.NewClient[v1.ListSchedulesRequest, v1.ListSchedulesResponse](
+			httpClient,
+			baseURL+FanfoldListSchedulesProcedure,
+			connect.WithSchema(fanfoldMethods.ByName("ListSchedules")),
+			connect.WithClientOptions(opts...),
+		),
 		setWebhook: connect.NewClient[v1.SetWebhookRequest, v1.SetWebhookResponse](
 			httpClient,
 			baseURL+FanfoldSetWebhookProcedure,
@@ -495,6 +583,15 @@ type fanfoldClient struct {
 	deleteLimit        *connect.Client[v1.DeleteLimitRequest, v1.DeleteLimitResponse]
 	setBudget          *connect.Client[v1.SetBudgetRequest, v1.SetBudgetResponse]
 	getBudget          *connect.Client[v1.GetBudgetRequest, v1.GetBudgetResponse]
+	setSchedule        *connect.Client[v1.SetScheduleRequest, v1.SetScheduleResponse]
+	deleteSchedule     *connect.Client[v1.DeleteScheduleRequest, v1.DeleteScheduleResponse]
+	pauseSchedule      *connect.Client[v1.PauseScheduleRequest, v1.PauseScheduleResponse]
+	resumeSchedule     *connect.Client[v1.ResumeScheduleRequest, v1.ResumeScheduleResponse]
+	triggerSchedule    *connect.Client[v1.TriggerScheduleRequest, v1.TriggerScheduleResponse]
+	backfillSchedule   *connect.Client[v1.BackfillScheduleRequest, v1.BackfillScheduleResponse]
+	previewSchedule    *connect.Client[v1.PreviewScheduleRequest, v1.PreviewScheduleResponse]
+	getSchedule        *connect.Client[v1.GetScheduleRequest, v1.GetScheduleResponse]
+	listSchedules      *connect.Client[v1.ListSchedulesRequest, v1.ListSchedulesResponse]
 	setWebhook         *connect.Client[v1.SetWebhookRequest, v1.SetWebhookResponse]
 	changeWebhook      *connect.Client[v1.ChangeWebhookRequest, v1.ChangeWebhookResponse]
 	listWebhooks       *connect.Client[v1.ListWebhooksRequest, v1.ListWebhooksResponse]
@@ -666,6 +763,51 @@ func (c *fanfoldClient) GetBudget(ctx context.Context, req *connect.Request[v1.G
 	return c.getBudget.CallUnary(ctx, req)
 }
 
+// SetSchedule calls fanfold.v1.Fanfold.SetSchedule.
+func (c *fanfoldClient) SetSchedule(ctx context.Context, req *connect.Request[v1.SetScheduleRequest]) (*connect.Response[v1.SetScheduleResponse], error) {
+	return c.setSchedule.CallUnary(ctx, req)
+}
+
+// DeleteSchedule calls fanfold.v1.Fanfold.DeleteSchedule.
+func (c *fanfoldClient) DeleteSchedule(ctx context.Context, req *connect.Request[v1.DeleteScheduleRequest]) (*connect.Response[v1.DeleteScheduleResponse], error) {
+	return c.deleteSchedule.CallUnary(ctx, req)
+}
+
+// PauseSchedule calls fanfold.v1.Fanfold.PauseSchedule.
+func (c *fanfoldClient) PauseSchedule(ctx context.Context, req *connect.Request[v1.PauseScheduleRequest]) (*connect.Response[v1.PauseScheduleResponse], error) {
+	return c.pauseSchedule.CallUnary(ctx, req)
+}
+
+// ResumeSchedule calls fanfold.v1.Fanfold.ResumeSchedule.
+func (c *fanfoldClient) ResumeSchedule(ctx context.Context, req *connect.Request[v1.ResumeScheduleRequest]) (*connect.Response[v1.ResumeScheduleResponse], error) {
+	return c.resumeSchedule.CallUnary(ctx, req)
+}
+
+// TriggerSchedule calls fanfold.v1.Fanfold.TriggerSchedule.
+func (c *fanfoldClient) TriggerSchedule(ctx context.Context, req *connect.Request[v1.TriggerScheduleRequest]) (*connect.Response[v1.TriggerScheduleResponse], error) {
+	return c.triggerSchedule.CallUnary(ctx, req)
+}
+
+// BackfillSchedule calls fanfold.v1.Fanfold.BackfillSchedule.
+func (c *fanfoldClient) BackfillSchedule(ctx context.Context, req *connect.Request[v1.BackfillScheduleRequest]) (*connect.Response[v1.BackfillScheduleResponse], error) {
+	return c.backfillSchedule.CallUnary(ctx, req)
+}
+
+// PreviewSchedule calls fanfold.v1.Fanfold.PreviewSchedule.
+func (c *fanfoldClient) PreviewSchedule(ctx context.Context, req *connect.Request[v1.PreviewScheduleRequest]) (*connect.Response[v1.PreviewScheduleResponse], error) {
+	return c.previewSchedule.CallUnary(ctx, req)
+}
+
+// GetSchedule calls fanfold.v1.Fanfold.GetSchedule.
+func (c *fanfoldClient) GetSchedule(ctx context.Context, req *connect.Request[v1.GetScheduleRequest]) (*connect.Response[v1.GetScheduleResponse], error) {
+	return c.getSchedule.CallUnary(ctx, req)
+}
+
+// ListSchedules calls fanfold.v1.Fanfold.ListSchedules.
+func (c *fanfoldClient) ListSchedules(ctx context.Context, req *connect.Request[v1.ListSchedulesRequest]) (*connect.Response[v1.ListSchedulesResponse], error) {
+	return c.listSchedules.CallUnary(ctx, req)
+}
+
 // SetWebhook calls fanfold.v1.Fanfold.SetWebhook.
 func (c *fanfoldClient) SetWebhook(ctx context.Context, req *connect.Request[v1.SetWebhookRequest]) (*connect.Response[v1.SetWebhookResponse], error) {
 	return c.setWebhook.CallUnary(ctx, req)
@@ -765,6 +907,21 @@ type FanfoldHandler interface {
 	// SetBudget bounds what the whole cluster takes in.
 	SetBudget(context.Context, *connect.Request[v1.SetBudgetRequest]) (*connect.Response[v1.SetBudgetResponse], error)
 	GetBudget(context.Context, *connect.Request[v1.GetBudgetRequest]) (*connect.Response[v1.GetBudgetResponse], error)
+	// SetSchedule makes a schedule, or changes the one of that name.
+	SetSchedule(context.Context, *connect.Request[v1.SetScheduleRequest]) (*connect.Response[v1.SetScheduleResponse], error)
+	DeleteSchedule(context.Context, *connect.Request[v1.DeleteScheduleRequest]) (*connect.Response[v1.DeleteScheduleResponse], error)
+	// PauseSchedule stops the ticks of a schedule; what would have ticked until ResumeSchedule is not missed.
+	PauseSchedule(context.Context, *connect.Request[v1.PauseScheduleRequest]) (*connect.Response[v1.PauseScheduleResponse], error)
+	ResumeSchedule(context.Context, *connect.Request[v1.ResumeScheduleRequest]) (*connect.Response[v1.ResumeScheduleResponse], error)
+	// TriggerSchedule makes a job of a schedule at once, whatever its times, pause and overlap policy say.
+	TriggerSchedule(context.Context, *connect.Request[v1.TriggerScheduleRequest]) (*connect.Response[v1.TriggerScheduleResponse], error)
+	// BackfillSchedule makes the jobs of past ticks, at most 1,000, and says where to go on.
+	BackfillSchedule(context.Context, *connect.Request[v1.BackfillScheduleRequest]) (*connect.Response[v1.BackfillScheduleResponse], error)
+	// PreviewSchedule lists the next ticks of a schedule, or of one that is not stored.
+	PreviewSchedule(context.Context, *connect.Request[v1.PreviewScheduleRequest]) (*connect.Response[v1.PreviewScheduleResponse], error)
+	GetSchedule(context.Context, *connect.Request[v1.GetScheduleRequest]) (*connect.Response[v1.GetScheduleResponse], error)
+	// ListSchedules lists schedules by name, a page at a time.
+	ListSchedules(context.Context, *connect.Request[v1.ListSchedulesRequest]) (*connect.Response[v1.ListSchedulesResponse], error)
 	// Webhooks (webhooks.proto).
 	// SetWebhook makes a webhook source or endpoint, or changes one that there is.
 	SetWebhook(context.Context, *connect.Request[v1.SetWebhookRequest]) (*connect.Response[v1.SetWebhookResponse], error)
@@ -986,6 +1143,60 @@ func NewFanfoldHandler(svc FanfoldHandler, opts ...connect.HandlerOption) (strin
 		connect.WithSchema(fanfoldMethods.ByName("GetBudget")),
 		connect.WithHandlerOptions(opts...),
 	)
+	fanfoldSetScheduleHandler := connect.NewUnaryHandler(
+		FanfoldSetScheduleProcedure,
+		svc.SetSchedule,
+		connect.WithSchema(fanfoldMethods.ByName("SetSchedule")),
+		connect.WithHandlerOptions(opts...),
+	)
+	fanfoldDeleteScheduleHandler := connect.NewUnaryHandler(
+		FanfoldDeleteScheduleProcedure,
+		svc.DeleteSchedule,
+		connect.WithSchema(fanfoldMethods.ByName("DeleteSchedule")),
+		connect.WithHandlerOptions(opts...),
+	)
+	fanfoldPauseScheduleHandler := connect.NewUnaryHandler(
+		FanfoldPauseScheduleProcedure,
+		svc.PauseSchedule,
+		connect.WithSchema(fanfoldMethods.ByName("PauseSchedule")),
+		connect.WithHandlerOptions(opts...),
+	)
+	fanfoldResumeScheduleHandler := connect.NewUnaryHandler(
+		FanfoldResumeScheduleProcedure,
+		svc.ResumeSchedule,
+		connect.WithSchema(fanfoldMethods.ByName("ResumeSchedule")),
+		connect.WithHandlerOptions(opts...),
+	)
+	fanfoldTriggerScheduleHandler := connect.NewUnaryHandler(
+		FanfoldTriggerScheduleProcedure,
+		svc.TriggerSchedule,
+		connect.WithSchema(fanfoldMethods.ByName("TriggerSchedule")),
+		connect.WithHandlerOptions(opts...),
+	)
+	fanfoldBackfillScheduleHandler := connect.NewUnaryHandler(
+		FanfoldBackfillScheduleProcedure,
+		svc.BackfillSchedule,
+		connect.WithSchema(fanfoldMethods.ByName("BackfillSchedule")),
+		connect.WithHandlerOptions(opts...),
+	)
+	fanfoldPreviewScheduleHandler := connect.NewUnaryHandler(
+		FanfoldPreviewScheduleProcedure,
+		svc.PreviewSchedule,
+		connect.WithSchema(fanfoldMethods.ByName("PreviewSchedule")),
+		connect.WithHandlerOptions(opts...),
+	)
+	fanfoldGetScheduleHandler := connect.NewUnaryHandler(
+		FanfoldGetScheduleProcedure,
+		svc.GetSchedule,
+		connect.WithSchema(fanfoldMethods.ByName("GetSchedule")),
+		connect.WithHandlerOptions(opts...),
+	)
+	fanfoldListSchedulesHandler := connect.NewUnaryHandler(
+		FanfoldListSchedulesProcedure,
+		svc.ListSchedules,
+		connect.WithSchema(fanfoldMethods.ByName("ListSchedules")),
+		connect.WithHandlerOptions(opts...),
+	)
 	fanfoldSetWebhookHandler := connect.NewUnaryHandler(
 		FanfoldSetWebhookProcedure,
 		svc.SetWebhook,
@@ -1106,6 +1317,24 @@ func NewFanfoldHandler(svc FanfoldHandler, opts ...connect.HandlerOption) (strin
 			fanfoldSetBudgetHandler.ServeHTTP(w, r)
 		case FanfoldGetBudgetProcedure:
 			fanfoldGetBudgetHandler.ServeHTTP(w, r)
+		case FanfoldSetScheduleProcedure:
+			fanfoldSetScheduleHandler.ServeHTTP(w, r)
+		case FanfoldDeleteScheduleProcedure:
+			fanfoldDeleteScheduleHandler.ServeHTTP(w, r)
+		case FanfoldPauseScheduleProcedure:
+			fanfoldPauseScheduleHandler.ServeHTTP(w, r)
+		case FanfoldResumeScheduleProcedure:
+			fanfoldResumeScheduleHandler.ServeHTTP(w, r)
+		case FanfoldTriggerScheduleProcedure:
+			fanfoldTriggerScheduleHandler.ServeHTTP(w, r)
+		case FanfoldBackfillScheduleProcedure:
+			fanfoldBackfillScheduleHandler.ServeHTTP(w, r)
+		case FanfoldPreviewScheduleProcedure:
+			fanfoldPreviewScheduleHandler.ServeHTTP(w, r)
+		case FanfoldGetScheduleProcedure:
+			fanfoldGetScheduleHandler.ServeHTTP(w, r)
+		case FanfoldListSchedulesProcedure:
+			fanfoldListSchedulesHandler.ServeHTTP(w, r)
 		case FanfoldSetWebhookProcedure:
 			fanfoldSetWebhookHandler.ServeHTTP(w, r)
 		case FanfoldChangeWebhookProcedure:
@@ -1259,6 +1488,42 @@ func (UnimplementedFanfoldHandler) SetBudget(context.Context, *connect.Request[v
 
 func (UnimplementedFanfoldHandler) GetBudget(context.Context, *connect.Request[v1.GetBudgetRequest]) (*connect.Response[v1.GetBudgetResponse], error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("fanfold.v1.Fanfold.GetBudget is not implemented"))
+}
+
+func (UnimplementedFanfoldHandler) SetSchedule(context.Context, *connect.Request[v1.SetScheduleRequest]) (*connect.Response[v1.SetScheduleResponse], error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("fanfold.v1.Fanfold.SetSchedule is not implemented"))
+}
+
+func (UnimplementedFanfoldHandler) DeleteSchedule(context.Context, *connect.Request[v1.DeleteScheduleRequest]) (*connect.Response[v1.DeleteScheduleResponse], error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("fanfold.v1.Fanfold.DeleteSchedule is not implemented"))
+}
+
+func (UnimplementedFanfoldHandler) PauseSchedule(context.Context, *connect.Request[v1.PauseScheduleRequest]) (*connect.Response[v1.PauseScheduleResponse], error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("fanfold.v1.Fanfold.PauseSchedule is not implemented"))
+}
+
+func (UnimplementedFanfoldHandler) ResumeSchedule(context.Context, *connect.Request[v1.ResumeScheduleRequest]) (*connect.Response[v1.ResumeScheduleResponse], error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("fanfold.v1.Fanfold.ResumeSchedule is not implemented"))
+}
+
+func (UnimplementedFanfoldHandler) TriggerSchedule(context.Context, *connect.Request[v1.TriggerScheduleRequest]) (*connect.Response[v1.TriggerScheduleResponse], error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("fanfold.v1.Fanfold.TriggerSchedule is not implemented"))
+}
+
+func (UnimplementedFanfoldHandler) BackfillSchedule(context.Context, *connect.Request[v1.BackfillScheduleRequest]) (*connect.Response[v1.BackfillScheduleResponse], error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("fanfold.v1.Fanfold.BackfillSchedule is not implemented"))
+}
+
+func (UnimplementedFanfoldHandler) PreviewSchedule(context.Context, *connect.Request[v1.PreviewScheduleRequest]) (*connect.Response[v1.PreviewScheduleResponse], error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("fanfold.v1.Fanfold.PreviewSchedule is not implemented"))
+}
+
+func (UnimplementedFanfoldHandler) GetSchedule(context.Context, *connect.Request[v1.GetScheduleRequest]) (*connect.Response[v1.GetScheduleResponse], error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("fanfold.v1.Fanfold.GetSchedule is not implemented"))
+}
+
+func (UnimplementedFanfoldHandler) ListSchedules(context.Context, *connect.Request[v1.ListSchedulesRequest]) (*connect.Response[v1.ListSchedulesResponse], error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("fanfold.v1.Fanfold.ListSchedules is not implemented"))
 }
 
 func (UnimplementedFanfoldHandler) SetWebhook(context.Context, *connect.Request[v1.SetWebhookRequest]) (*connect.Response[v1.SetWebhookResponse], error) {
