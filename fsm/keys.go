@@ -37,22 +37,22 @@ import (
 //	1c <blob> <chunk u32>                  a blob's bytes, 256 KiB to a chunk
 //	20 <part u64>                          partition that has tasks in a queue
 //	21 <limit u32>                         limit
-//	22 <limit u32> <partition>             what a rate limit has counted
-//	22 00000000 <kind u32> <partition>     until when a handler has paused its kind
-//	23 <limit u32> <partition> 00 <ms u64> how many attempts began at that time, of a window
 //	24 <queue u32>                         what is set for a queue: drain, purge, budgets; queue 0 is the cluster
 //	25 <queue u32> <state u8> <ended u64> <job>   ended jobs of a queue that has a bound for them, oldest first
 //	26 <namespace> 00 <name>               schedule: what the user has said
 //	27 <schedule>                          schedule: how far it is
 //	28 <schedule> <job>                    a job of the schedule that has not ended
-//	29 <namespace> 00 <finished u64> <job>   dead set: a job in FAILURE
-//	2a <redrive>                           redrive: dead jobs run again, at a rate
 //	2f <namespace> 00 <name>               webhook source
 //	30 <hash>                              webhook receipt: a message that has become a job
 //	31 <namespace> 00 <name>               webhook endpoint
 //	32 <endpoint u64> d <seq u64>          delivery
 //	32 <endpoint u64> e <place u64>        delivery that has ended, in the order of ends
 //	32 <endpoint u64> p <due u64> <seq u64>  delivery that is pending
+//	22 <limit u32> <partition>             what a rate limit has counted
+//	22 00000000 <kind u32> <partition>     until when a handler has paused its kind
+//	23 <limit u32> <partition> 00 <ms u64> how many attempts began at that time, of a window
+//	29 <namespace> 00 <finished u64> <job>   dead set: a job in FAILURE
+//	2a <redrive>                           redrive: dead jobs run again, at a rate
 const (
 	tagState    = 0x01
 	tagConf     = 0x02

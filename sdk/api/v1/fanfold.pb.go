@@ -4846,7 +4846,7 @@ const file_v1_fanfold_proto_rawDesc = "" +
 	"\x05index\x18\x01 \x01(\x04R\x05index\x12\x12\n" +
 	"\x04hash\x18\x02 \x01(\tR\x04hash\x12\x14\n" +
 	"\x05known\x18\x03 \x01(\bR\x05known\x12\x17\n" +
-	"\anode_id\x18\x04 \x01(\tR\x06nodeId2\xc3\x18\n" +
+	"\anode_id\x18\x04 \x01(\tR\x06nodeId2\xd8\x1e\n" +
 	"\aFanfold\x12K\n" +
 	"\n" +
 	"SubmitJobs\x12\x1d.fanfold.v1.SubmitJobsRequest\x1a\x1e.fanfold.v1.SubmitJobsResponse\x12L\n" +
@@ -4886,7 +4886,16 @@ const file_v1_fanfold_proto_rawDesc = "" +
 	"\bSetLimit\x12\x1b.fanfold.v1.SetLimitRequest\x1a\x1c.fanfold.v1.SetLimitResponse\x12N\n" +
 	"\vDeleteLimit\x12\x1e.fanfold.v1.DeleteLimitRequest\x1a\x1f.fanfold.v1.DeleteLimitResponse\x12H\n" +
 	"\tSetBudget\x12\x1c.fanfold.v1.SetBudgetRequest\x1a\x1d.fanfold.v1.SetBudgetResponse\x12H\n" +
-	"\tGetBudget\x12\x1c.fanfold.v1.GetBudgetRequest\x1a\x1d.fanfold.v1.GetBudgetResponse\x12K\n" +
+	"\tGetBudget\x12\x1c.fanfold.v1.GetBudgetRequest\x1a\x1d.fanfold.v1.GetBudgetResponse\x12N\n" +
+	"\vSetSchedule\x12\x1e.fanfold.v1.SetScheduleRequest\x1a\x1f.fanfold.v1.SetScheduleResponse\x12W\n" +
+	"\x0eDeleteSchedule\x12!.fanfold.v1.DeleteScheduleRequest\x1a\".fanfold.v1.DeleteScheduleResponse\x12T\n" +
+	"\rPauseSchedule\x12 .fanfold.v1.PauseScheduleRequest\x1a!.fanfold.v1.PauseScheduleResponse\x12W\n" +
+	"\x0eResumeSchedule\x12!.fanfold.v1.ResumeScheduleRequest\x1a\".fanfold.v1.ResumeScheduleResponse\x12Z\n" +
+	"\x0fTriggerSchedule\x12\".fanfold.v1.TriggerScheduleRequest\x1a#.fanfold.v1.TriggerScheduleResponse\x12]\n" +
+	"\x10BackfillSchedule\x12#.fanfold.v1.BackfillScheduleRequest\x1a$.fanfold.v1.BackfillScheduleResponse\x12Z\n" +
+	"\x0fPreviewSchedule\x12\".fanfold.v1.PreviewScheduleRequest\x1a#.fanfold.v1.PreviewScheduleResponse\x12N\n" +
+	"\vGetSchedule\x12\x1e.fanfold.v1.GetScheduleRequest\x1a\x1f.fanfold.v1.GetScheduleResponse\x12T\n" +
+	"\rListSchedules\x12 .fanfold.v1.ListSchedulesRequest\x1a!.fanfold.v1.ListSchedulesResponse\x12K\n" +
 	"\n" +
 	"SetWebhook\x12\x1d.fanfold.v1.SetWebhookRequest\x1a\x1e.fanfold.v1.SetWebhookResponse\x12T\n" +
 	"\rChangeWebhook\x12 .fanfold.v1.ChangeWebhookRequest\x1a!.fanfold.v1.ChangeWebhookResponse\x12Q\n" +
@@ -4995,36 +5004,54 @@ var file_v1_fanfold_proto_goTypes = []any{
 	(*DeleteLimitRequest)(nil),         // 80: fanfold.v1.DeleteLimitRequest
 	(*SetBudgetRequest)(nil),           // 81: fanfold.v1.SetBudgetRequest
 	(*GetBudgetRequest)(nil),           // 82: fanfold.v1.GetBudgetRequest
-	(*SetWebhookRequest)(nil),          // 83: fanfold.v1.SetWebhookRequest
-	(*ChangeWebhookRequest)(nil),       // 84: fanfold.v1.ChangeWebhookRequest
-	(*ListWebhooksRequest)(nil),        // 85: fanfold.v1.ListWebhooksRequest
-	(*ListDeliveriesRequest)(nil),      // 86: fanfold.v1.ListDeliveriesRequest
-	(*ReplayDeliveryRequest)(nil),      // 87: fanfold.v1.ReplayDeliveryRequest
-	(*SaveTaskRequest)(nil),            // 88: fanfold.v1.SaveTaskRequest
-	(*ListSavedRequest)(nil),           // 89: fanfold.v1.ListSavedRequest
-	(*ListLogsRequest)(nil),            // 90: fanfold.v1.ListLogsRequest
-	(*ExplainTaskRequest)(nil),         // 91: fanfold.v1.ExplainTaskRequest
-	(*GetQueueResponse)(nil),           // 92: fanfold.v1.GetQueueResponse
-	(*SetQueueResponse)(nil),           // 93: fanfold.v1.SetQueueResponse
-	(*PauseQueueResponse)(nil),         // 94: fanfold.v1.PauseQueueResponse
-	(*ResumeQueueResponse)(nil),        // 95: fanfold.v1.ResumeQueueResponse
-	(*DrainQueueResponse)(nil),         // 96: fanfold.v1.DrainQueueResponse
-	(*UndrainQueueResponse)(nil),       // 97: fanfold.v1.UndrainQueueResponse
-	(*PurgeQueueResponse)(nil),         // 98: fanfold.v1.PurgeQueueResponse
-	(*ListLimitsResponse)(nil),         // 99: fanfold.v1.ListLimitsResponse
-	(*SetLimitResponse)(nil),           // 100: fanfold.v1.SetLimitResponse
-	(*DeleteLimitResponse)(nil),        // 101: fanfold.v1.DeleteLimitResponse
-	(*SetBudgetResponse)(nil),          // 102: fanfold.v1.SetBudgetResponse
-	(*GetBudgetResponse)(nil),          // 103: fanfold.v1.GetBudgetResponse
-	(*SetWebhookResponse)(nil),         // 104: fanfold.v1.SetWebhookResponse
-	(*ChangeWebhookResponse)(nil),      // 105: fanfold.v1.ChangeWebhookResponse
-	(*ListWebhooksResponse)(nil),       // 106: fanfold.v1.ListWebhooksResponse
-	(*ListDeliveriesResponse)(nil),     // 107: fanfold.v1.ListDeliveriesResponse
-	(*ReplayDeliveryResponse)(nil),     // 108: fanfold.v1.ReplayDeliveryResponse
-	(*SaveTaskResponse)(nil),           // 109: fanfold.v1.SaveTaskResponse
-	(*ListSavedResponse)(nil),          // 110: fanfold.v1.ListSavedResponse
-	(*ListLogsResponse)(nil),           // 111: fanfold.v1.ListLogsResponse
-	(*ExplainTaskResponse)(nil),        // 112: fanfold.v1.ExplainTaskResponse
+	(*SetScheduleRequest)(nil),         // 83: fanfold.v1.SetScheduleRequest
+	(*DeleteScheduleRequest)(nil),      // 84: fanfold.v1.DeleteScheduleRequest
+	(*PauseScheduleRequest)(nil),       // 85: fanfold.v1.PauseScheduleRequest
+	(*ResumeScheduleRequest)(nil),      // 86: fanfold.v1.ResumeScheduleRequest
+	(*TriggerScheduleRequest)(nil),     // 87: fanfold.v1.TriggerScheduleRequest
+	(*BackfillScheduleRequest)(nil),    // 88: fanfold.v1.BackfillScheduleRequest
+	(*PreviewScheduleRequest)(nil),     // 89: fanfold.v1.PreviewScheduleRequest
+	(*GetScheduleRequest)(nil),         // 90: fanfold.v1.GetScheduleRequest
+	(*ListSchedulesRequest)(nil),       // 91: fanfold.v1.ListSchedulesRequest
+	(*SetWebhookRequest)(nil),          // 92: fanfold.v1.SetWebhookRequest
+	(*ChangeWebhookRequest)(nil),       // 93: fanfold.v1.ChangeWebhookRequest
+	(*ListWebhooksRequest)(nil),        // 94: fanfold.v1.ListWebhooksRequest
+	(*ListDeliveriesRequest)(nil),      // 95: fanfold.v1.ListDeliveriesRequest
+	(*ReplayDeliveryRequest)(nil),      // 96: fanfold.v1.ReplayDeliveryRequest
+	(*SaveTaskRequest)(nil),            // 97: fanfold.v1.SaveTaskRequest
+	(*ListSavedRequest)(nil),           // 98: fanfold.v1.ListSavedRequest
+	(*ListLogsRequest)(nil),            // 99: fanfold.v1.ListLogsRequest
+	(*ExplainTaskRequest)(nil),         // 100: fanfold.v1.ExplainTaskRequest
+	(*GetQueueResponse)(nil),           // 101: fanfold.v1.GetQueueResponse
+	(*SetQueueResponse)(nil),           // 102: fanfold.v1.SetQueueResponse
+	(*PauseQueueResponse)(nil),         // 103: fanfold.v1.PauseQueueResponse
+	(*ResumeQueueResponse)(nil),        // 104: fanfold.v1.ResumeQueueResponse
+	(*DrainQueueResponse)(nil),         // 105: fanfold.v1.DrainQueueResponse
+	(*UndrainQueueResponse)(nil),       // 106: fanfold.v1.UndrainQueueResponse
+	(*PurgeQueueResponse)(nil),         // 107: fanfold.v1.PurgeQueueResponse
+	(*ListLimitsResponse)(nil),         // 108: fanfold.v1.ListLimitsResponse
+	(*SetLimitResponse)(nil),           // 109: fanfold.v1.SetLimitResponse
+	(*DeleteLimitResponse)(nil),        // 110: fanfold.v1.DeleteLimitResponse
+	(*SetBudgetResponse)(nil),          // 111: fanfold.v1.SetBudgetResponse
+	(*GetBudgetResponse)(nil),          // 112: fanfold.v1.GetBudgetResponse
+	(*SetScheduleResponse)(nil),        // 113: fanfold.v1.SetScheduleResponse
+	(*DeleteScheduleResponse)(nil),     // 114: fanfold.v1.DeleteScheduleResponse
+	(*PauseScheduleResponse)(nil),      // 115: fanfold.v1.PauseScheduleResponse
+	(*ResumeScheduleResponse)(nil),     // 116: fanfold.v1.ResumeScheduleResponse
+	(*TriggerScheduleResponse)(nil),    // 117: fanfold.v1.TriggerScheduleResponse
+	(*BackfillScheduleResponse)(nil),   // 118: fanfold.v1.BackfillScheduleResponse
+	(*PreviewScheduleResponse)(nil),    // 119: fanfold.v1.PreviewScheduleResponse
+	(*GetScheduleResponse)(nil),        // 120: fanfold.v1.GetScheduleResponse
+	(*ListSchedulesResponse)(nil),      // 121: fanfold.v1.ListSchedulesResponse
+	(*SetWebhookResponse)(nil),         // 122: fanfold.v1.SetWebhookResponse
+	(*ChangeWebhookResponse)(nil),      // 123: fanfold.v1.ChangeWebhookResponse
+	(*ListWebhooksResponse)(nil),       // 124: fanfold.v1.ListWebhooksResponse
+	(*ListDeliveriesResponse)(nil),     // 125: fanfold.v1.ListDeliveriesResponse
+	(*ReplayDeliveryResponse)(nil),     // 126: fanfold.v1.ReplayDeliveryResponse
+	(*SaveTaskResponse)(nil),           // 127: fanfold.v1.SaveTaskResponse
+	(*ListSavedResponse)(nil),          // 128: fanfold.v1.ListSavedResponse
+	(*ListLogsResponse)(nil),           // 129: fanfold.v1.ListLogsResponse
+	(*ExplainTaskResponse)(nil),        // 130: fanfold.v1.ExplainTaskResponse
 }
 var file_v1_fanfold_proto_depIdxs = []int32{
 	63,  // 0: fanfold.v1.SubmitJobsRequest.jobs:type_name -> fanfold.v1.Job
@@ -5119,58 +5146,76 @@ var file_v1_fanfold_proto_depIdxs = []int32{
 	80,  // 89: fanfold.v1.Fanfold.DeleteLimit:input_type -> fanfold.v1.DeleteLimitRequest
 	81,  // 90: fanfold.v1.Fanfold.SetBudget:input_type -> fanfold.v1.SetBudgetRequest
 	82,  // 91: fanfold.v1.Fanfold.GetBudget:input_type -> fanfold.v1.GetBudgetRequest
-	83,  // 92: fanfold.v1.Fanfold.SetWebhook:input_type -> fanfold.v1.SetWebhookRequest
-	84,  // 93: fanfold.v1.Fanfold.ChangeWebhook:input_type -> fanfold.v1.ChangeWebhookRequest
-	85,  // 94: fanfold.v1.Fanfold.ListWebhooks:input_type -> fanfold.v1.ListWebhooksRequest
-	86,  // 95: fanfold.v1.Fanfold.ListDeliveries:input_type -> fanfold.v1.ListDeliveriesRequest
-	87,  // 96: fanfold.v1.Fanfold.ReplayDelivery:input_type -> fanfold.v1.ReplayDeliveryRequest
-	88,  // 97: fanfold.v1.Fanfold.SaveTask:input_type -> fanfold.v1.SaveTaskRequest
-	89,  // 98: fanfold.v1.Fanfold.ListSaved:input_type -> fanfold.v1.ListSavedRequest
-	90,  // 99: fanfold.v1.Fanfold.ListLogs:input_type -> fanfold.v1.ListLogsRequest
-	91,  // 100: fanfold.v1.Fanfold.ExplainTask:input_type -> fanfold.v1.ExplainTaskRequest
-	1,   // 101: fanfold.v1.Fanfold.SubmitJobs:output_type -> fanfold.v1.SubmitJobsResponse
-	4,   // 102: fanfold.v1.Fanfold.AwaitJobs:output_type -> fanfold.v1.AwaitJobsResponse
-	8,   // 103: fanfold.v1.Fanfold.GetJob:output_type -> fanfold.v1.GetJobResponse
-	12,  // 104: fanfold.v1.Fanfold.ListJobs:output_type -> fanfold.v1.ListJobsResponse
-	14,  // 105: fanfold.v1.Fanfold.ListTasks:output_type -> fanfold.v1.ListTasksResponse
-	17,  // 106: fanfold.v1.Fanfold.WatchJob:output_type -> fanfold.v1.WatchJobResponse
-	19,  // 107: fanfold.v1.Fanfold.CancelJob:output_type -> fanfold.v1.CancelJobResponse
-	21,  // 108: fanfold.v1.Fanfold.RetryJob:output_type -> fanfold.v1.RetryJobResponse
-	23,  // 109: fanfold.v1.Fanfold.PurgeJob:output_type -> fanfold.v1.PurgeJobResponse
-	25,  // 110: fanfold.v1.Fanfold.PutChunk:output_type -> fanfold.v1.PutChunkResponse
-	27,  // 111: fanfold.v1.Fanfold.ReadValue:output_type -> fanfold.v1.ReadValueResponse
-	36,  // 112: fanfold.v1.Fanfold.Work:output_type -> fanfold.v1.WorkResponse
-	42,  // 113: fanfold.v1.Fanfold.ListWorkers:output_type -> fanfold.v1.ListWorkersResponse
-	45,  // 114: fanfold.v1.Fanfold.ListQueues:output_type -> fanfold.v1.ListQueuesResponse
-	47,  // 115: fanfold.v1.Fanfold.ClusterStatus:output_type -> fanfold.v1.ClusterStatusResponse
-	51,  // 116: fanfold.v1.Fanfold.AddNode:output_type -> fanfold.v1.AddNodeResponse
-	53,  // 117: fanfold.v1.Fanfold.RemoveNode:output_type -> fanfold.v1.RemoveNodeResponse
-	55,  // 118: fanfold.v1.Fanfold.TransferLeadership:output_type -> fanfold.v1.TransferLeadershipResponse
-	57,  // 119: fanfold.v1.Fanfold.HashState:output_type -> fanfold.v1.HashStateResponse
-	59,  // 120: fanfold.v1.Fanfold.NodeHash:output_type -> fanfold.v1.NodeHashResponse
-	92,  // 121: fanfold.v1.Fanfold.GetQueue:output_type -> fanfold.v1.GetQueueResponse
-	93,  // 122: fanfold.v1.Fanfold.SetQueue:output_type -> fanfold.v1.SetQueueResponse
-	94,  // 123: fanfold.v1.Fanfold.PauseQueue:output_type -> fanfold.v1.PauseQueueResponse
-	95,  // 124: fanfold.v1.Fanfold.ResumeQueue:output_type -> fanfold.v1.ResumeQueueResponse
-	96,  // 125: fanfold.v1.Fanfold.DrainQueue:output_type -> fanfold.v1.DrainQueueResponse
-	97,  // 126: fanfold.v1.Fanfold.UndrainQueue:output_type -> fanfold.v1.UndrainQueueResponse
-	98,  // 127: fanfold.v1.Fanfold.PurgeQueue:output_type -> fanfold.v1.PurgeQueueResponse
-	99,  // 128: fanfold.v1.Fanfold.ListLimits:output_type -> fanfold.v1.ListLimitsResponse
-	100, // 129: fanfold.v1.Fanfold.SetLimit:output_type -> fanfold.v1.SetLimitResponse
-	101, // 130: fanfold.v1.Fanfold.DeleteLimit:output_type -> fanfold.v1.DeleteLimitResponse
-	102, // 131: fanfold.v1.Fanfold.SetBudget:output_type -> fanfold.v1.SetBudgetResponse
-	103, // 132: fanfold.v1.Fanfold.GetBudget:output_type -> fanfold.v1.GetBudgetResponse
-	104, // 133: fanfold.v1.Fanfold.SetWebhook:output_type -> fanfold.v1.SetWebhookResponse
-	105, // 134: fanfold.v1.Fanfold.ChangeWebhook:output_type -> fanfold.v1.ChangeWebhookResponse
-	106, // 135: fanfold.v1.Fanfold.ListWebhooks:output_type -> fanfold.v1.ListWebhooksResponse
-	107, // 136: fanfold.v1.Fanfold.ListDeliveries:output_type -> fanfold.v1.ListDeliveriesResponse
-	108, // 137: fanfold.v1.Fanfold.ReplayDelivery:output_type -> fanfold.v1.ReplayDeliveryResponse
-	109, // 138: fanfold.v1.Fanfold.SaveTask:output_type -> fanfold.v1.SaveTaskResponse
-	110, // 139: fanfold.v1.Fanfold.ListSaved:output_type -> fanfold.v1.ListSavedResponse
-	111, // 140: fanfold.v1.Fanfold.ListLogs:output_type -> fanfold.v1.ListLogsResponse
-	112, // 141: fanfold.v1.Fanfold.ExplainTask:output_type -> fanfold.v1.ExplainTaskResponse
-	101, // [101:142] is the sub-list for method output_type
-	60,  // [60:101] is the sub-list for method input_type
+	83,  // 92: fanfold.v1.Fanfold.SetSchedule:input_type -> fanfold.v1.SetScheduleRequest
+	84,  // 93: fanfold.v1.Fanfold.DeleteSchedule:input_type -> fanfold.v1.DeleteScheduleRequest
+	85,  // 94: fanfold.v1.Fanfold.PauseSchedule:input_type -> fanfold.v1.PauseScheduleRequest
+	86,  // 95: fanfold.v1.Fanfold.ResumeSchedule:input_type -> fanfold.v1.ResumeScheduleRequest
+	87,  // 96: fanfold.v1.Fanfold.TriggerSchedule:input_type -> fanfold.v1.TriggerScheduleRequest
+	88,  // 97: fanfold.v1.Fanfold.BackfillSchedule:input_type -> fanfold.v1.BackfillScheduleRequest
+	89,  // 98: fanfold.v1.Fanfold.PreviewSchedule:input_type -> fanfold.v1.PreviewScheduleRequest
+	90,  // 99: fanfold.v1.Fanfold.GetSchedule:input_type -> fanfold.v1.GetScheduleRequest
+	91,  // 100: fanfold.v1.Fanfold.ListSchedules:input_type -> fanfold.v1.ListSchedulesRequest
+	92,  // 101: fanfold.v1.Fanfold.SetWebhook:input_type -> fanfold.v1.SetWebhookRequest
+	93,  // 102: fanfold.v1.Fanfold.ChangeWebhook:input_type -> fanfold.v1.ChangeWebhookRequest
+	94,  // 103: fanfold.v1.Fanfold.ListWebhooks:input_type -> fanfold.v1.ListWebhooksRequest
+	95,  // 104: fanfold.v1.Fanfold.ListDeliveries:input_type -> fanfold.v1.ListDeliveriesRequest
+	96,  // 105: fanfold.v1.Fanfold.ReplayDelivery:input_type -> fanfold.v1.ReplayDeliveryRequest
+	97,  // 106: fanfold.v1.Fanfold.SaveTask:input_type -> fanfold.v1.SaveTaskRequest
+	98,  // 107: fanfold.v1.Fanfold.ListSaved:input_type -> fanfold.v1.ListSavedRequest
+	99,  // 108: fanfold.v1.Fanfold.ListLogs:input_type -> fanfold.v1.ListLogsRequest
+	100, // 109: fanfold.v1.Fanfold.ExplainTask:input_type -> fanfold.v1.ExplainTaskRequest
+	1,   // 110: fanfold.v1.Fanfold.SubmitJobs:output_type -> fanfold.v1.SubmitJobsResponse
+	4,   // 111: fanfold.v1.Fanfold.AwaitJobs:output_type -> fanfold.v1.AwaitJobsResponse
+	8,   // 112: fanfold.v1.Fanfold.GetJob:output_type -> fanfold.v1.GetJobResponse
+	12,  // 113: fanfold.v1.Fanfold.ListJobs:output_type -> fanfold.v1.ListJobsResponse
+	14,  // 114: fanfold.v1.Fanfold.ListTasks:output_type -> fanfold.v1.ListTasksResponse
+	17,  // 115: fanfold.v1.Fanfold.WatchJob:output_type -> fanfold.v1.WatchJobResponse
+	19,  // 116: fanfold.v1.Fanfold.CancelJob:output_type -> fanfold.v1.CancelJobResponse
+	21,  // 117: fanfold.v1.Fanfold.RetryJob:output_type -> fanfold.v1.RetryJobResponse
+	23,  // 118: fanfold.v1.Fanfold.PurgeJob:output_type -> fanfold.v1.PurgeJobResponse
+	25,  // 119: fanfold.v1.Fanfold.PutChunk:output_type -> fanfold.v1.PutChunkResponse
+	27,  // 120: fanfold.v1.Fanfold.ReadValue:output_type -> fanfold.v1.ReadValueResponse
+	36,  // 121: fanfold.v1.Fanfold.Work:output_type -> fanfold.v1.WorkResponse
+	42,  // 122: fanfold.v1.Fanfold.ListWorkers:output_type -> fanfold.v1.ListWorkersResponse
+	45,  // 123: fanfold.v1.Fanfold.ListQueues:output_type -> fanfold.v1.ListQueuesResponse
+	47,  // 124: fanfold.v1.Fanfold.ClusterStatus:output_type -> fanfold.v1.ClusterStatusResponse
+	51,  // 125: fanfold.v1.Fanfold.AddNode:output_type -> fanfold.v1.AddNodeResponse
+	53,  // 126: fanfold.v1.Fanfold.RemoveNode:output_type -> fanfold.v1.RemoveNodeResponse
+	55,  // 127: fanfold.v1.Fanfold.TransferLeadership:output_type -> fanfold.v1.TransferLeadershipResponse
+	57,  // 128: fanfold.v1.Fanfold.HashState:output_type -> fanfold.v1.HashStateResponse
+	59,  // 129: fanfold.v1.Fanfold.NodeHash:output_type -> fanfold.v1.NodeHashResponse
+	101, // 130: fanfold.v1.Fanfold.GetQueue:output_type -> fanfold.v1.GetQueueResponse
+	102, // 131: fanfold.v1.Fanfold.SetQueue:output_type -> fanfold.v1.SetQueueResponse
+	103, // 132: fanfold.v1.Fanfold.PauseQueue:output_type -> fanfold.v1.PauseQueueResponse
+	104, // 133: fanfold.v1.Fanfold.ResumeQueue:output_type -> fanfold.v1.ResumeQueueResponse
+	105, // 134: fanfold.v1.Fanfold.DrainQueue:output_type -> fanfold.v1.DrainQueueResponse
+	106, // 135: fanfold.v1.Fanfold.UndrainQueue:output_type -> fanfold.v1.UndrainQueueResponse
+	107, // 136: fanfold.v1.Fanfold.PurgeQueue:output_type -> fanfold.v1.PurgeQueueResponse
+	108, // 137: fanfold.v1.Fanfold.ListLimits:output_type -> fanfold.v1.ListLimitsResponse
+	109, // 138: fanfold.v1.Fanfold.SetLimit:output_type -> fanfold.v1.SetLimitResponse
+	110, // 139: fanfold.v1.Fanfold.DeleteLimit:output_type -> fanfold.v1.DeleteLimitResponse
+	111, // 140: fanfold.v1.Fanfold.SetBudget:output_type -> fanfold.v1.SetBudgetResponse
+	112, // 141: fanfold.v1.Fanfold.GetBudget:output_type -> fanfold.v1.GetBudgetResponse
+	113, // 142: fanfold.v1.Fanfold.SetSchedule:output_type -> fanfold.v1.SetScheduleResponse
+	114, // 143: fanfold.v1.Fanfold.DeleteSchedule:output_type -> fanfold.v1.DeleteScheduleResponse
+	115, // 144: fanfold.v1.Fanfold.PauseSchedule:output_type -> fanfold.v1.PauseScheduleResponse
+	116, // 145: fanfold.v1.Fanfold.ResumeSchedule:output_type -> fanfold.v1.ResumeScheduleResponse
+	117, // 146: fanfold.v1.Fanfold.TriggerSchedule:output_type -> fanfold.v1.TriggerScheduleResponse
+	118, // 147: fanfold.v1.Fanfold.BackfillSchedule:output_type -> fanfold.v1.BackfillScheduleResponse
+	119, // 148: fanfold.v1.Fanfold.PreviewSchedule:output_type -> fanfold.v1.PreviewScheduleResponse
+	120, // 149: fanfold.v1.Fanfold.GetSchedule:output_type -> fanfold.v1.GetScheduleResponse
+	121, // 150: fanfold.v1.Fanfold.ListSchedules:output_type -> fanfold.v1.ListSchedulesResponse
+	122, // 151: fanfold.v1.Fanfold.SetWebhook:output_type -> fanfold.v1.SetWebhookResponse
+	123, // 152: fanfold.v1.Fanfold.ChangeWebhook:output_type -> fanfold.v1.ChangeWebhookResponse
+	124, // 153: fanfold.v1.Fanfold.ListWebhooks:output_type -> fanfold.v1.ListWebhooksResponse
+	125, // 154: fanfold.v1.Fanfold.ListDeliveries:output_type -> fanfold.v1.ListDeliveriesResponse
+	126, // 155: fanfold.v1.Fanfold.ReplayDelivery:output_type -> fanfold.v1.ReplayDeliveryResponse
+	127, // 156: fanfold.v1.Fanfold.SaveTask:output_type -> fanfold.v1.SaveTaskResponse
+	128, // 157: fanfold.v1.Fanfold.ListSaved:output_type -> fanfold.v1.ListSavedResponse
+	129, // 158: fanfold.v1.Fanfold.ListLogs:output_type -> fanfold.v1.ListLogsResponse
+	130, // 159: fanfold.v1.Fanfold.ExplainTask:output_type -> fanfold.v1.ExplainTaskResponse
+	110, // [110:160] is the sub-list for method output_type
+	60,  // [60:110] is the sub-list for method input_type
 	60,  // [60:60] is the sub-list for extension type_name
 	60,  // [60:60] is the sub-list for extension extendee
 	0,   // [0:60] is the sub-list for field type_name
