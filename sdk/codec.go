@@ -2,6 +2,7 @@ package sdk
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"encoding/binary"
 	"encoding/json"
 	"errors"
@@ -53,7 +54,7 @@ func (c *Client) seal(doc []byte) ([]byte, error) {
 	case trimmed[0] != '[':
 		return c.sealOne(doc, nil)
 	}
-	s := sealer{client: c, whole: doc}
+	s := sealer{client: c, whole: sha256.Sum256(doc)}
 	return s.list(nil, doc)
 }
 
@@ -84,8 +85,8 @@ func encodedOf(doc []byte) (e Encoded, ok bool) {
 // sealer encodes the items of one list.
 type sealer struct {
 	client *Client
-	whole  []byte // the document: part of every item's salt
-	n      uint64 // items so far
+	whole  [sha256.Size]byte // sum of the document: part of every item's salt
+	n      uint64            // items so far
 }
 
 // list appends the list with its items encoded.
@@ -100,12 +101,15 @@ func (s *sealer) list(dst, doc []byte) ([]byte, error) {
 			dst = append(dst, ',')
 		}
 		var err error
-		if len(item) > 0 && item[0] == '[' {
+		switch {
+		case item[0] == '[':
 			dst, err = s.list(dst, item)
-		} else {
+		case item[0] == 'n': // null: an empty list, where a list of lists is gone over
+			dst = append(dst, item...)
+		default:
 			var one []byte
 			s.n++
-			one, err = s.client.sealOne(item, binary.BigEndian.AppendUint64(s.whole[:len(s.whole):len(s.whole)], s.n))
+			one, err = s.client.sealOne(item, binary.BigEndian.AppendUint64(s.whole[:], s.n))
 			dst = append(dst, one...)
 		}
 		if err != nil {

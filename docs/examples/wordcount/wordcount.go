@@ -41,7 +41,7 @@ var WordCount = sdk.NewWorkflow("wordcount", func(corpus sdk.Ref[Corpus]) sdk.Re
 	return sdk.Fold(counts, Merge, sdk.StepName("merge"), sdk.FanIn(16))
 })
 
-func plan(_ context.Context, in Corpus) ([]textfiles.Split, error) {
+func plan(ctx context.Context, in Corpus) ([]textfiles.Split, error) {
 	corpus, err := textfiles.Find(in.Root)
 	if err != nil {
 		return nil, sdk.Permanent(err)
@@ -50,6 +50,7 @@ func plan(_ context.Context, in Corpus) ([]textfiles.Split, error) {
 	if len(splits) == 0 {
 		return nil, sdk.Permanent(fmt.Errorf("no text file under %s", in.Root))
 	}
+	sdk.Log(ctx).Info("planned", "splits", len(splits))
 	return splits, nil
 }
 
