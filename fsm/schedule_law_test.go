@@ -232,3 +232,26 @@ func TestSchedule_ManyDueAtOnceAreBoundedPerEntry(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// TestSchedule_ADrainedQueueRefusesTicks: and says so, and takes them again afterwards; what was refused can be
+// backfilled.
+func TestSchedule_ADrainedQueueRefusesTicks(t *testing.T) {
+	h := newHarness(t)
+	h.apply(every(t, "s", 1000, func(c *fsmpb.SetSchedule) { c.Overlap = fsmpb.Overlap_OVERLAP_ALLOW }))
+	begin := h.now
+	h.now += 1000
+	h.apply(drainQ("default"))
+	h.now += 1000
+	h.apply(undrainQ("default"))
+	h.now += 1000
+	h.apply()
+	if got := h.ticksMade("s"); !slices.Equal(got, []int64{begin + 1000, begin + 3000}) {
+		t.Errorf("ticks with a job: %v from %d", got, begin)
+	}
+	if k := h.schedule("s").Recent[1]; k.Outcome != TickRefused || k.TickMS != begin+2000 || h.m.state.TicksRefused != 1 {
+		t.Errorf("the second tick is %+v", k)
+	}
+	if a := h.apply(backfill("s", begin+1, h.now)).Answers[0]; a.Made != 1 || a.Present != 1 {
+		t.Errorf("backfill: %+v", a)
+	}
+}

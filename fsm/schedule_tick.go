@@ -105,10 +105,12 @@ func (t *tx) makeJob(s *schedule, a *agenda, at int64, id JobID, outcome Outcome
 	if j := t.job(id); j != nil {
 		answer.State = j.state
 	} else {
+		t.asked = true // a queue that is drained, or over its budget, takes nothing from a schedule either
 		answer = submitJob(t, &fsmpb.SubmitJob{
 			Job: id[:], Namespace: s.namespace, Graph: s.graph, Input: &fsmpb.Value{Inline: s.input},
 			RetainMs: s.retainMS, Options: s.jobOptions(at),
 		})
+		t.asked = false
 	}
 	k := tick{tick: at, at: t.now, outcome: outcome, job: answer.Job}
 	switch {
