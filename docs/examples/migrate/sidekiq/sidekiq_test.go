@@ -139,3 +139,19 @@ func TestLimits_TenASecondForEachCustomer(t *testing.T) {
 		}
 	})
 }
+
+func TestReindex_GoesOnWhereItWasInterrupted(t *testing.T) {
+	defer func(before func(int) error) { index = before }(index)
+	var indexed []int
+	failed := false
+	index = func(user int) error {
+		if user == 30 && !failed {
+			failed = true
+			return errors.New("the search engine is away")
+		}
+		indexed = append(indexed, user)
+		return nil
+	}
+	same(t, sdktest.Run(t, Reindex, []int{10, 20, 30, 40}), 4)
+	same(t, indexed, []int{10, 20, 30, 40})
+}
