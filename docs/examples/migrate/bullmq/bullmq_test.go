@@ -3,6 +3,7 @@ package bullmq
 import (
 	"context"
 	"errors"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -73,5 +74,53 @@ func TestAddOnce_TheSameIdIsTheSameJob(t *testing.T) {
 			same(t, existing, want)
 			same(t, job.ID(), id)
 		}
+	})
+}
+
+func TestRepeat_IsSetOnce(t *testing.T) {
+	world(t, func(ctx context.Context, client *sdk.Client) {
+		same(t, repeat(ctx, client), nil)
+		same(t, repeat(ctx, client), nil)
+		time.Sleep(35 * time.Minute)
+		painted := 0
+		for job, err := range client.List(ctx, sdk.JobFilter{Workflow: "paint"}) {
+			same(t, err, nil)
+			same(t, job.State, "SUCCESS")
+			painted++
+		}
+		same(t, painted, 3)
+	})
+}
+
+func TestLimits_TwoCallsToACustomerAtATime(t *testing.T) {
+	defer func(before func(Customer) (string, time.Duration)) { phone = before }(phone)
+	var mu sync.Mutex
+	now, most := map[string]int{}, map[string]int{}
+	phone = func(c Customer) (string, time.Duration) {
+		mu.Lock()
+		now[c.ID]++
+		most[c.ID] = max(most[c.ID], now[c.ID])
+		mu.Unlock()
+		time.Sleep(time.Second)
+		mu.Lock()
+		now[c.ID]--
+		mu.Unlock()
+		return "hello " + c.ID, 0
+	}
+	world(t, func(ctx context.Context, client *sdk.Client) {
+		same(t, limits(ctx, client), nil)
+		begin := time.Now()
+		var jobs []*sdk.Job[string]
+		for _, id := range []string{"ann", "ann", "ann", "ann", "bob"} {
+			job, err := callOne(ctx, client, id)
+			same(t, err, nil)
+			jobs = append(jobs, job)
+		}
+		for _, job := range jobs {
+			_, err := job.Await(ctx)
+			same(t, err, nil)
+		}
+		same(t, most, map[string]int{"ann": 2, "bob": 1})
+		same(t, time.Since(begin).Round(100*time.Millisecond), 2*time.Second)
 	})
 }

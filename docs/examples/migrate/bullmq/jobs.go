@@ -14,7 +14,7 @@ func add(ctx context.Context, client *sdk.Client) (*sdk.Job[int], error) {
 		sdk.Priority(1),
 		sdk.Retry(sdk.RetryPolicy{MaxAttempts: 3, First: time.Second, Factor: 2}))
 	return task.Submit(ctx, client, Place{"walls"},
-		sdk.StartAt(time.Now().Add(5*time.Second)),
+		sdk.RunIn(5*time.Second),
 		sdk.Retain(time.Hour)) // removeOnComplete: { age: 3600 }
 }
 
@@ -30,6 +30,6 @@ func addOnce(ctx context.Context, client *sdk.Client, id string) (job *sdk.Job[i
 // work is new Worker("paint", ..., { concurrency: 50 }).
 func work(ctx context.Context, client *sdk.Client) error {
 	worker := sdk.NewWorker(client, sdk.WorkerConfig{Queues: map[string]int{"paint": 50, "default": 8}})
-	worker.Register(Renovate, Estimate, Survey)
+	worker.Register(Renovate, Estimate, Survey, Call)
 	return worker.Run(ctx)
 }

@@ -129,3 +129,33 @@ func TestLimit_TenAMinute(t *testing.T) {
 		}
 	})
 }
+
+func TestBeat_OneJobATick(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) { // it is the first of January 2000, a Saturday
+		c := sdktest.NewCluster(t, 1)
+		for range 3 { // three instances of the program
+			same(t, beat(t.Context(), c.Client()), nil)
+		}
+		later, err := inTenSeconds(t.Context(), c.Client())
+		same(t, err, nil)
+		c.StartWorker(sdk.WorkerConfig{}, Add)
+		begin := time.Now()
+		sum, err := later.Await(t.Context())
+		same(t, err, nil)
+		same(t, sum, 4)
+		same(t, time.Since(begin).Round(time.Second), 10*time.Second)
+		time.Sleep(5 * time.Minute)
+		sums := 0
+		for job, err := range c.Client().List(t.Context(), sdk.JobFilter{Workflow: "add"}) {
+			same(t, err, nil)
+			same(t, job.State, "SUCCESS")
+			sums++
+		}
+		same(t, sums, 1+10)
+		ticks, err := c.Client().PreviewSchedule(t.Context(), sdk.Schedule{Name: "monday-report"}, time.Time{}, 2)
+		same(t, err, nil)
+		for i, want := range []string{"2000-01-03T07:30:00+01:00", "2000-01-10T07:30:00+01:00"} {
+			same(t, ticks[i].Tick.Format(time.RFC3339), want)
+		}
+	})
+}

@@ -103,3 +103,20 @@ func TestOneAtATime(t *testing.T) {
 		same(t, time.Since(begin).Round(100*time.Millisecond), 3*time.Second)
 	})
 }
+
+func TestRecurring_TriggeredAndRemoved(t *testing.T) {
+	world(t, func(ctx context.Context, client *sdk.Client) {
+		same(t, recurring(ctx, client), nil)
+		id, err := trigger(ctx, client)
+		same(t, err, nil)
+		got, err := Bill.Attach(client, id).Await(ctx)
+		same(t, got, "sent invoice-7.pdf")
+		same(t, err, nil)
+		status, err := client.GetSchedule(ctx, "daily-bill")
+		same(t, err, nil)
+		same(t, time.UnixMilli(status.NextTickMs).UTC().Format(time.RFC3339), "2000-01-01T04:00:00Z")
+		same(t, remove(ctx, client), nil)
+		_, err = client.GetSchedule(ctx, "daily-bill")
+		same(t, errors.Is(err, sdk.ErrNotFound), true)
+	})
+}

@@ -50,7 +50,7 @@ func enqueue(ctx context.Context, client *sdk.Client) (id string, err error) {
 
 // inAWeek is BackgroundJob.Schedule.
 func inAWeek(ctx context.Context, client *sdk.Client) (*sdk.Job[string], error) {
-	return Bill.Submit(ctx, client, Invoice{Number: 7}, sdk.StartAt(time.Now().Add(7*24*time.Hour)))
+	return Bill.Submit(ctx, client, Invoice{Number: 7}, sdk.RunIn(7*24*time.Hour))
 }
 
 // forget is BackgroundJob.Delete: CANCELED, and a running function's context ends.

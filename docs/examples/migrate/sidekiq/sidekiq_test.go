@@ -155,3 +155,22 @@ func TestReindex_GoesOnWhereItWasInterrupted(t *testing.T) {
 	same(t, sdktest.Run(t, Reindex, []int{10, 20, 30, 40}), 4)
 	same(t, indexed, []int{10, 20, 30, 40})
 }
+
+func TestPeriodic_AndIn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := sdktest.NewCluster(t, 1)
+		ctx, client := t.Context(), c.Client()
+		c.StartWorker(sdk.WorkerConfig{Queues: map[string]int{"default": 1, "low": 1}}, Welcome, Report)
+		same(t, periodic(ctx, client), nil)
+		same(t, periodic(ctx, client), nil) // the next deploy
+		begin := time.Now()
+		job, err := performIn(ctx, client, time.Hour)
+		same(t, err, nil)
+		_, err = job.Await(ctx)
+		same(t, err, nil)
+		same(t, time.Since(begin).Round(time.Second), time.Hour)
+		status, err := client.GetSchedule(ctx, "nightly-report")
+		same(t, err, nil)
+		same(t, time.UnixMilli(status.NextTickMs).UTC().Format(time.RFC3339), "2000-01-01T09:00:00Z") // 04:00 in New York
+	})
+}
