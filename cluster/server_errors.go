@@ -42,6 +42,7 @@ var wireCodes = map[string]connect.Code{
 	string(fsm.CodeOverBudget):    connect.CodeResourceExhausted,
 
 	string(fsm.CodeWebhookPaused): connect.CodeUnavailable,
+	string(fsm.CodeExists):        connect.CodeAlreadyExists,
 }
 
 // noLeaderRetryMS is about an election.

@@ -9,7 +9,7 @@ import (
 
 // optionsOf translates and checks the options of a job, and encodes them as the log carries them. A job
 // without options has none at all.
-func optionsOf(o *apiv1.JobOptions) ([]byte, error) {
+func optionsOf(o *apiv1.JobOptions, input *fsmpb.Value) ([]byte, error) {
 	if o == nil {
 		return nil, nil
 	}
@@ -19,6 +19,17 @@ func optionsOf(o *apiv1.JobOptions) ([]byte, error) {
 	}
 	if err := fillHeaders(out, o); err != nil {
 		return nil, err
+	}
+	var err error
+	if out.Unique, err = uniqueOf(o.GetUnique(), input); err != nil {
+		return nil, err
+	}
+	if o.GetBatch() != "" {
+		id, err := batchIDOf(o.GetBatch())
+		if err != nil {
+			return nil, err
+		}
+		out.Batch = id[:]
 	}
 	return proto.MarshalOptions{Deterministic: true}.Marshal(out)
 }

@@ -31,7 +31,7 @@ func (s *server) scheduleOf(p *apiv1.Schedule) (*fsmpb.SetSchedule, error) {
 		return nil, invalid("retain_ms is %d: give milliseconds up to %d (100 years), 0 for the default", p.GetRetainMs(), int64(durationMaxMS))
 	}
 	set.Graph, set.RetainMs = p.GetGraph(), p.GetRetainMs()
-	set.Options, err = optionsOf(p.GetOptions())
+	set.Options, err = optionsOf(p.GetOptions(), nil)
 	return set, err
 }
 

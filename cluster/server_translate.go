@@ -13,6 +13,10 @@ func jobStatus(j *fsm.JobView) *apiv1.JobStatus {
 		CreatedMs: j.CreatedMS, FinishedMs: j.FinishedMS, Error: taskError(j.Error), CancelReason: j.CancelReason,
 		Schedule: j.Schedule, TickMs: j.TickMS,
 	}
+	out.Unique = uniqueStatus(j.Unique)
+	if !j.Batch.IsZero() {
+		out.Batch = j.Batch.String()
+	}
 	for i := range j.Steps {
 		out.Steps = append(out.Steps, stepStatus(&j.Steps[i]))
 	}
@@ -70,6 +74,7 @@ func queue(q *fsm.QueueView) *apiv1.Queue {
 func counters(c fsm.Counters) *apiv1.Counters {
 	return &apiv1.Counters{
 		JobsSubmitted: c.JobsSubmitted, JobsSucceeded: c.JobsSucceeded, JobsFailed: c.JobsFailed, JobsCanceled: c.JobsCanceled,
+		Deduplicated: c.Deduplicated, Replaced: c.Replaced, BatchesCreated: c.BatchesCreated, BatchCallbacks: c.BatchCallbacks,
 		Grants: c.Grants, Completions: c.Completions, Duplicates: c.Duplicates, Stale: c.Stale,
 		Failures: c.Failures, Crashes: c.Crashes, Releases: c.Releases, Dead: c.Dead,
 		SessionsOpened: c.SessionsOpened, SessionsLost: c.SessionsLost,

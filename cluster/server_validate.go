@@ -102,7 +102,7 @@ func (s *server) submitOf(j *apiv1.Job) (fsm.JobID, *fsmpb.SubmitJob, error) {
 	case len(j.GetKey()) > nameMax:
 		return id, nil, invalid("the idempotency key has %d bytes; it may have %d: use a hash of it", len(j.GetKey()), nameMax)
 	}
-	options, err := optionsOf(j.GetOptions())
+	options, err := optionsOf(j.GetOptions(), input)
 	if err != nil {
 		return id, nil, err
 	}

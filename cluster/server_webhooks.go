@@ -60,7 +60,7 @@ func (s *server) setWebhookOf(q *apiv1.SetWebhookRequest) (c *fsmpb.SetWebhook, 
 		if err := s.graphs.check(p.GetGraph()); err != nil {
 			return nil, "", err
 		}
-		options, err := optionsOf(p.GetOptions())
+		options, err := optionsOf(p.GetOptions(), nil)
 		if err != nil {
 			return nil, "", err
 		}

@@ -153,6 +153,16 @@ func (t *tx) run(c *fsmpb.Command) Answer {
 		return timeOutTask(t, k.TimeOutTask)
 
 		// Unique jobs and batches.
+	case *fsmpb.Command_CreateBatch:
+		return createBatch(t, k.CreateBatch)
+	case *fsmpb.Command_CloseBatch:
+		return closeBatch(t, k.CloseBatch)
+	case *fsmpb.Command_ReopenBatch:
+		return reopenBatch(t, k.ReopenBatch)
+	case *fsmpb.Command_CancelBatch:
+		return cancelBatch(t, k.CancelBatch)
+	case *fsmpb.Command_PurgeBatch:
+		return purgeBatch(t, k.PurgeBatch)
 
 		// Webhooks.
 	case *fsmpb.Command_SetWebhook:

@@ -3,6 +3,7 @@ package fsm
 import (
 	"bytes"
 	"fmt"
+	"reflect"
 	"strings"
 
 	"github.com/fanfold/fanfold/dag"
@@ -51,7 +52,13 @@ func (m *Machine) Dump() string {
 	v.dumpHooks(&b)
 	v.dumpControls(&b, queues)
 	v.dumpSchedules(&b)
-	fmt.Fprintf(&b, "counters %+v\n", v.state.Counters)
+	b.WriteString("counters")
+	for all, i := reflect.ValueOf(v.state.Counters), 0; i < all.NumField(); i++ {
+		if n := all.Field(i).Uint(); n > 0 {
+			fmt.Fprintf(&b, " %s:%d", all.Type().Field(i).Name, n)
+		}
+	}
+	b.WriteByte('\n')
 	return b.String()
 }
 

@@ -58,6 +58,14 @@ func goldenCommands() []*fsmpb.Command {
 		{Kind: &fsmpb.Command_ReplayDelivery{ReplayDelivery: &fsmpb.ReplayDelivery{Namespace: "ns", Endpoint: "e", Delivery: DeliveryRef{1, 2}.Proto(), SinceMs: 3}}},
 		{Kind: &fsmpb.Command_SetBudget{SetBudget: &fsmpb.SetBudget{Budget: &fsmpb.Budget{Jobs: 5, Bytes: 6}}}},
 		pauseQ("q"), resumeQ("q"), drainQ("q"), undrainQ("q"), purgeQ("q"),
+		{Kind: &fsmpb.Command_CreateBatch{CreateBatch: &fsmpb.CreateBatch{
+			Batch: id[:], Namespace: "ns", Name: "n", ExpiresMs: 1, RetainMs: 2,
+			OnSuccess: &fsmpb.BatchCallback{Graph: []byte("{}"), Data: []byte("1"), RetainMs: 3}, OnComplete: &fsmpb.BatchCallback{}, OnDeath: &fsmpb.BatchCallback{},
+		}}},
+		{Kind: &fsmpb.Command_CloseBatch{CloseBatch: &fsmpb.CloseBatch{Batch: id[:]}}},
+		{Kind: &fsmpb.Command_ReopenBatch{ReopenBatch: &fsmpb.ReopenBatch{Batch: id[:]}}},
+		{Kind: &fsmpb.Command_CancelBatch{CancelBatch: &fsmpb.CancelBatch{Batch: id[:], Reason: "r"}}},
+		{Kind: &fsmpb.Command_PurgeBatch{PurgeBatch: &fsmpb.PurgeBatch{Batch: id[:]}}},
 	}
 }
 
@@ -165,6 +173,13 @@ func goldenRecords() []struct {
 	dj := &deadJob{namespace: "ns", finishedMS: 3, id: id, workflow: "w", step: "s", queue: "q", errorType: "T", message: "m", fingerprint: 300}
 	rd := &redrive{id: redriveID(id), start: goldenRedrive(id), state: RedriveRunning, startedMS: 1, endedMS: 2, dueMS: 3, cursorMS: 4, cursorJob: id, done: 5, refused: 6, refusal: "no"}
 	rd.raw, _ = proto.MarshalOptions{Deterministic: true}.Marshal(rd.start)
+	uk := &userKey{job: id, sum: [16]byte{1, 2}, until: 300}
+	un := &uniqueKey{holder: id, next: id, started: true, until: 300, since: 200, merged: []JobID{id}}
+	ba := &batch{id: id, namespace: "ns", name: "n", state: BatchClosed, createdMS: 1, expiresMS: 2, finishedMS: 3, retainMS: 4, due: 5,
+		total: 6, live: 7, succeeded: 8, failed: 9, canceled: 10, ending: BatchExpired, reason: "r", cursor: id, gone: true,
+		has: 7, owed: 5, made: [callbacks]JobID{id, {}, id}, error: "e", died: id}
+	cbs := [callbacks]*fsmpb.BatchCallback{onComplete: {Graph: []byte("{}"), Data: []byte("1"), RetainMs: 5}}
+	create := &fsmpb.CreateBatch{Namespace: "ns", Name: "n", ExpiresMs: 1, RetainMs: 2}
 	type record = struct {
 		name string
 		enc  func() []byte
@@ -202,6 +217,11 @@ func goldenRecords() []struct {
 		{"delivery", dl.encode, func(b []byte) any { return decodeDelivery(DeliveryRef{1, 2}, b) }, dl},
 		{"dead job", dj.encode, func(b []byte) any { return decodeDead(dj.key(), b) }, dj},
 		{"redrive", rd.encode, func(b []byte) any { return string(decodeRedrive(rd.id, b).encode()) }, string(rd.encode())},
+		{"idempotency key", uk.encode, func(b []byte) any { return decodeUserKey(b) }, uk},
+		{"unique key", un.encode, func(b []byte) any { return decodeUniqueKey(b) }, un},
+		{"batch", ba.encode, func(b []byte) any { return decodeBatch(id, b) }, ba},
+		{"batch callbacks", func() []byte { return encodeCallbacks(create, cbs) }, func(b []byte) any { return string(encodeCallbacks(create, decodeCallbacks(b))) }, string(encodeCallbacks(create, cbs))},
+		{"batch member", func() []byte { return encodeMember(JobFailure) }, func(b []byte) any { return decodeMember(b) }, JobFailure},
 		{"conf", func() []byte { return encodeConf(3, []byte("c")) }, func(b []byte) any { i, c := decodeConf(b); return fmt.Sprint(i, string(c)) }, "3c"},
 	}
 }

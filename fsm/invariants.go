@@ -25,6 +25,8 @@ func (m *Machine) Check() (err error) {
 		return true
 	})
 	c.schedules()
+	c.uniqueKeys()
+	c.batches()
 	c.sessions()
 	c.hooks()
 	c.controls()
@@ -44,6 +46,8 @@ func (m *Machine) Check() (err error) {
 type checker struct {
 	m    *Machine
 	errs []error
+
+	living map[keyHash][]*job // by unique key; nil until the first
 
 	// What the records imply.
 
@@ -94,6 +98,7 @@ func (c *checker) job(j *job) {
 		c.running[string(keyRunning(scheduleID(id), j.id))] = true
 	}
 	left, moving := uint32(0), j.notBefore > m.state.nowMS
+	moving = c.uniqueJob(j, g.Name) || moving
 	for i := range j.steps {
 		s, sp, ref := &j.steps[i], &p.steps[i], j.ref(uint32(i))
 		if s.state != TaskSuccess {

@@ -47,6 +47,7 @@ type job struct {
 	dirty  bool            // the header or the first block has to be written
 	far    map[uint32]bool // further blocks that have to be written
 	listed bool            // in tx.jobs
+	begun  bool            // uniqueStarted has seen it
 	purged bool
 }
 

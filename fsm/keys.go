@@ -32,7 +32,7 @@ import (
 //	17 <session u64> <index u64> <pos u32> lease
 //	18 <queue u32>                         queue
 //	19 <kind u32>                          kind of task
-//	1a <namespace> 00 <key>                the user's idempotency key -> job
+//	1a <hash>                              the user's idempotency key -> job, by hash of namespace and key
 //	1b <blob>                              blob: size and sums
 //	1c <blob> <chunk u32>                  a blob's bytes, 256 KiB to a chunk
 //	20 <part u64>                          partition that has tasks in a queue
@@ -53,6 +53,10 @@ import (
 //	23 <limit u32> <partition> 00 <ms u64> how many attempts began at that time, of a window
 //	29 <namespace> 00 <finished u64> <job>   dead set: a job in FAILURE
 //	2a <redrive>                           redrive: dead jobs run again, at a rate
+//	2c <hash>                              unique key -> job that holds it, by hash of namespace, workflow, mode and key
+//	2d <batch>                             batch: state and counts
+//	2e <batch> m <job>                     job of a batch: the state in which it has ended
+//	2e <batch> s                           what the batch was created with: its callbacks
 const (
 	tagState    = 0x01
 	tagConf     = 0x02
@@ -103,6 +107,18 @@ const (
 	partSaved   = 's'
 	partTask    = 't'
 	partBlob    = 'x'
+)
+
+// Unique keys and batches.
+const (
+	tagUnique = 0x2c
+	tagBatch  = 0x2d
+	tagMember = 0x2e
+
+	// Parts of a batch's data.
+
+	partMember    = 'm'
+	partCallbacks = 's'
 )
 
 // blobID names a blob: 16 bytes chosen at random by the uploader.
@@ -243,9 +259,13 @@ func parseBegan(k []byte) (limit uint32, partition string, ms int64) {
 
 func keyLimit(id uint32) []byte { return be.AppendUint32([]byte{tagLimit}, id) }
 
-func keyUserKey(namespace, key string) []byte {
-	k := append([]byte{tagUserKey}, namespace...)
-	return append(append(k, 0), key...)
+func keyUserKey(h keyHash) []byte { return append([]byte{tagUserKey}, h[:]...) }
+func keyUnique(h keyHash) []byte  { return append([]byte{tagUnique}, h[:]...) }
+
+func keyBatch(id BatchID) []byte { return append([]byte{tagBatch}, id[:]...) }
+
+func keyBatchPart(id BatchID, part byte) []byte {
+	return append(append([]byte{tagMember}, id[:]...), part)
 }
 
 func keyDeadOf(namespace string) []byte { return append(append([]byte{tagDead}, namespace...), 0) }
@@ -259,7 +279,12 @@ func parseDead(k []byte) *deadJob {
 	return &deadJob{namespace: string(k[1 : n-1]), finishedMS: int64(be.Uint64(k[n:])), id: JobID(k[n+8:])}
 }
 
-func keyRedrive(id redriveID) []byte { return append([]byte{tagRedrive}, id[:]...) }
+func keyRedrive(id redriveID) []byte           { return append([]byte{tagRedrive}, id[:]...) }
+func keyBatchCallbacks(id BatchID) []byte      { return keyBatchPart(id, partCallbacks) }
+func keyMembers(id BatchID) []byte             { return keyBatchPart(id, partMember) }
+func keyMember(id BatchID, job JobID) []byte   { return append(keyMembers(id), job[:]...) }
+func parseMember(k []byte) JobID               { return JobID(k[18:34]) }
+func parseMemberKey(k []byte) (BatchID, JobID) { return BatchID(k[1:17]), JobID(k[18:34]) }
 
 func keyBlob(b blobID) []byte { return append([]byte{tagBlob}, b[:]...) }
 

@@ -183,6 +183,7 @@ func (t *tx) grant(q *queue, from *lane, head item, g *slotGroup) {
 	t.pos++
 	t.mark(j, ref, tk)
 	t.stepStarted(j, ref)
+	t.jobGranted(j)
 
 	l := &lease{ref: ref, queue: q.id, kind: from.kind, part: tk.part}
 	t.leaseBegan(sp, ref, tk, l)

@@ -14,6 +14,7 @@ type state struct {
 func counters(c *Counters) []*uint64 {
 	return []*uint64{
 		&c.JobsSubmitted, &c.JobsSucceeded, &c.JobsFailed, &c.JobsCanceled,
+		&c.Deduplicated, &c.Replaced, &c.BatchesCreated, &c.BatchCallbacks,
 		&c.Grants, &c.Completions, &c.Duplicates, &c.Stale,
 		&c.Failures, &c.Crashes, &c.Releases, &c.Dead,
 		&c.SessionsOpened, &c.SessionsLost, &c.TimersFired, &c.JobsPurged, &c.Snoozes,

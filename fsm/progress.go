@@ -13,6 +13,8 @@ func (t *tx) start(j *job) {
 	due := j.notBefore <= t.now
 	if !due {
 		t.setTimer(j.notBefore, dutyStart, TaskRef{Job: j.id})
+	} else if t.uniqueDue(j) {
+		return // the end of another job starts it
 	}
 	for i := range j.steps {
 		s := &j.steps[i]

@@ -45,9 +45,6 @@ func (t *tx) purge(j *job) {
 	}
 	t.jobPurged(j)
 	t.del(keyJob(j.id))
-	if j.key != "" {
-		t.del(keyUserKey(j.namespace, j.key))
-	}
 	t.unrefer(j.graph)
 	for i := range j.steps {
 		delete(t.m.lists, j.ref(uint32(i))) // a job of the same id may come again, with another input

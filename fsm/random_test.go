@@ -48,6 +48,9 @@ func TestRandomCommands(t *testing.T) {
 			"queues":   s.queues,
 			"bound":    s.bound,
 			"weights":  s.weights,
+			"unique":   s.unique,
+			"unique2":  s.unique,
+			"batch":    s.batch,
 		})
 		s.settle(rt)
 		for _, n := range []int{1, 7, 1000} {

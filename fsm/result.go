@@ -26,6 +26,9 @@ type Result struct {
 
 // Answer is what one command returned. Which fields are set depends on the command.
 type Answer struct {
+	// Batch is the state of a batch that was created or changed, afterwards; its id is Job.
+	Batch BatchState
+
 	Refusal   *Refusal // nil: accepted
 	Job       JobID    // SubmitJob, TriggerSchedule: the job (the older one when Existing)
 	Existing  bool     // SubmitJob, SetSchedule, TriggerSchedule: it was there before
@@ -45,6 +48,8 @@ type Answer struct {
 type Code string
 
 const (
+	CodeExists Code = "EXISTS" // another job has the unique key
+
 	CodeNotFound     Code = "NOT_FOUND"
 	CodeInvalid      Code = "INVALID"
 	CodeConflict     Code = "CONFLICT"
@@ -123,6 +128,8 @@ type Witness struct {
 
 // Counters are replicated and exact: what the cluster has done since it began.
 type Counters struct {
+	Deduplicated, Replaced, BatchesCreated, BatchCallbacks uint64
+
 	JobsSubmitted, JobsSucceeded, JobsFailed, JobsCanceled uint64
 	Grants, Completions, Duplicates, Stale                 uint64
 	Failures, Crashes, Releases, Dead                      uint64

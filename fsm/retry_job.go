@@ -11,7 +11,7 @@ import (
 // Items of a map that died within its tolerance stay dead: folds have counted them already.
 //
 // Refusals: NOT_FOUND, NOT_ENDED (it is running), CONFLICT (it has succeeded), TYPE_MISMATCH (its tasks
-// are in use with other types by now).
+// are in use with other types by now), EXISTS (another job has its unique key by now).
 func retryJob(t *tx, c *fsmpb.RetryJob) Answer {
 	j := t.lookup(c.Job)
 	switch {
@@ -23,6 +23,9 @@ func retryJob(t *tx, c *fsmpb.RetryJob) Answer {
 		return no(CodeConflict, "job %s has succeeded: submit a new job to run it again", j.id)
 	}
 	if r := t.checkKinds(j.plan.graph, j.namespace); r != nil {
+		return Answer{Refusal: r}
+	}
+	if r := t.mayReopen(j); r != nil {
 		return Answer{Refusal: r}
 	}
 	t.clearTimer(j.purgeMS, dutyPurge, TaskRef{Job: j.id})

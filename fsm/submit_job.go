@@ -11,7 +11,8 @@ import (
 // submitJob creates a job and makes its first steps runnable. Proposed for Client.Submit.
 //
 // Refusals: INVALID (id, namespace, key, graph, input), TOO_LARGE, NOT_FOUND (blob), TYPE_MISMATCH,
-// CONFLICT (the id or the key belongs to a job with another graph or input).
+// CONFLICT (the id or the key belongs to a job with another graph or input), EXISTS (a unique key is held
+// and its policy is to reject). With a unique key the answer may be another job: Existing.
 // Again: the same id, or key, with the same graph and input answers Existing and changes nothing.
 func submitJob(t *tx, c *fsmpb.SubmitJob) Answer {
 	id, ok := jobIDOf(c.Job)
@@ -24,8 +25,7 @@ func submitJob(t *tx, c *fsmpb.SubmitJob) Answer {
 	if c.Key != "" && !validName(c.Key) {
 		return no(CodeInvalid, "the idempotency key is at most 255 bytes without control characters")
 	}
-	sum := sha256.Sum256(c.Graph)
-	hash := graphHash(sum[:16])
+	hash := graphHashOf(c.Graph)
 	if a, done := t.submitted(id, hash, c); done {
 		return a
 	}
@@ -83,9 +83,7 @@ func submitJob(t *tx, c *fsmpb.SubmitJob) Answer {
 	t.loaded = append(t.loaded, j)
 	t.set(keyInput(id), encodeValue(input))
 	t.claim(input, j)
-	if c.Key != "" {
-		t.set(keyUserKey(c.Namespace, c.Key), id[:])
-	}
+	t.rememberKey(c, hash, id)
 	t.m.state.JobsSubmitted++
 	t.saw(id)
 	t.jobCreated(j)
@@ -99,19 +97,21 @@ func (t *tx) submitted(id JobID, hash graphHash, c *fsmpb.SubmitJob) (Answer, bo
 	if bytes.Compare(id[:], t.m.newest[:]) <= 0 {
 		j = t.job(id)
 	}
-	if j == nil && c.Key != "" {
-		if b := t.get(keyUserKey(c.Namespace, c.Key)); b != nil {
-			j = t.job(JobID(b))
-		}
-	}
 	if j == nil {
-		return Answer{}, false
+		return t.submittedByKey(hash, c)
 	}
 	same := j.graph == hash && j.namespace == c.Namespace
-	if !same || !decodeValue(t.mustGet(keyInput(j.id))).isThat(c.Input) {
-		return no(CodeConflict, "job %s exists with this id or key and another graph or input: choose a new one", j.id), true
+	// The input of a debounced job is that of its last submission.
+	debounced := j.opts.Unique.GetMode() == fsmpb.Unique_DEBOUNCE
+	if !same || !debounced && !decodeValue(t.mustGet(keyInput(j.id))).isThat(c.Input) {
+		return no(CodeConflict, "job %s exists with this id and another graph or input: choose a new one", j.id), true
 	}
 	return Answer{Job: j.id, Existing: true, State: j.state}, true
+}
+
+func graphHashOf(graph []byte) graphHash {
+	sum := sha256.Sum256(graph)
+	return graphHash(sum[:16])
 }
 
 // checkKinds refuses a graph whose tasks are in use with other types.

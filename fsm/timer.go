@@ -4,6 +4,10 @@ package fsm
 type duty uint8
 
 const (
+	dutyUnique  duty = 17 // ref.Job is a key's hash: a unique key's period is over
+	dutyUserKey duty = 18 // ref.Job is a key's hash: an idempotency key's 24 h are over
+	dutyBatch   duty = 19 // ref.Job is a batch id: it expires, goes on being canceled, tries a callback again, or is removed
+
 	dutyTask    duty = 1  // ref: a task in RETRY becomes PENDING
 	dutyStart   duty = 2  // ref.Job: a scheduled job begins
 	dutyPurge   duty = 3  // ref.Job: an ended job's retention is over
@@ -64,6 +68,12 @@ func (t *tx) fire() {
 		t.clearTimer(int64(i.a), duty(i.b), i.ref)
 		t.m.state.TimersFired++
 		switch duty(i.b) {
+		case dutyUnique:
+			t.fireUnique(keyHash(i.ref.Job))
+		case dutyUserKey:
+			t.fireUserKey(keyHash(i.ref.Job))
+		case dutyBatch:
+			t.fireBatch(i.ref.Job)
 		case dutyTask:
 			t.fireTask(i.ref)
 		case dutyStart:

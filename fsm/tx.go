@@ -21,6 +21,8 @@ type reader interface {
 // reads its own writes (performance-spike.md section 4.1). The map also lets a key that is made and
 // removed by the same call, as the runnable key of a task that is granted at once, never reach Pebble.
 type tx struct {
+	joining BatchID // a job is being submitted to it
+
 	m        *Machine
 	changes  map[string]*change
 	order    []*change // insertion order: the batch is the same on every replica that applies the same entries

@@ -134,6 +134,8 @@ func (v *View) job(j *job) *JobView {
 		Schedule: j.opts.GetSchedule(), TickMS: j.opts.GetTickMs(),
 		Steps: make([]StepView, len(j.steps)),
 	}
+	view.Unique = v.unique(j, g.Name)
+	copy(view.Batch[:], j.opts.Batch)
 	if j.failed {
 		view.Error = v.taskError(g, j.failedAt)
 	}

@@ -23,6 +23,8 @@ type JobView struct {
 	Schedule     string     // that made it
 	TickMS       int64      // of Schedule, unix ms
 	Steps        []StepView
+	Unique       *UniqueView // nil: none
+	Batch        BatchID     // zero: none
 }
 
 // TaskError is a failure with its place.

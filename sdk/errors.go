@@ -20,6 +20,8 @@ var (
 	ErrInvalid = errors.New("invalid")
 	// ErrConflict: the id exists with another graph or input, or the state does not allow the call.
 	ErrConflict = errors.New("conflict")
+	// ErrExists: another job has the unique key, and the submission wants to be refused then.
+	ErrExists = errors.New("exists")
 	// ErrTooLarge: a payload is over 64 MiB, or a graph over its limits.
 	ErrTooLarge = errors.New("too large")
 	// ErrTypeMismatch: a worker offers a task with other types than the job's graph names.
@@ -131,6 +133,7 @@ var kinds = map[string]error{
 	"CANCELED":        ErrJobCanceled,
 	"QUEUE_DRAINING":  ErrQueueDraining,
 	"OVER_BUDGET":     ErrOverBudget,
+	"EXISTS":          ErrExists,
 }
 
 // apiError turns the detail of a refusal into an error.

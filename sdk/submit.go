@@ -54,7 +54,9 @@ func JobID(id string) SubmitOption {
 // NewJobID draws a job id.
 func NewJobID() string { return ulid.MustNew(ulid.Now(), rand.Reader).String() }
 
-// JobKey keeps a name of the user's own with the job, where people see it.
+// JobKey is an idempotency key: within 24 h of the submission, and for as long as the job runs, a submission
+// with the same key, graph and input is that job, also when it was purged meanwhile; with others it fails with
+// ErrConflict. It is kept with the job, where people see it.
 func JobKey(key string) SubmitOption {
 	return submitFunc(func(s *submitSettings) { s.job.Key = key })
 }
@@ -134,6 +136,7 @@ func (c *Client) prepare(ctx context.Context, job RawJob, opts []SubmitOption) (
 	if err != nil {
 		return nil, err
 	}
+	s.deriveUnique(job.Input)
 	doc, err := c.seal(job.Input)
 	if err != nil {
 		return nil, err

@@ -27,6 +27,7 @@ type submitFlags struct {
 	task, queue, input, id, key, namespace string
 	partition                              string
 	priority                               int
+	unique                                 uniqueFlags
 	wait                                   bool
 	timeout                                time.Duration
 }
@@ -56,10 +57,11 @@ With --wait the command waits for the end of the job and prints its result; the 
 	cmd.Flags().StringVar(&f.queue, "queue", "", `queue of the task (with --task; default "default")`)
 	cmd.Flags().StringVarP(&f.input, "input", "i", "null", "the job's input: JSON, @FILE or -")
 	cmd.Flags().StringVar(&f.id, "id", "", "job id (a ULID); the same id again is the same job")
-	cmd.Flags().StringVar(&f.key, "key", "", "idempotency key: a second submit with it returns the first job")
+	cmd.Flags().StringVar(&f.key, "key", "", "idempotency key: a second submit with it within 24 h, or while the job runs, returns the first job")
 	cmd.Flags().StringVar(&f.namespace, "namespace", "", `namespace (default "default")`)
 	cmd.Flags().StringVar(&f.partition, "partition", "", "partition of the job's tasks: queues are fair between them, limits may count each")
 	cmd.Flags().IntVar(&f.priority, "priority", -1, "priority of the job's tasks: 0 goes first, 9 last (default: their own)")
+	f.unique.add(cmd.Flags())
 	cmd.Flags().BoolVar(&f.wait, "wait", false, "wait for the result and print it")
 	cmd.Flags().DurationVar(&f.timeout, "timeout", 0, "give up after this time; the job goes on (default: never)")
 	return cmd
@@ -81,6 +83,12 @@ func (a *app) submitJob(ctx context.Context, f submitFlags, args []string) error
 	}
 	options, err := f.options()
 	if err != nil {
+		return err
+	}
+	if options == nil {
+		options = new(apiv1.JobOptions)
+	}
+	if err := f.unique.fill(options); err != nil {
 		return err
 	}
 	client, err := a.client()

@@ -371,6 +371,11 @@ type Command struct {
 	//	*Command_StopRedrive
 	//	*Command_DiscardJob
 	//	*Command_TimeOutTask
+	//	*Command_CreateBatch
+	//	*Command_CloseBatch
+	//	*Command_ReopenBatch
+	//	*Command_CancelBatch
+	//	*Command_PurgeBatch
 	//	*Command_SetWebhook
 	//	*Command_ChangeWebhook
 	//	*Command_ReceiveWebhook
@@ -699,6 +704,51 @@ func (x *Command) GetTimeOutTask() *TimeOutTask {
 	return nil
 }
 
+func (x *Command) GetCreateBatch() *CreateBatch {
+	if x != nil {
+		if x, ok := x.Kind.(*Command_CreateBatch); ok {
+			return x.CreateBatch
+		}
+	}
+	return nil
+}
+
+func (x *Command) GetCloseBatch() *CloseBatch {
+	if x != nil {
+		if x, ok := x.Kind.(*Command_CloseBatch); ok {
+			return x.CloseBatch
+		}
+	}
+	return nil
+}
+
+func (x *Command) GetReopenBatch() *ReopenBatch {
+	if x != nil {
+		if x, ok := x.Kind.(*Command_ReopenBatch); ok {
+			return x.ReopenBatch
+		}
+	}
+	return nil
+}
+
+func (x *Command) GetCancelBatch() *CancelBatch {
+	if x != nil {
+		if x, ok := x.Kind.(*Command_CancelBatch); ok {
+			return x.CancelBatch
+		}
+	}
+	return nil
+}
+
+func (x *Command) GetPurgeBatch() *PurgeBatch {
+	if x != nil {
+		if x, ok := x.Kind.(*Command_PurgeBatch); ok {
+			return x.PurgeBatch
+		}
+	}
+	return nil
+}
+
 func (x *Command) GetSetWebhook() *SetWebhook {
 	if x != nil {
 		if x, ok := x.Kind.(*Command_SetWebhook); ok {
@@ -893,6 +943,27 @@ type Command_TimeOutTask struct {
 	TimeOutTask *TimeOutTask `protobuf:"bytes,38,opt,name=time_out_task,json=timeOutTask,proto3,oneof"`
 }
 
+type Command_CreateBatch struct {
+	// Unique jobs and batches: 40-44.
+	CreateBatch *CreateBatch `protobuf:"bytes,40,opt,name=create_batch,json=createBatch,proto3,oneof"`
+}
+
+type Command_CloseBatch struct {
+	CloseBatch *CloseBatch `protobuf:"bytes,41,opt,name=close_batch,json=closeBatch,proto3,oneof"`
+}
+
+type Command_ReopenBatch struct {
+	ReopenBatch *ReopenBatch `protobuf:"bytes,42,opt,name=reopen_batch,json=reopenBatch,proto3,oneof"`
+}
+
+type Command_CancelBatch struct {
+	CancelBatch *CancelBatch `protobuf:"bytes,43,opt,name=cancel_batch,json=cancelBatch,proto3,oneof"`
+}
+
+type Command_PurgeBatch struct {
+	PurgeBatch *PurgeBatch `protobuf:"bytes,44,opt,name=purge_batch,json=purgeBatch,proto3,oneof"`
+}
+
 type Command_SetWebhook struct {
 	// Webhooks: 45-49.
 	SetWebhook *SetWebhook `protobuf:"bytes,45,opt,name=set_webhook,json=setWebhook,proto3,oneof"`
@@ -984,6 +1055,16 @@ func (*Command_StopRedrive) isCommand_Kind() {}
 func (*Command_DiscardJob) isCommand_Kind() {}
 
 func (*Command_TimeOutTask) isCommand_Kind() {}
+
+func (*Command_CreateBatch) isCommand_Kind() {}
+
+func (*Command_CloseBatch) isCommand_Kind() {}
+
+func (*Command_ReopenBatch) isCommand_Kind() {}
+
+func (*Command_CancelBatch) isCommand_Kind() {}
+
+func (*Command_PurgeBatch) isCommand_Kind() {}
 
 func (*Command_SetWebhook) isCommand_Kind() {}
 
@@ -1223,6 +1304,9 @@ type JobOptions struct {
 	StartByMs     int64 `protobuf:"varint,10,opt,name=start_by_ms,json=startByMs,proto3" json:"start_by_ms,omitempty"`             // unix ms: a job of which nothing has started by then expires; 0 = never
 	StartWithinMs int64 `protobuf:"varint,11,opt,name=start_within_ms,json=startWithinMs,proto3" json:"start_within_ms,omitempty"` // the same, counted from the submission (or not_before_ms, when that is later)
 	TimeoutMs     int64 `protobuf:"varint,12,opt,name=timeout_ms,json=timeoutMs,proto3" json:"timeout_ms,omitempty"`               // a job that runs longer ends in FAILURE, counted as start_within_ms; 0 = no bound
+	// Unique jobs and batches: 20-29.
+	Unique *Unique `protobuf:"bytes,20,opt,name=unique,proto3" json:"unique,omitempty"`
+	Batch  []byte  `protobuf:"bytes,21,opt,name=batch,proto3" json:"batch,omitempty"` // the batch that the job is in: 16 bytes, or none
 	// Schedules: 30-39. Set by the machine on the jobs that a schedule makes, never by a submitter.
 	Schedule   string `protobuf:"bytes,30,opt,name=schedule,proto3" json:"schedule,omitempty"`                       // its name
 	TickMs     int64  `protobuf:"varint,31,opt,name=tick_ms,json=tickMs,proto3" json:"tick_ms,omitempty"`            // the tick that the job is for, unix ms
@@ -1296,6 +1380,20 @@ func (x *JobOptions) GetTimeoutMs() int64 {
 		return x.TimeoutMs
 	}
 	return 0
+}
+
+func (x *JobOptions) GetUnique() *Unique {
+	if x != nil {
+		return x.Unique
+	}
+	return nil
+}
+
+func (x *JobOptions) GetBatch() []byte {
+	if x != nil {
+		return x.Batch
+	}
+	return nil
 }
 
 func (x *JobOptions) GetSchedule() string {
@@ -4792,10 +4890,10 @@ var File_fsmpb_command_proto protoreflect.FileDescriptor
 
 const file_fsmpb_command_proto_rawDesc = "" +
 	"\n" +
-	"\x13fsmpb/command.proto\x12\x0efanfold.fsm.v1\"S\n" +
+	"\x13fsmpb/command.proto\x12\x0efanfold.fsm.v1\x1a\x12fsmpb/unique.proto\"S\n" +
 	"\x05Entry\x12\x15\n" +
 	"\x06now_ms\x18\x01 \x01(\x03R\x05nowMs\x123\n" +
-	"\bcommands\x18\x02 \x03(\v2\x17.fanfold.fsm.v1.CommandR\bcommands\"\xc6\x13\n" +
+	"\bcommands\x18\x02 \x03(\v2\x17.fanfold.fsm.v1.CommandR\bcommands\"\x8a\x16\n" +
 	"\aCommand\x12:\n" +
 	"\n" +
 	"submit_job\x18\x01 \x01(\v2\x19.fanfold.fsm.v1.SubmitJobH\x00R\tsubmitJob\x12:\n" +
@@ -4836,7 +4934,14 @@ const file_fsmpb_command_proto_rawDesc = "" +
 	"\fstop_redrive\x18$ \x01(\v2\x1b.fanfold.fsm.v1.StopRedriveH\x00R\vstopRedrive\x12=\n" +
 	"\vdiscard_job\x18% \x01(\v2\x1a.fanfold.fsm.v1.DiscardJobH\x00R\n" +
 	"discardJob\x12A\n" +
-	"\rtime_out_task\x18& \x01(\v2\x1b.fanfold.fsm.v1.TimeOutTaskH\x00R\vtimeOutTask\x12=\n" +
+	"\rtime_out_task\x18& \x01(\v2\x1b.fanfold.fsm.v1.TimeOutTaskH\x00R\vtimeOutTask\x12@\n" +
+	"\fcreate_batch\x18( \x01(\v2\x1b.fanfold.fsm.v1.CreateBatchH\x00R\vcreateBatch\x12=\n" +
+	"\vclose_batch\x18) \x01(\v2\x1a.fanfold.fsm.v1.CloseBatchH\x00R\n" +
+	"closeBatch\x12@\n" +
+	"\freopen_batch\x18* \x01(\v2\x1b.fanfold.fsm.v1.ReopenBatchH\x00R\vreopenBatch\x12@\n" +
+	"\fcancel_batch\x18+ \x01(\v2\x1b.fanfold.fsm.v1.CancelBatchH\x00R\vcancelBatch\x12=\n" +
+	"\vpurge_batch\x18, \x01(\v2\x1a.fanfold.fsm.v1.PurgeBatchH\x00R\n" +
+	"purgeBatch\x12=\n" +
 	"\vset_webhook\x18- \x01(\v2\x1a.fanfold.fsm.v1.SetWebhookH\x00R\n" +
 	"setWebhook\x12F\n" +
 	"\x0echange_webhook\x18. \x01(\v2\x1d.fanfold.fsm.v1.ChangeWebhookH\x00R\rchangeWebhook\x12I\n" +
@@ -4861,7 +4966,7 @@ const file_fsmpb_command_proto_rawDesc = "" +
 	"\rnot_before_ms\x18\x05 \x01(\x03R\vnotBeforeMs\x12\x1b\n" +
 	"\tretain_ms\x18\x06 \x01(\x03R\bretainMs\x12\x10\n" +
 	"\x03key\x18\a \x01(\tR\x03key\x12\x18\n" +
-	"\aoptions\x18\b \x01(\fR\aoptions\"\x82\x03\n" +
+	"\aoptions\x18\b \x01(\fR\aoptions\"\xc8\x03\n" +
 	"\n" +
 	"JobOptions\x12\x1c\n" +
 	"\tpartition\x18\x01 \x01(\tR\tpartition\x12\x1a\n" +
@@ -4870,7 +4975,9 @@ const file_fsmpb_command_proto_rawDesc = "" +
 	" \x01(\x03R\tstartByMs\x12&\n" +
 	"\x0fstart_within_ms\x18\v \x01(\x03R\rstartWithinMs\x12\x1d\n" +
 	"\n" +
-	"timeout_ms\x18\f \x01(\x03R\ttimeoutMs\x12\x1a\n" +
+	"timeout_ms\x18\f \x01(\x03R\ttimeoutMs\x12.\n" +
+	"\x06unique\x18\x14 \x01(\v2\x16.fanfold.fsm.v1.UniqueR\x06unique\x12\x14\n" +
+	"\x05batch\x18\x15 \x01(\fR\x05batch\x12\x1a\n" +
 	"\bschedule\x18\x1e \x01(\tR\bschedule\x12\x17\n" +
 	"\atick_ms\x18\x1f \x01(\x03R\x06tickMs\x12\x1f\n" +
 	"\vschedule_id\x18  \x01(\fR\n" +
@@ -5248,6 +5355,12 @@ var file_fsmpb_command_proto_goTypes = []any{
 	nil,                      // 63: fanfold.fsm.v1.JobOptions.HeadersEntry
 	nil,                      // 64: fanfold.fsm.v1.OpenSession.LabelsEntry
 	nil,                      // 65: fanfold.fsm.v1.SetQueue.WeightsEntry
+	(*CreateBatch)(nil),      // 66: fanfold.fsm.v1.CreateBatch
+	(*CloseBatch)(nil),       // 67: fanfold.fsm.v1.CloseBatch
+	(*ReopenBatch)(nil),      // 68: fanfold.fsm.v1.ReopenBatch
+	(*CancelBatch)(nil),      // 69: fanfold.fsm.v1.CancelBatch
+	(*PurgeBatch)(nil),       // 70: fanfold.fsm.v1.PurgeBatch
+	(*Unique)(nil),           // 71: fanfold.fsm.v1.Unique
 }
 var file_fsmpb_command_proto_depIdxs = []int32{
 	6,  // 0: fanfold.fsm.v1.Entry.commands:type_name -> fanfold.fsm.v1.Command
@@ -5282,62 +5395,68 @@ var file_fsmpb_command_proto_depIdxs = []int32{
 	33, // 29: fanfold.fsm.v1.Command.stop_redrive:type_name -> fanfold.fsm.v1.StopRedrive
 	34, // 30: fanfold.fsm.v1.Command.discard_job:type_name -> fanfold.fsm.v1.DiscardJob
 	30, // 31: fanfold.fsm.v1.Command.time_out_task:type_name -> fanfold.fsm.v1.TimeOutTask
-	47, // 32: fanfold.fsm.v1.Command.set_webhook:type_name -> fanfold.fsm.v1.SetWebhook
-	50, // 33: fanfold.fsm.v1.Command.change_webhook:type_name -> fanfold.fsm.v1.ChangeWebhook
-	51, // 34: fanfold.fsm.v1.Command.receive_webhook:type_name -> fanfold.fsm.v1.ReceiveWebhook
-	53, // 35: fanfold.fsm.v1.Command.report_delivery:type_name -> fanfold.fsm.v1.ReportDelivery
-	54, // 36: fanfold.fsm.v1.Command.replay_delivery:type_name -> fanfold.fsm.v1.ReplayDelivery
-	42, // 37: fanfold.fsm.v1.Command.save_task:type_name -> fanfold.fsm.v1.SaveTask
-	43, // 38: fanfold.fsm.v1.Command.log_task:type_name -> fanfold.fsm.v1.LogTask
-	8,  // 39: fanfold.fsm.v1.Value.blob:type_name -> fanfold.fsm.v1.Blob
-	7,  // 40: fanfold.fsm.v1.SubmitJob.input:type_name -> fanfold.fsm.v1.Value
-	63, // 41: fanfold.fsm.v1.JobOptions.headers:type_name -> fanfold.fsm.v1.JobOptions.HeadersEntry
-	7,  // 42: fanfold.fsm.v1.SetSchedule.input:type_name -> fanfold.fsm.v1.Value
-	0,  // 43: fanfold.fsm.v1.SetSchedule.missed:type_name -> fanfold.fsm.v1.Missed
-	1,  // 44: fanfold.fsm.v1.SetSchedule.overlap:type_name -> fanfold.fsm.v1.Overlap
-	20, // 45: fanfold.fsm.v1.OpenSession.queues:type_name -> fanfold.fsm.v1.QueueSlots
-	21, // 46: fanfold.fsm.v1.OpenSession.kinds:type_name -> fanfold.fsm.v1.TaskKind
-	64, // 47: fanfold.fsm.v1.OpenSession.labels:type_name -> fanfold.fsm.v1.OpenSession.LabelsEntry
-	24, // 48: fanfold.fsm.v1.CompleteTask.fence:type_name -> fanfold.fsm.v1.Fence
-	25, // 49: fanfold.fsm.v1.CompleteTask.task:type_name -> fanfold.fsm.v1.TaskRef
-	7,  // 50: fanfold.fsm.v1.CompleteTask.result:type_name -> fanfold.fsm.v1.Value
-	24, // 51: fanfold.fsm.v1.FailTask.fence:type_name -> fanfold.fsm.v1.Fence
-	25, // 52: fanfold.fsm.v1.FailTask.task:type_name -> fanfold.fsm.v1.TaskRef
-	28, // 53: fanfold.fsm.v1.FailTask.error:type_name -> fanfold.fsm.v1.Error
-	24, // 54: fanfold.fsm.v1.ReleaseTask.fence:type_name -> fanfold.fsm.v1.Fence
-	25, // 55: fanfold.fsm.v1.ReleaseTask.task:type_name -> fanfold.fsm.v1.TaskRef
-	24, // 56: fanfold.fsm.v1.TimeOutTask.fence:type_name -> fanfold.fsm.v1.Fence
-	25, // 57: fanfold.fsm.v1.TimeOutTask.task:type_name -> fanfold.fsm.v1.TaskRef
-	32, // 58: fanfold.fsm.v1.StartRedrive.filter:type_name -> fanfold.fsm.v1.DeadFilter
-	65, // 59: fanfold.fsm.v1.SetQueue.weights:type_name -> fanfold.fsm.v1.SetQueue.WeightsEntry
-	62, // 60: fanfold.fsm.v1.SetQueue.success:type_name -> fanfold.fsm.v1.Retention
-	62, // 61: fanfold.fsm.v1.SetQueue.failure:type_name -> fanfold.fsm.v1.Retention
-	62, // 62: fanfold.fsm.v1.SetQueue.canceled:type_name -> fanfold.fsm.v1.Retention
-	61, // 63: fanfold.fsm.v1.SetQueue.budget:type_name -> fanfold.fsm.v1.Budget
-	2,  // 64: fanfold.fsm.v1.Limit.scope:type_name -> fanfold.fsm.v1.LimitScope
-	3,  // 65: fanfold.fsm.v1.Limit.kind:type_name -> fanfold.fsm.v1.LimitKind
-	39, // 66: fanfold.fsm.v1.SetLimit.limit:type_name -> fanfold.fsm.v1.Limit
-	39, // 67: fanfold.fsm.v1.DeleteLimit.limit:type_name -> fanfold.fsm.v1.Limit
-	24, // 68: fanfold.fsm.v1.SaveTask.fence:type_name -> fanfold.fsm.v1.Fence
-	25, // 69: fanfold.fsm.v1.SaveTask.task:type_name -> fanfold.fsm.v1.TaskRef
-	44, // 70: fanfold.fsm.v1.LogTask.tasks:type_name -> fanfold.fsm.v1.TaskLines
-	24, // 71: fanfold.fsm.v1.TaskLines.fence:type_name -> fanfold.fsm.v1.Fence
-	25, // 72: fanfold.fsm.v1.TaskLines.task:type_name -> fanfold.fsm.v1.TaskRef
-	45, // 73: fanfold.fsm.v1.TaskLines.lines:type_name -> fanfold.fsm.v1.LogLine
-	46, // 74: fanfold.fsm.v1.SetWebhook.name:type_name -> fanfold.fsm.v1.WebhookName
-	48, // 75: fanfold.fsm.v1.SetWebhook.source:type_name -> fanfold.fsm.v1.WebhookSource
-	49, // 76: fanfold.fsm.v1.SetWebhook.endpoint:type_name -> fanfold.fsm.v1.WebhookEndpoint
-	46, // 77: fanfold.fsm.v1.ChangeWebhook.name:type_name -> fanfold.fsm.v1.WebhookName
-	4,  // 78: fanfold.fsm.v1.ChangeWebhook.change:type_name -> fanfold.fsm.v1.WebhookChange
-	7,  // 79: fanfold.fsm.v1.ReceiveWebhook.input:type_name -> fanfold.fsm.v1.Value
-	52, // 80: fanfold.fsm.v1.ReportDelivery.delivery:type_name -> fanfold.fsm.v1.DeliveryRef
-	52, // 81: fanfold.fsm.v1.ReplayDelivery.delivery:type_name -> fanfold.fsm.v1.DeliveryRef
-	61, // 82: fanfold.fsm.v1.SetBudget.budget:type_name -> fanfold.fsm.v1.Budget
-	83, // [83:83] is the sub-list for method output_type
-	83, // [83:83] is the sub-list for method input_type
-	83, // [83:83] is the sub-list for extension type_name
-	83, // [83:83] is the sub-list for extension extendee
-	0,  // [0:83] is the sub-list for field type_name
+	66, // 32: fanfold.fsm.v1.Command.create_batch:type_name -> fanfold.fsm.v1.CreateBatch
+	67, // 33: fanfold.fsm.v1.Command.close_batch:type_name -> fanfold.fsm.v1.CloseBatch
+	68, // 34: fanfold.fsm.v1.Command.reopen_batch:type_name -> fanfold.fsm.v1.ReopenBatch
+	69, // 35: fanfold.fsm.v1.Command.cancel_batch:type_name -> fanfold.fsm.v1.CancelBatch
+	70, // 36: fanfold.fsm.v1.Command.purge_batch:type_name -> fanfold.fsm.v1.PurgeBatch
+	47, // 37: fanfold.fsm.v1.Command.set_webhook:type_name -> fanfold.fsm.v1.SetWebhook
+	50, // 38: fanfold.fsm.v1.Command.change_webhook:type_name -> fanfold.fsm.v1.ChangeWebhook
+	51, // 39: fanfold.fsm.v1.Command.receive_webhook:type_name -> fanfold.fsm.v1.ReceiveWebhook
+	53, // 40: fanfold.fsm.v1.Command.report_delivery:type_name -> fanfold.fsm.v1.ReportDelivery
+	54, // 41: fanfold.fsm.v1.Command.replay_delivery:type_name -> fanfold.fsm.v1.ReplayDelivery
+	42, // 42: fanfold.fsm.v1.Command.save_task:type_name -> fanfold.fsm.v1.SaveTask
+	43, // 43: fanfold.fsm.v1.Command.log_task:type_name -> fanfold.fsm.v1.LogTask
+	8,  // 44: fanfold.fsm.v1.Value.blob:type_name -> fanfold.fsm.v1.Blob
+	7,  // 45: fanfold.fsm.v1.SubmitJob.input:type_name -> fanfold.fsm.v1.Value
+	71, // 46: fanfold.fsm.v1.JobOptions.unique:type_name -> fanfold.fsm.v1.Unique
+	63, // 47: fanfold.fsm.v1.JobOptions.headers:type_name -> fanfold.fsm.v1.JobOptions.HeadersEntry
+	7,  // 48: fanfold.fsm.v1.SetSchedule.input:type_name -> fanfold.fsm.v1.Value
+	0,  // 49: fanfold.fsm.v1.SetSchedule.missed:type_name -> fanfold.fsm.v1.Missed
+	1,  // 50: fanfold.fsm.v1.SetSchedule.overlap:type_name -> fanfold.fsm.v1.Overlap
+	20, // 51: fanfold.fsm.v1.OpenSession.queues:type_name -> fanfold.fsm.v1.QueueSlots
+	21, // 52: fanfold.fsm.v1.OpenSession.kinds:type_name -> fanfold.fsm.v1.TaskKind
+	64, // 53: fanfold.fsm.v1.OpenSession.labels:type_name -> fanfold.fsm.v1.OpenSession.LabelsEntry
+	24, // 54: fanfold.fsm.v1.CompleteTask.fence:type_name -> fanfold.fsm.v1.Fence
+	25, // 55: fanfold.fsm.v1.CompleteTask.task:type_name -> fanfold.fsm.v1.TaskRef
+	7,  // 56: fanfold.fsm.v1.CompleteTask.result:type_name -> fanfold.fsm.v1.Value
+	24, // 57: fanfold.fsm.v1.FailTask.fence:type_name -> fanfold.fsm.v1.Fence
+	25, // 58: fanfold.fsm.v1.FailTask.task:type_name -> fanfold.fsm.v1.TaskRef
+	28, // 59: fanfold.fsm.v1.FailTask.error:type_name -> fanfold.fsm.v1.Error
+	24, // 60: fanfold.fsm.v1.ReleaseTask.fence:type_name -> fanfold.fsm.v1.Fence
+	25, // 61: fanfold.fsm.v1.ReleaseTask.task:type_name -> fanfold.fsm.v1.TaskRef
+	24, // 62: fanfold.fsm.v1.TimeOutTask.fence:type_name -> fanfold.fsm.v1.Fence
+	25, // 63: fanfold.fsm.v1.TimeOutTask.task:type_name -> fanfold.fsm.v1.TaskRef
+	32, // 64: fanfold.fsm.v1.StartRedrive.filter:type_name -> fanfold.fsm.v1.DeadFilter
+	65, // 65: fanfold.fsm.v1.SetQueue.weights:type_name -> fanfold.fsm.v1.SetQueue.WeightsEntry
+	62, // 66: fanfold.fsm.v1.SetQueue.success:type_name -> fanfold.fsm.v1.Retention
+	62, // 67: fanfold.fsm.v1.SetQueue.failure:type_name -> fanfold.fsm.v1.Retention
+	62, // 68: fanfold.fsm.v1.SetQueue.canceled:type_name -> fanfold.fsm.v1.Retention
+	61, // 69: fanfold.fsm.v1.SetQueue.budget:type_name -> fanfold.fsm.v1.Budget
+	2,  // 70: fanfold.fsm.v1.Limit.scope:type_name -> fanfold.fsm.v1.LimitScope
+	3,  // 71: fanfold.fsm.v1.Limit.kind:type_name -> fanfold.fsm.v1.LimitKind
+	39, // 72: fanfold.fsm.v1.SetLimit.limit:type_name -> fanfold.fsm.v1.Limit
+	39, // 73: fanfold.fsm.v1.DeleteLimit.limit:type_name -> fanfold.fsm.v1.Limit
+	24, // 74: fanfold.fsm.v1.SaveTask.fence:type_name -> fanfold.fsm.v1.Fence
+	25, // 75: fanfold.fsm.v1.SaveTask.task:type_name -> fanfold.fsm.v1.TaskRef
+	44, // 76: fanfold.fsm.v1.LogTask.tasks:type_name -> fanfold.fsm.v1.TaskLines
+	24, // 77: fanfold.fsm.v1.TaskLines.fence:type_name -> fanfold.fsm.v1.Fence
+	25, // 78: fanfold.fsm.v1.TaskLines.task:type_name -> fanfold.fsm.v1.TaskRef
+	45, // 79: fanfold.fsm.v1.TaskLines.lines:type_name -> fanfold.fsm.v1.LogLine
+	46, // 80: fanfold.fsm.v1.SetWebhook.name:type_name -> fanfold.fsm.v1.WebhookName
+	48, // 81: fanfold.fsm.v1.SetWebhook.source:type_name -> fanfold.fsm.v1.WebhookSource
+	49, // 82: fanfold.fsm.v1.SetWebhook.endpoint:type_name -> fanfold.fsm.v1.WebhookEndpoint
+	46, // 83: fanfold.fsm.v1.ChangeWebhook.name:type_name -> fanfold.fsm.v1.WebhookName
+	4,  // 84: fanfold.fsm.v1.ChangeWebhook.change:type_name -> fanfold.fsm.v1.WebhookChange
+	7,  // 85: fanfold.fsm.v1.ReceiveWebhook.input:type_name -> fanfold.fsm.v1.Value
+	52, // 86: fanfold.fsm.v1.ReportDelivery.delivery:type_name -> fanfold.fsm.v1.DeliveryRef
+	52, // 87: fanfold.fsm.v1.ReplayDelivery.delivery:type_name -> fanfold.fsm.v1.DeliveryRef
+	61, // 88: fanfold.fsm.v1.SetBudget.budget:type_name -> fanfold.fsm.v1.Budget
+	89, // [89:89] is the sub-list for method output_type
+	89, // [89:89] is the sub-list for method input_type
+	89, // [89:89] is the sub-list for extension type_name
+	89, // [89:89] is the sub-list for extension extendee
+	0,  // [0:89] is the sub-list for field type_name
 }
 
 func init() { file_fsmpb_command_proto_init() }
@@ -5345,6 +5464,7 @@ func file_fsmpb_command_proto_init() {
 	if File_fsmpb_command_proto != nil {
 		return
 	}
+	file_fsmpb_unique_proto_init()
 	file_fsmpb_command_proto_msgTypes[1].OneofWrappers = []any{
 		(*Command_SubmitJob)(nil),
 		(*Command_CancelJob)(nil),
@@ -5377,6 +5497,11 @@ func file_fsmpb_command_proto_init() {
 		(*Command_StopRedrive)(nil),
 		(*Command_DiscardJob)(nil),
 		(*Command_TimeOutTask)(nil),
+		(*Command_CreateBatch)(nil),
+		(*Command_CloseBatch)(nil),
+		(*Command_ReopenBatch)(nil),
+		(*Command_CancelBatch)(nil),
+		(*Command_PurgeBatch)(nil),
 		(*Command_SetWebhook)(nil),
 		(*Command_ChangeWebhook)(nil),
 		(*Command_ReceiveWebhook)(nil),

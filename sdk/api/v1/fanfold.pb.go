@@ -582,6 +582,8 @@ type JobStatus struct {
 	Namespace     string                 `protobuf:"bytes,2,opt,name=namespace,proto3" json:"namespace,omitempty"`
 	Workflow      string                 `protobuf:"bytes,3,opt,name=workflow,proto3" json:"workflow,omitempty"`
 	State         string                 `protobuf:"bytes,4,opt,name=state,proto3" json:"state,omitempty"`
+	Unique        *UniqueStatus          `protobuf:"bytes,40,opt,name=unique,proto3" json:"unique,omitempty"`
+	Batch         string                 `protobuf:"bytes,41,opt,name=batch,proto3" json:"batch,omitempty"`
 	Key           string                 `protobuf:"bytes,5,opt,name=key,proto3" json:"key,omitempty"`
 	CreatedMs     int64                  `protobuf:"varint,6,opt,name=created_ms,json=createdMs,proto3" json:"created_ms,omitempty"`
 	FinishedMs    int64                  `protobuf:"varint,7,opt,name=finished_ms,json=finishedMs,proto3" json:"finished_ms,omitempty"`
@@ -648,6 +650,20 @@ func (x *JobStatus) GetWorkflow() string {
 func (x *JobStatus) GetState() string {
 	if x != nil {
 		return x.State
+	}
+	return ""
+}
+
+func (x *JobStatus) GetUnique() *UniqueStatus {
+	if x != nil {
+		return x.Unique
+	}
+	return nil
+}
+
+func (x *JobStatus) GetBatch() string {
+	if x != nil {
+		return x.Batch
 	}
 	return ""
 }
@@ -3707,6 +3723,10 @@ type Counters struct {
 	JobsSubmitted    uint64                 `protobuf:"varint,1,opt,name=jobs_submitted,json=jobsSubmitted,proto3" json:"jobs_submitted,omitempty"`
 	JobsSucceeded    uint64                 `protobuf:"varint,2,opt,name=jobs_succeeded,json=jobsSucceeded,proto3" json:"jobs_succeeded,omitempty"`
 	JobsFailed       uint64                 `protobuf:"varint,3,opt,name=jobs_failed,json=jobsFailed,proto3" json:"jobs_failed,omitempty"`
+	Deduplicated     uint64                 `protobuf:"varint,40,opt,name=deduplicated,proto3" json:"deduplicated,omitempty"` // submissions that were answered with another job, by a unique key
+	Replaced         uint64                 `protobuf:"varint,41,opt,name=replaced,proto3" json:"replaced,omitempty"`         // jobs that gave way to a later one of their key
+	BatchesCreated   uint64                 `protobuf:"varint,42,opt,name=batches_created,json=batchesCreated,proto3" json:"batches_created,omitempty"`
+	BatchCallbacks   uint64                 `protobuf:"varint,43,opt,name=batch_callbacks,json=batchCallbacks,proto3" json:"batch_callbacks,omitempty"`
 	JobsCanceled     uint64                 `protobuf:"varint,4,opt,name=jobs_canceled,json=jobsCanceled,proto3" json:"jobs_canceled,omitempty"`
 	Grants           uint64                 `protobuf:"varint,5,opt,name=grants,proto3" json:"grants,omitempty"`           // attempts started
 	Completions      uint64                 `protobuf:"varint,6,opt,name=completions,proto3" json:"completions,omitempty"` // results accepted
@@ -3786,6 +3806,34 @@ func (x *Counters) GetJobsSucceeded() uint64 {
 func (x *Counters) GetJobsFailed() uint64 {
 	if x != nil {
 		return x.JobsFailed
+	}
+	return 0
+}
+
+func (x *Counters) GetDeduplicated() uint64 {
+	if x != nil {
+		return x.Deduplicated
+	}
+	return 0
+}
+
+func (x *Counters) GetReplaced() uint64 {
+	if x != nil {
+		return x.Replaced
+	}
+	return 0
+}
+
+func (x *Counters) GetBatchesCreated() uint64 {
+	if x != nil {
+		return x.BatchesCreated
+	}
+	return 0
+}
+
+func (x *Counters) GetBatchCallbacks() uint64 {
+	if x != nil {
+		return x.BatchCallbacks
 	}
 	return 0
 }
@@ -4471,7 +4519,7 @@ var File_v1_fanfold_proto protoreflect.FileDescriptor
 const file_v1_fanfold_proto_rawDesc = "" +
 	"\n" +
 	"\x10v1/fanfold.proto\x12\n" +
-	"fanfold.v1\x1a\fv1/job.proto\x1a\x0fv1/queues.proto\x1a\x0ev1/tasks.proto\x1a\x11v1/webhooks.proto\x1a\x12v1/schedules.proto\"8\n" +
+	"fanfold.v1\x1a\x10v1/batches.proto\x1a\fv1/job.proto\x1a\x0fv1/queues.proto\x1a\x0ev1/tasks.proto\x1a\x11v1/webhooks.proto\x1a\x12v1/schedules.proto\"8\n" +
 	"\x11SubmitJobsRequest\x12#\n" +
 	"\x04jobs\x18\x01 \x03(\v2\x0f.fanfold.v1.JobR\x04jobs\"^\n" +
 	"\x12SubmitJobsResponse\x122\n" +
@@ -4509,12 +4557,14 @@ const file_v1_fanfold_proto_rawDesc = "" +
 	"\x0eGetJobResponse\x12'\n" +
 	"\x03job\x18\x01 \x01(\v2\x15.fanfold.v1.JobStatusR\x03job\x12\x14\n" +
 	"\x05index\x18\x02 \x01(\x04R\x05index\x12-\n" +
-	"\x06result\x18\x03 \x01(\v2\x15.fanfold.v1.JobResultR\x06result\"\xf2\x02\n" +
+	"\x06result\x18\x03 \x01(\v2\x15.fanfold.v1.JobResultR\x06result\"\xba\x03\n" +
 	"\tJobStatus\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x1c\n" +
 	"\tnamespace\x18\x02 \x01(\tR\tnamespace\x12\x1a\n" +
 	"\bworkflow\x18\x03 \x01(\tR\bworkflow\x12\x14\n" +
-	"\x05state\x18\x04 \x01(\tR\x05state\x12\x10\n" +
+	"\x05state\x18\x04 \x01(\tR\x05state\x120\n" +
+	"\x06unique\x18( \x01(\v2\x18.fanfold.v1.UniqueStatusR\x06unique\x12\x14\n" +
+	"\x05batch\x18) \x01(\tR\x05batch\x12\x10\n" +
 	"\x03key\x18\x05 \x01(\tR\x03key\x12\x1d\n" +
 	"\n" +
 	"created_ms\x18\x06 \x01(\x03R\tcreatedMs\x12\x1f\n" +
@@ -4778,12 +4828,16 @@ const file_v1_fanfold_proto_rawDesc = "" +
 	"\x05voter\x18\x04 \x01(\bR\x05voter\x12\x16\n" +
 	"\x06leader\x18\x05 \x01(\bR\x06leader\x12\x1c\n" +
 	"\treachable\x18\x06 \x01(\bR\treachable\x12#\n" +
-	"\rapplied_index\x18\a \x01(\x04R\fappliedIndex\"\x9a\b\n" +
+	"\rapplied_index\x18\a \x01(\x04R\fappliedIndex\"\xac\t\n" +
 	"\bCounters\x12%\n" +
 	"\x0ejobs_submitted\x18\x01 \x01(\x04R\rjobsSubmitted\x12%\n" +
 	"\x0ejobs_succeeded\x18\x02 \x01(\x04R\rjobsSucceeded\x12\x1f\n" +
 	"\vjobs_failed\x18\x03 \x01(\x04R\n" +
-	"jobsFailed\x12#\n" +
+	"jobsFailed\x12\"\n" +
+	"\fdeduplicated\x18( \x01(\x04R\fdeduplicated\x12\x1a\n" +
+	"\breplaced\x18) \x01(\x04R\breplaced\x12'\n" +
+	"\x0fbatches_created\x18* \x01(\x04R\x0ebatchesCreated\x12'\n" +
+	"\x0fbatch_callbacks\x18+ \x01(\x04R\x0ebatchCallbacks\x12#\n" +
 	"\rjobs_canceled\x18\x04 \x01(\x04R\fjobsCanceled\x12\x16\n" +
 	"\x06grants\x18\x05 \x01(\x04R\x06grants\x12 \n" +
 	"\vcompletions\x18\x06 \x01(\x04R\vcompletions\x12\x1e\n" +
@@ -4846,7 +4900,7 @@ const file_v1_fanfold_proto_rawDesc = "" +
 	"\x05index\x18\x01 \x01(\x04R\x05index\x12\x12\n" +
 	"\x04hash\x18\x02 \x01(\tR\x04hash\x12\x14\n" +
 	"\x05known\x18\x03 \x01(\bR\x05known\x12\x17\n" +
-	"\anode_id\x18\x04 \x01(\tR\x06nodeId2\xd8\x1e\n" +
+	"\anode_id\x18\x04 \x01(\tR\x06nodeId2\xcf#\n" +
 	"\aFanfold\x12K\n" +
 	"\n" +
 	"SubmitJobs\x12\x1d.fanfold.v1.SubmitJobsRequest\x1a\x1e.fanfold.v1.SubmitJobsResponse\x12L\n" +
@@ -4895,7 +4949,17 @@ const file_v1_fanfold_proto_rawDesc = "" +
 	"\x10BackfillSchedule\x12#.fanfold.v1.BackfillScheduleRequest\x1a$.fanfold.v1.BackfillScheduleResponse\x12Z\n" +
 	"\x0fPreviewSchedule\x12\".fanfold.v1.PreviewScheduleRequest\x1a#.fanfold.v1.PreviewScheduleResponse\x12N\n" +
 	"\vGetSchedule\x12\x1e.fanfold.v1.GetScheduleRequest\x1a\x1f.fanfold.v1.GetScheduleResponse\x12T\n" +
-	"\rListSchedules\x12 .fanfold.v1.ListSchedulesRequest\x1a!.fanfold.v1.ListSchedulesResponse\x12K\n" +
+	"\rListSchedules\x12 .fanfold.v1.ListSchedulesRequest\x1a!.fanfold.v1.ListSchedulesResponse\x12N\n" +
+	"\vCreateBatch\x12\x1e.fanfold.v1.CreateBatchRequest\x1a\x1f.fanfold.v1.CreateBatchResponse\x12K\n" +
+	"\n" +
+	"CloseBatch\x12\x1d.fanfold.v1.CloseBatchRequest\x1a\x1e.fanfold.v1.CloseBatchResponse\x12N\n" +
+	"\vReopenBatch\x12\x1e.fanfold.v1.ReopenBatchRequest\x1a\x1f.fanfold.v1.ReopenBatchResponse\x12N\n" +
+	"\vCancelBatch\x12\x1e.fanfold.v1.CancelBatchRequest\x1a\x1f.fanfold.v1.CancelBatchResponse\x12K\n" +
+	"\n" +
+	"PurgeBatch\x12\x1d.fanfold.v1.PurgeBatchRequest\x1a\x1e.fanfold.v1.PurgeBatchResponse\x12E\n" +
+	"\bGetBatch\x12\x1b.fanfold.v1.GetBatchRequest\x1a\x1c.fanfold.v1.GetBatchResponse\x12N\n" +
+	"\vListBatches\x12\x1e.fanfold.v1.ListBatchesRequest\x1a\x1f.fanfold.v1.ListBatchesResponse\x12T\n" +
+	"\rListBatchJobs\x12 .fanfold.v1.ListBatchJobsRequest\x1a!.fanfold.v1.ListBatchJobsResponse\x12K\n" +
 	"\n" +
 	"SetWebhook\x12\x1d.fanfold.v1.SetWebhookRequest\x1a\x1e.fanfold.v1.SetWebhookResponse\x12T\n" +
 	"\rChangeWebhook\x12 .fanfold.v1.ChangeWebhookRequest\x1a!.fanfold.v1.ChangeWebhookResponse\x12Q\n" +
@@ -4987,71 +5051,88 @@ var file_v1_fanfold_proto_goTypes = []any{
 	(*Job)(nil),                        // 63: fanfold.v1.Job
 	(*ErrorInfo)(nil),                  // 64: fanfold.v1.ErrorInfo
 	(Consistency)(0),                   // 65: fanfold.v1.Consistency
-	(*Progress)(nil),                   // 66: fanfold.v1.Progress
-	(*Fence)(nil),                      // 67: fanfold.v1.Fence
-	(*LogLine)(nil),                    // 68: fanfold.v1.LogLine
-	(*Value)(nil),                      // 69: fanfold.v1.Value
-	(*Queue)(nil),                      // 70: fanfold.v1.Queue
-	(*GetQueueRequest)(nil),            // 71: fanfold.v1.GetQueueRequest
-	(*SetQueueRequest)(nil),            // 72: fanfold.v1.SetQueueRequest
-	(*PauseQueueRequest)(nil),          // 73: fanfold.v1.PauseQueueRequest
-	(*ResumeQueueRequest)(nil),         // 74: fanfold.v1.ResumeQueueRequest
-	(*DrainQueueRequest)(nil),          // 75: fanfold.v1.DrainQueueRequest
-	(*UndrainQueueRequest)(nil),        // 76: fanfold.v1.UndrainQueueRequest
-	(*PurgeQueueRequest)(nil),          // 77: fanfold.v1.PurgeQueueRequest
-	(*ListLimitsRequest)(nil),          // 78: fanfold.v1.ListLimitsRequest
-	(*SetLimitRequest)(nil),            // 79: fanfold.v1.SetLimitRequest
-	(*DeleteLimitRequest)(nil),         // 80: fanfold.v1.DeleteLimitRequest
-	(*SetBudgetRequest)(nil),           // 81: fanfold.v1.SetBudgetRequest
-	(*GetBudgetRequest)(nil),           // 82: fanfold.v1.GetBudgetRequest
-	(*SetScheduleRequest)(nil),         // 83: fanfold.v1.SetScheduleRequest
-	(*DeleteScheduleRequest)(nil),      // 84: fanfold.v1.DeleteScheduleRequest
-	(*PauseScheduleRequest)(nil),       // 85: fanfold.v1.PauseScheduleRequest
-	(*ResumeScheduleRequest)(nil),      // 86: fanfold.v1.ResumeScheduleRequest
-	(*TriggerScheduleRequest)(nil),     // 87: fanfold.v1.TriggerScheduleRequest
-	(*BackfillScheduleRequest)(nil),    // 88: fanfold.v1.BackfillScheduleRequest
-	(*PreviewScheduleRequest)(nil),     // 89: fanfold.v1.PreviewScheduleRequest
-	(*GetScheduleRequest)(nil),         // 90: fanfold.v1.GetScheduleRequest
-	(*ListSchedulesRequest)(nil),       // 91: fanfold.v1.ListSchedulesRequest
-	(*SetWebhookRequest)(nil),          // 92: fanfold.v1.SetWebhookRequest
-	(*ChangeWebhookRequest)(nil),       // 93: fanfold.v1.ChangeWebhookRequest
-	(*ListWebhooksRequest)(nil),        // 94: fanfold.v1.ListWebhooksRequest
-	(*ListDeliveriesRequest)(nil),      // 95: fanfold.v1.ListDeliveriesRequest
-	(*ReplayDeliveryRequest)(nil),      // 96: fanfold.v1.ReplayDeliveryRequest
-	(*SaveTaskRequest)(nil),            // 97: fanfold.v1.SaveTaskRequest
-	(*ListSavedRequest)(nil),           // 98: fanfold.v1.ListSavedRequest
-	(*ListLogsRequest)(nil),            // 99: fanfold.v1.ListLogsRequest
-	(*ExplainTaskRequest)(nil),         // 100: fanfold.v1.ExplainTaskRequest
-	(*GetQueueResponse)(nil),           // 101: fanfold.v1.GetQueueResponse
-	(*SetQueueResponse)(nil),           // 102: fanfold.v1.SetQueueResponse
-	(*PauseQueueResponse)(nil),         // 103: fanfold.v1.PauseQueueResponse
-	(*ResumeQueueResponse)(nil),        // 104: fanfold.v1.ResumeQueueResponse
-	(*DrainQueueResponse)(nil),         // 105: fanfold.v1.DrainQueueResponse
-	(*UndrainQueueResponse)(nil),       // 106: fanfold.v1.UndrainQueueResponse
-	(*PurgeQueueResponse)(nil),         // 107: fanfold.v1.PurgeQueueResponse
-	(*ListLimitsResponse)(nil),         // 108: fanfold.v1.ListLimitsResponse
-	(*SetLimitResponse)(nil),           // 109: fanfold.v1.SetLimitResponse
-	(*DeleteLimitResponse)(nil),        // 110: fanfold.v1.DeleteLimitResponse
-	(*SetBudgetResponse)(nil),          // 111: fanfold.v1.SetBudgetResponse
-	(*GetBudgetResponse)(nil),          // 112: fanfold.v1.GetBudgetResponse
-	(*SetScheduleResponse)(nil),        // 113: fanfold.v1.SetScheduleResponse
-	(*DeleteScheduleResponse)(nil),     // 114: fanfold.v1.DeleteScheduleResponse
-	(*PauseScheduleResponse)(nil),      // 115: fanfold.v1.PauseScheduleResponse
-	(*ResumeScheduleResponse)(nil),     // 116: fanfold.v1.ResumeScheduleResponse
-	(*TriggerScheduleResponse)(nil),    // 117: fanfold.v1.TriggerScheduleResponse
-	(*BackfillScheduleResponse)(nil),   // 118: fanfold.v1.BackfillScheduleResponse
-	(*PreviewScheduleResponse)(nil),    // 119: fanfold.v1.PreviewScheduleResponse
-	(*GetScheduleResponse)(nil),        // 120: fanfold.v1.GetScheduleResponse
-	(*ListSchedulesResponse)(nil),      // 121: fanfold.v1.ListSchedulesResponse
-	(*SetWebhookResponse)(nil),         // 122: fanfold.v1.SetWebhookResponse
-	(*ChangeWebhookResponse)(nil),      // 123: fanfold.v1.ChangeWebhookResponse
-	(*ListWebhooksResponse)(nil),       // 124: fanfold.v1.ListWebhooksResponse
-	(*ListDeliveriesResponse)(nil),     // 125: fanfold.v1.ListDeliveriesResponse
-	(*ReplayDeliveryResponse)(nil),     // 126: fanfold.v1.ReplayDeliveryResponse
-	(*SaveTaskResponse)(nil),           // 127: fanfold.v1.SaveTaskResponse
-	(*ListSavedResponse)(nil),          // 128: fanfold.v1.ListSavedResponse
-	(*ListLogsResponse)(nil),           // 129: fanfold.v1.ListLogsResponse
-	(*ExplainTaskResponse)(nil),        // 130: fanfold.v1.ExplainTaskResponse
+	(*UniqueStatus)(nil),               // 66: fanfold.v1.UniqueStatus
+	(*Progress)(nil),                   // 67: fanfold.v1.Progress
+	(*Fence)(nil),                      // 68: fanfold.v1.Fence
+	(*LogLine)(nil),                    // 69: fanfold.v1.LogLine
+	(*Value)(nil),                      // 70: fanfold.v1.Value
+	(*Queue)(nil),                      // 71: fanfold.v1.Queue
+	(*GetQueueRequest)(nil),            // 72: fanfold.v1.GetQueueRequest
+	(*SetQueueRequest)(nil),            // 73: fanfold.v1.SetQueueRequest
+	(*PauseQueueRequest)(nil),          // 74: fanfold.v1.PauseQueueRequest
+	(*ResumeQueueRequest)(nil),         // 75: fanfold.v1.ResumeQueueRequest
+	(*DrainQueueRequest)(nil),          // 76: fanfold.v1.DrainQueueRequest
+	(*UndrainQueueRequest)(nil),        // 77: fanfold.v1.UndrainQueueRequest
+	(*PurgeQueueRequest)(nil),          // 78: fanfold.v1.PurgeQueueRequest
+	(*ListLimitsRequest)(nil),          // 79: fanfold.v1.ListLimitsRequest
+	(*SetLimitRequest)(nil),            // 80: fanfold.v1.SetLimitRequest
+	(*DeleteLimitRequest)(nil),         // 81: fanfold.v1.DeleteLimitRequest
+	(*SetBudgetRequest)(nil),           // 82: fanfold.v1.SetBudgetRequest
+	(*GetBudgetRequest)(nil),           // 83: fanfold.v1.GetBudgetRequest
+	(*SetScheduleRequest)(nil),         // 84: fanfold.v1.SetScheduleRequest
+	(*DeleteScheduleRequest)(nil),      // 85: fanfold.v1.DeleteScheduleRequest
+	(*PauseScheduleRequest)(nil),       // 86: fanfold.v1.PauseScheduleRequest
+	(*ResumeScheduleRequest)(nil),      // 87: fanfold.v1.ResumeScheduleRequest
+	(*TriggerScheduleRequest)(nil),     // 88: fanfold.v1.TriggerScheduleRequest
+	(*BackfillScheduleRequest)(nil),    // 89: fanfold.v1.BackfillScheduleRequest
+	(*PreviewScheduleRequest)(nil),     // 90: fanfold.v1.PreviewScheduleRequest
+	(*GetScheduleRequest)(nil),         // 91: fanfold.v1.GetScheduleRequest
+	(*ListSchedulesRequest)(nil),       // 92: fanfold.v1.ListSchedulesRequest
+	(*CreateBatchRequest)(nil),         // 93: fanfold.v1.CreateBatchRequest
+	(*CloseBatchRequest)(nil),          // 94: fanfold.v1.CloseBatchRequest
+	(*ReopenBatchRequest)(nil),         // 95: fanfold.v1.ReopenBatchRequest
+	(*CancelBatchRequest)(nil),         // 96: fanfold.v1.CancelBatchRequest
+	(*PurgeBatchRequest)(nil),          // 97: fanfold.v1.PurgeBatchRequest
+	(*GetBatchRequest)(nil),            // 98: fanfold.v1.GetBatchRequest
+	(*ListBatchesRequest)(nil),         // 99: fanfold.v1.ListBatchesRequest
+	(*ListBatchJobsRequest)(nil),       // 100: fanfold.v1.ListBatchJobsRequest
+	(*SetWebhookRequest)(nil),          // 101: fanfold.v1.SetWebhookRequest
+	(*ChangeWebhookRequest)(nil),       // 102: fanfold.v1.ChangeWebhookRequest
+	(*ListWebhooksRequest)(nil),        // 103: fanfold.v1.ListWebhooksRequest
+	(*ListDeliveriesRequest)(nil),      // 104: fanfold.v1.ListDeliveriesRequest
+	(*ReplayDeliveryRequest)(nil),      // 105: fanfold.v1.ReplayDeliveryRequest
+	(*SaveTaskRequest)(nil),            // 106: fanfold.v1.SaveTaskRequest
+	(*ListSavedRequest)(nil),           // 107: fanfold.v1.ListSavedRequest
+	(*ListLogsRequest)(nil),            // 108: fanfold.v1.ListLogsRequest
+	(*ExplainTaskRequest)(nil),         // 109: fanfold.v1.ExplainTaskRequest
+	(*GetQueueResponse)(nil),           // 110: fanfold.v1.GetQueueResponse
+	(*SetQueueResponse)(nil),           // 111: fanfold.v1.SetQueueResponse
+	(*PauseQueueResponse)(nil),         // 112: fanfold.v1.PauseQueueResponse
+	(*ResumeQueueResponse)(nil),        // 113: fanfold.v1.ResumeQueueResponse
+	(*DrainQueueResponse)(nil),         // 114: fanfold.v1.DrainQueueResponse
+	(*UndrainQueueResponse)(nil),       // 115: fanfold.v1.UndrainQueueResponse
+	(*PurgeQueueResponse)(nil),         // 116: fanfold.v1.PurgeQueueResponse
+	(*ListLimitsResponse)(nil),         // 117: fanfold.v1.ListLimitsResponse
+	(*SetLimitResponse)(nil),           // 118: fanfold.v1.SetLimitResponse
+	(*DeleteLimitResponse)(nil),        // 119: fanfold.v1.DeleteLimitResponse
+	(*SetBudgetResponse)(nil),          // 120: fanfold.v1.SetBudgetResponse
+	(*GetBudgetResponse)(nil),          // 121: fanfold.v1.GetBudgetResponse
+	(*SetScheduleResponse)(nil),        // 122: fanfold.v1.SetScheduleResponse
+	(*DeleteScheduleResponse)(nil),     // 123: fanfold.v1.DeleteScheduleResponse
+	(*PauseScheduleResponse)(nil),      // 124: fanfold.v1.PauseScheduleResponse
+	(*ResumeScheduleResponse)(nil),     // 125: fanfold.v1.ResumeScheduleResponse
+	(*TriggerScheduleResponse)(nil),    // 126: fanfold.v1.TriggerScheduleResponse
+	(*BackfillScheduleResponse)(nil),   // 127: fanfold.v1.BackfillScheduleResponse
+	(*PreviewScheduleResponse)(nil),    // 128: fanfold.v1.PreviewScheduleResponse
+	(*GetScheduleResponse)(nil),        // 129: fanfold.v1.GetScheduleResponse
+	(*ListSchedulesResponse)(nil),      // 130: fanfold.v1.ListSchedulesResponse
+	(*CreateBatchResponse)(nil),        // 131: fanfold.v1.CreateBatchResponse
+	(*CloseBatchResponse)(nil),         // 132: fanfold.v1.CloseBatchResponse
+	(*ReopenBatchResponse)(nil),        // 133: fanfold.v1.ReopenBatchResponse
+	(*CancelBatchResponse)(nil),        // 134: fanfold.v1.CancelBatchResponse
+	(*PurgeBatchResponse)(nil),         // 135: fanfold.v1.PurgeBatchResponse
+	(*GetBatchResponse)(nil),           // 136: fanfold.v1.GetBatchResponse
+	(*ListBatchesResponse)(nil),        // 137: fanfold.v1.ListBatchesResponse
+	(*ListBatchJobsResponse)(nil),      // 138: fanfold.v1.ListBatchJobsResponse
+	(*SetWebhookResponse)(nil),         // 139: fanfold.v1.SetWebhookResponse
+	(*ChangeWebhookResponse)(nil),      // 140: fanfold.v1.ChangeWebhookResponse
+	(*ListWebhooksResponse)(nil),       // 141: fanfold.v1.ListWebhooksResponse
+	(*ListDeliveriesResponse)(nil),     // 142: fanfold.v1.ListDeliveriesResponse
+	(*ReplayDeliveryResponse)(nil),     // 143: fanfold.v1.ReplayDeliveryResponse
+	(*SaveTaskResponse)(nil),           // 144: fanfold.v1.SaveTaskResponse
+	(*ListSavedResponse)(nil),          // 145: fanfold.v1.ListSavedResponse
+	(*ListLogsResponse)(nil),           // 146: fanfold.v1.ListLogsResponse
+	(*ExplainTaskResponse)(nil),        // 147: fanfold.v1.ExplainTaskResponse
 }
 var file_v1_fanfold_proto_depIdxs = []int32{
 	63,  // 0: fanfold.v1.SubmitJobsRequest.jobs:type_name -> fanfold.v1.Job
@@ -5063,162 +5144,179 @@ var file_v1_fanfold_proto_depIdxs = []int32{
 	65,  // 6: fanfold.v1.GetJobRequest.consistency:type_name -> fanfold.v1.Consistency
 	9,   // 7: fanfold.v1.GetJobResponse.job:type_name -> fanfold.v1.JobStatus
 	5,   // 8: fanfold.v1.GetJobResponse.result:type_name -> fanfold.v1.JobResult
-	6,   // 9: fanfold.v1.JobStatus.error:type_name -> fanfold.v1.TaskError
-	10,  // 10: fanfold.v1.JobStatus.steps:type_name -> fanfold.v1.StepStatus
-	6,   // 11: fanfold.v1.StepStatus.error:type_name -> fanfold.v1.TaskError
-	66,  // 12: fanfold.v1.StepStatus.progress:type_name -> fanfold.v1.Progress
-	67,  // 13: fanfold.v1.StepStatus.fence:type_name -> fanfold.v1.Fence
-	65,  // 14: fanfold.v1.ListJobsRequest.consistency:type_name -> fanfold.v1.Consistency
-	9,   // 15: fanfold.v1.ListJobsResponse.jobs:type_name -> fanfold.v1.JobStatus
-	65,  // 16: fanfold.v1.ListTasksRequest.consistency:type_name -> fanfold.v1.Consistency
-	15,  // 17: fanfold.v1.ListTasksResponse.tasks:type_name -> fanfold.v1.TaskStatus
-	6,   // 18: fanfold.v1.TaskStatus.error:type_name -> fanfold.v1.TaskError
-	66,  // 19: fanfold.v1.TaskStatus.progress:type_name -> fanfold.v1.Progress
-	67,  // 20: fanfold.v1.TaskStatus.fence:type_name -> fanfold.v1.Fence
-	9,   // 21: fanfold.v1.WatchJobResponse.job:type_name -> fanfold.v1.JobStatus
-	28,  // 22: fanfold.v1.ReadValueRequest.task:type_name -> fanfold.v1.Task
-	65,  // 23: fanfold.v1.ReadValueRequest.consistency:type_name -> fanfold.v1.Consistency
-	31,  // 24: fanfold.v1.WorkRequest.hello:type_name -> fanfold.v1.Hello
-	34,  // 25: fanfold.v1.WorkRequest.reports:type_name -> fanfold.v1.Report
-	66,  // 26: fanfold.v1.WorkRequest.progress:type_name -> fanfold.v1.Progress
-	30,  // 27: fanfold.v1.WorkRequest.logs:type_name -> fanfold.v1.TaskLog
-	67,  // 28: fanfold.v1.TaskLog.fence:type_name -> fanfold.v1.Fence
-	28,  // 29: fanfold.v1.TaskLog.task:type_name -> fanfold.v1.Task
-	68,  // 30: fanfold.v1.TaskLog.lines:type_name -> fanfold.v1.LogLine
-	67,  // 31: fanfold.v1.Hello.held:type_name -> fanfold.v1.Fence
-	32,  // 32: fanfold.v1.Hello.queues:type_name -> fanfold.v1.QueueSlots
-	33,  // 33: fanfold.v1.Hello.kinds:type_name -> fanfold.v1.TaskKind
-	60,  // 34: fanfold.v1.Hello.labels:type_name -> fanfold.v1.Hello.LabelsEntry
-	67,  // 35: fanfold.v1.Report.fence:type_name -> fanfold.v1.Fence
-	28,  // 36: fanfold.v1.Report.task:type_name -> fanfold.v1.Task
-	69,  // 37: fanfold.v1.Report.result:type_name -> fanfold.v1.Value
-	35,  // 38: fanfold.v1.Report.failure:type_name -> fanfold.v1.Failure
-	6,   // 39: fanfold.v1.Failure.error:type_name -> fanfold.v1.TaskError
-	37,  // 40: fanfold.v1.WorkResponse.welcome:type_name -> fanfold.v1.Welcome
-	38,  // 41: fanfold.v1.WorkResponse.assignments:type_name -> fanfold.v1.Assignment
-	39,  // 42: fanfold.v1.WorkResponse.acks:type_name -> fanfold.v1.Ack
-	40,  // 43: fanfold.v1.WorkResponse.revokes:type_name -> fanfold.v1.Revoke
-	67,  // 44: fanfold.v1.Welcome.drop:type_name -> fanfold.v1.Fence
-	67,  // 45: fanfold.v1.Assignment.fence:type_name -> fanfold.v1.Fence
-	28,  // 46: fanfold.v1.Assignment.task:type_name -> fanfold.v1.Task
-	61,  // 47: fanfold.v1.Assignment.headers:type_name -> fanfold.v1.Assignment.HeadersEntry
-	67,  // 48: fanfold.v1.Ack.fence:type_name -> fanfold.v1.Fence
-	67,  // 49: fanfold.v1.Revoke.fence:type_name -> fanfold.v1.Fence
-	65,  // 50: fanfold.v1.ListWorkersRequest.consistency:type_name -> fanfold.v1.Consistency
-	43,  // 51: fanfold.v1.ListWorkersResponse.workers:type_name -> fanfold.v1.Worker
-	32,  // 52: fanfold.v1.Worker.queues:type_name -> fanfold.v1.QueueSlots
-	32,  // 53: fanfold.v1.Worker.used:type_name -> fanfold.v1.QueueSlots
-	33,  // 54: fanfold.v1.Worker.kinds:type_name -> fanfold.v1.TaskKind
-	62,  // 55: fanfold.v1.Worker.labels:type_name -> fanfold.v1.Worker.LabelsEntry
-	65,  // 56: fanfold.v1.ListQueuesRequest.consistency:type_name -> fanfold.v1.Consistency
-	70,  // 57: fanfold.v1.ListQueuesResponse.queues:type_name -> fanfold.v1.Queue
-	48,  // 58: fanfold.v1.ClusterStatusResponse.nodes:type_name -> fanfold.v1.Node
-	49,  // 59: fanfold.v1.ClusterStatusResponse.counters:type_name -> fanfold.v1.Counters
-	0,   // 60: fanfold.v1.Fanfold.SubmitJobs:input_type -> fanfold.v1.SubmitJobsRequest
-	3,   // 61: fanfold.v1.Fanfold.AwaitJobs:input_type -> fanfold.v1.AwaitJobsRequest
-	7,   // 62: fanfold.v1.Fanfold.GetJob:input_type -> fanfold.v1.GetJobRequest
-	11,  // 63: fanfold.v1.Fanfold.ListJobs:input_type -> fanfold.v1.ListJobsRequest
-	13,  // 64: fanfold.v1.Fanfold.ListTasks:input_type -> fanfold.v1.ListTasksRequest
-	16,  // 65: fanfold.v1.Fanfold.WatchJob:input_type -> fanfold.v1.WatchJobRequest
-	18,  // 66: fanfold.v1.Fanfold.CancelJob:input_type -> fanfold.v1.CancelJobRequest
-	20,  // 67: fanfold.v1.Fanfold.RetryJob:input_type -> fanfold.v1.RetryJobRequest
-	22,  // 68: fanfold.v1.Fanfold.PurgeJob:input_type -> fanfold.v1.PurgeJobRequest
-	24,  // 69: fanfold.v1.Fanfold.PutChunk:input_type -> fanfold.v1.PutChunkRequest
-	26,  // 70: fanfold.v1.Fanfold.ReadValue:input_type -> fanfold.v1.ReadValueRequest
-	29,  // 71: fanfold.v1.Fanfold.Work:input_type -> fanfold.v1.WorkRequest
-	41,  // 72: fanfold.v1.Fanfold.ListWorkers:input_type -> fanfold.v1.ListWorkersRequest
-	44,  // 73: fanfold.v1.Fanfold.ListQueues:input_type -> fanfold.v1.ListQueuesRequest
-	46,  // 74: fanfold.v1.Fanfold.ClusterStatus:input_type -> fanfold.v1.ClusterStatusRequest
-	50,  // 75: fanfold.v1.Fanfold.AddNode:input_type -> fanfold.v1.AddNodeRequest
-	52,  // 76: fanfold.v1.Fanfold.RemoveNode:input_type -> fanfold.v1.RemoveNodeRequest
-	54,  // 77: fanfold.v1.Fanfold.TransferLeadership:input_type -> fanfold.v1.TransferLeadershipRequest
-	56,  // 78: fanfold.v1.Fanfold.HashState:input_type -> fanfold.v1.HashStateRequest
-	58,  // 79: fanfold.v1.Fanfold.NodeHash:input_type -> fanfold.v1.NodeHashRequest
-	71,  // 80: fanfold.v1.Fanfold.GetQueue:input_type -> fanfold.v1.GetQueueRequest
-	72,  // 81: fanfold.v1.Fanfold.SetQueue:input_type -> fanfold.v1.SetQueueRequest
-	73,  // 82: fanfold.v1.Fanfold.PauseQueue:input_type -> fanfold.v1.PauseQueueRequest
-	74,  // 83: fanfold.v1.Fanfold.ResumeQueue:input_type -> fanfold.v1.ResumeQueueRequest
-	75,  // 84: fanfold.v1.Fanfold.DrainQueue:input_type -> fanfold.v1.DrainQueueRequest
-	76,  // 85: fanfold.v1.Fanfold.UndrainQueue:input_type -> fanfold.v1.UndrainQueueRequest
-	77,  // 86: fanfold.v1.Fanfold.PurgeQueue:input_type -> fanfold.v1.PurgeQueueRequest
-	78,  // 87: fanfold.v1.Fanfold.ListLimits:input_type -> fanfold.v1.ListLimitsRequest
-	79,  // 88: fanfold.v1.Fanfold.SetLimit:input_type -> fanfold.v1.SetLimitRequest
-	80,  // 89: fanfold.v1.Fanfold.DeleteLimit:input_type -> fanfold.v1.DeleteLimitRequest
-	81,  // 90: fanfold.v1.Fanfold.SetBudget:input_type -> fanfold.v1.SetBudgetRequest
-	82,  // 91: fanfold.v1.Fanfold.GetBudget:input_type -> fanfold.v1.GetBudgetRequest
-	83,  // 92: fanfold.v1.Fanfold.SetSchedule:input_type -> fanfold.v1.SetScheduleRequest
-	84,  // 93: fanfold.v1.Fanfold.DeleteSchedule:input_type -> fanfold.v1.DeleteScheduleRequest
-	85,  // 94: fanfold.v1.Fanfold.PauseSchedule:input_type -> fanfold.v1.PauseScheduleRequest
-	86,  // 95: fanfold.v1.Fanfold.ResumeSchedule:input_type -> fanfold.v1.ResumeScheduleRequest
-	87,  // 96: fanfold.v1.Fanfold.TriggerSchedule:input_type -> fanfold.v1.TriggerScheduleRequest
-	88,  // 97: fanfold.v1.Fanfold.BackfillSchedule:input_type -> fanfold.v1.BackfillScheduleRequest
-	89,  // 98: fanfold.v1.Fanfold.PreviewSchedule:input_type -> fanfold.v1.PreviewScheduleRequest
-	90,  // 99: fanfold.v1.Fanfold.GetSchedule:input_type -> fanfold.v1.GetScheduleRequest
-	91,  // 100: fanfold.v1.Fanfold.ListSchedules:input_type -> fanfold.v1.ListSchedulesRequest
-	92,  // 101: fanfold.v1.Fanfold.SetWebhook:input_type -> fanfold.v1.SetWebhookRequest
-	93,  // 102: fanfold.v1.Fanfold.ChangeWebhook:input_type -> fanfold.v1.ChangeWebhookRequest
-	94,  // 103: fanfold.v1.Fanfold.ListWebhooks:input_type -> fanfold.v1.ListWebhooksRequest
-	95,  // 104: fanfold.v1.Fanfold.ListDeliveries:input_type -> fanfold.v1.ListDeliveriesRequest
-	96,  // 105: fanfold.v1.Fanfold.ReplayDelivery:input_type -> fanfold.v1.ReplayDeliveryRequest
-	97,  // 106: fanfold.v1.Fanfold.SaveTask:input_type -> fanfold.v1.SaveTaskRequest
-	98,  // 107: fanfold.v1.Fanfold.ListSaved:input_type -> fanfold.v1.ListSavedRequest
-	99,  // 108: fanfold.v1.Fanfold.ListLogs:input_type -> fanfold.v1.ListLogsRequest
-	100, // 109: fanfold.v1.Fanfold.ExplainTask:input_type -> fanfold.v1.ExplainTaskRequest
-	1,   // 110: fanfold.v1.Fanfold.SubmitJobs:output_type -> fanfold.v1.SubmitJobsResponse
-	4,   // 111: fanfold.v1.Fanfold.AwaitJobs:output_type -> fanfold.v1.AwaitJobsResponse
-	8,   // 112: fanfold.v1.Fanfold.GetJob:output_type -> fanfold.v1.GetJobResponse
-	12,  // 113: fanfold.v1.Fanfold.ListJobs:output_type -> fanfold.v1.ListJobsResponse
-	14,  // 114: fanfold.v1.Fanfold.ListTasks:output_type -> fanfold.v1.ListTasksResponse
-	17,  // 115: fanfold.v1.Fanfold.WatchJob:output_type -> fanfold.v1.WatchJobResponse
-	19,  // 116: fanfold.v1.Fanfold.CancelJob:output_type -> fanfold.v1.CancelJobResponse
-	21,  // 117: fanfold.v1.Fanfold.RetryJob:output_type -> fanfold.v1.RetryJobResponse
-	23,  // 118: fanfold.v1.Fanfold.PurgeJob:output_type -> fanfold.v1.PurgeJobResponse
-	25,  // 119: fanfold.v1.Fanfold.PutChunk:output_type -> fanfold.v1.PutChunkResponse
-	27,  // 120: fanfold.v1.Fanfold.ReadValue:output_type -> fanfold.v1.ReadValueResponse
-	36,  // 121: fanfold.v1.Fanfold.Work:output_type -> fanfold.v1.WorkResponse
-	42,  // 122: fanfold.v1.Fanfold.ListWorkers:output_type -> fanfold.v1.ListWorkersResponse
-	45,  // 123: fanfold.v1.Fanfold.ListQueues:output_type -> fanfold.v1.ListQueuesResponse
-	47,  // 124: fanfold.v1.Fanfold.ClusterStatus:output_type -> fanfold.v1.ClusterStatusResponse
-	51,  // 125: fanfold.v1.Fanfold.AddNode:output_type -> fanfold.v1.AddNodeResponse
-	53,  // 126: fanfold.v1.Fanfold.RemoveNode:output_type -> fanfold.v1.RemoveNodeResponse
-	55,  // 127: fanfold.v1.Fanfold.TransferLeadership:output_type -> fanfold.v1.TransferLeadershipResponse
-	57,  // 128: fanfold.v1.Fanfold.HashState:output_type -> fanfold.v1.HashStateResponse
-	59,  // 129: fanfold.v1.Fanfold.NodeHash:output_type -> fanfold.v1.NodeHashResponse
-	101, // 130: fanfold.v1.Fanfold.GetQueue:output_type -> fanfold.v1.GetQueueResponse
-	102, // 131: fanfold.v1.Fanfold.SetQueue:output_type -> fanfold.v1.SetQueueResponse
-	103, // 132: fanfold.v1.Fanfold.PauseQueue:output_type -> fanfold.v1.PauseQueueResponse
-	104, // 133: fanfold.v1.Fanfold.ResumeQueue:output_type -> fanfold.v1.ResumeQueueResponse
-	105, // 134: fanfold.v1.Fanfold.DrainQueue:output_type -> fanfold.v1.DrainQueueResponse
-	106, // 135: fanfold.v1.Fanfold.UndrainQueue:output_type -> fanfold.v1.UndrainQueueResponse
-	107, // 136: fanfold.v1.Fanfold.PurgeQueue:output_type -> fanfold.v1.PurgeQueueResponse
-	108, // 137: fanfold.v1.Fanfold.ListLimits:output_type -> fanfold.v1.ListLimitsResponse
-	109, // 138: fanfold.v1.Fanfold.SetLimit:output_type -> fanfold.v1.SetLimitResponse
-	110, // 139: fanfold.v1.Fanfold.DeleteLimit:output_type -> fanfold.v1.DeleteLimitResponse
-	111, // 140: fanfold.v1.Fanfold.SetBudget:output_type -> fanfold.v1.SetBudgetResponse
-	112, // 141: fanfold.v1.Fanfold.GetBudget:output_type -> fanfold.v1.GetBudgetResponse
-	113, // 142: fanfold.v1.Fanfold.SetSchedule:output_type -> fanfold.v1.SetScheduleResponse
-	114, // 143: fanfold.v1.Fanfold.DeleteSchedule:output_type -> fanfold.v1.DeleteScheduleResponse
-	115, // 144: fanfold.v1.Fanfold.PauseSchedule:output_type -> fanfold.v1.PauseScheduleResponse
-	116, // 145: fanfold.v1.Fanfold.ResumeSchedule:output_type -> fanfold.v1.ResumeScheduleResponse
-	117, // 146: fanfold.v1.Fanfold.TriggerSchedule:output_type -> fanfold.v1.TriggerScheduleResponse
-	118, // 147: fanfold.v1.Fanfold.BackfillSchedule:output_type -> fanfold.v1.BackfillScheduleResponse
-	119, // 148: fanfold.v1.Fanfold.PreviewSchedule:output_type -> fanfold.v1.PreviewScheduleResponse
-	120, // 149: fanfold.v1.Fanfold.GetSchedule:output_type -> fanfold.v1.GetScheduleResponse
-	121, // 150: fanfold.v1.Fanfold.ListSchedules:output_type -> fanfold.v1.ListSchedulesResponse
-	122, // 151: fanfold.v1.Fanfold.SetWebhook:output_type -> fanfold.v1.SetWebhookResponse
-	123, // 152: fanfold.v1.Fanfold.ChangeWebhook:output_type -> fanfold.v1.ChangeWebhookResponse
-	124, // 153: fanfold.v1.Fanfold.ListWebhooks:output_type -> fanfold.v1.ListWebhooksResponse
-	125, // 154: fanfold.v1.Fanfold.ListDeliveries:output_type -> fanfold.v1.ListDeliveriesResponse
-	126, // 155: fanfold.v1.Fanfold.ReplayDelivery:output_type -> fanfold.v1.ReplayDeliveryResponse
-	127, // 156: fanfold.v1.Fanfold.SaveTask:output_type -> fanfold.v1.SaveTaskResponse
-	128, // 157: fanfold.v1.Fanfold.ListSaved:output_type -> fanfold.v1.ListSavedResponse
-	129, // 158: fanfold.v1.Fanfold.ListLogs:output_type -> fanfold.v1.ListLogsResponse
-	130, // 159: fanfold.v1.Fanfold.ExplainTask:output_type -> fanfold.v1.ExplainTaskResponse
-	110, // [110:160] is the sub-list for method output_type
-	60,  // [60:110] is the sub-list for method input_type
-	60,  // [60:60] is the sub-list for extension type_name
-	60,  // [60:60] is the sub-list for extension extendee
-	0,   // [0:60] is the sub-list for field type_name
+	66,  // 9: fanfold.v1.JobStatus.unique:type_name -> fanfold.v1.UniqueStatus
+	6,   // 10: fanfold.v1.JobStatus.error:type_name -> fanfold.v1.TaskError
+	10,  // 11: fanfold.v1.JobStatus.steps:type_name -> fanfold.v1.StepStatus
+	6,   // 12: fanfold.v1.StepStatus.error:type_name -> fanfold.v1.TaskError
+	67,  // 13: fanfold.v1.StepStatus.progress:type_name -> fanfold.v1.Progress
+	68,  // 14: fanfold.v1.StepStatus.fence:type_name -> fanfold.v1.Fence
+	65,  // 15: fanfold.v1.ListJobsRequest.consistency:type_name -> fanfold.v1.Consistency
+	9,   // 16: fanfold.v1.ListJobsResponse.jobs:type_name -> fanfold.v1.JobStatus
+	65,  // 17: fanfold.v1.ListTasksRequest.consistency:type_name -> fanfold.v1.Consistency
+	15,  // 18: fanfold.v1.ListTasksResponse.tasks:type_name -> fanfold.v1.TaskStatus
+	6,   // 19: fanfold.v1.TaskStatus.error:type_name -> fanfold.v1.TaskError
+	67,  // 20: fanfold.v1.TaskStatus.progress:type_name -> fanfold.v1.Progress
+	68,  // 21: fanfold.v1.TaskStatus.fence:type_name -> fanfold.v1.Fence
+	9,   // 22: fanfold.v1.WatchJobResponse.job:type_name -> fanfold.v1.JobStatus
+	28,  // 23: fanfold.v1.ReadValueRequest.task:type_name -> fanfold.v1.Task
+	65,  // 24: fanfold.v1.ReadValueRequest.consistency:type_name -> fanfold.v1.Consistency
+	31,  // 25: fanfold.v1.WorkRequest.hello:type_name -> fanfold.v1.Hello
+	34,  // 26: fanfold.v1.WorkRequest.reports:type_name -> fanfold.v1.Report
+	67,  // 27: fanfold.v1.WorkRequest.progress:type_name -> fanfold.v1.Progress
+	30,  // 28: fanfold.v1.WorkRequest.logs:type_name -> fanfold.v1.TaskLog
+	68,  // 29: fanfold.v1.TaskLog.fence:type_name -> fanfold.v1.Fence
+	28,  // 30: fanfold.v1.TaskLog.task:type_name -> fanfold.v1.Task
+	69,  // 31: fanfold.v1.TaskLog.lines:type_name -> fanfold.v1.LogLine
+	68,  // 32: fanfold.v1.Hello.held:type_name -> fanfold.v1.Fence
+	32,  // 33: fanfold.v1.Hello.queues:type_name -> fanfold.v1.QueueSlots
+	33,  // 34: fanfold.v1.Hello.kinds:type_name -> fanfold.v1.TaskKind
+	60,  // 35: fanfold.v1.Hello.labels:type_name -> fanfold.v1.Hello.LabelsEntry
+	68,  // 36: fanfold.v1.Report.fence:type_name -> fanfold.v1.Fence
+	28,  // 37: fanfold.v1.Report.task:type_name -> fanfold.v1.Task
+	70,  // 38: fanfold.v1.Report.result:type_name -> fanfold.v1.Value
+	35,  // 39: fanfold.v1.Report.failure:type_name -> fanfold.v1.Failure
+	6,   // 40: fanfold.v1.Failure.error:type_name -> fanfold.v1.TaskError
+	37,  // 41: fanfold.v1.WorkResponse.welcome:type_name -> fanfold.v1.Welcome
+	38,  // 42: fanfold.v1.WorkResponse.assignments:type_name -> fanfold.v1.Assignment
+	39,  // 43: fanfold.v1.WorkResponse.acks:type_name -> fanfold.v1.Ack
+	40,  // 44: fanfold.v1.WorkResponse.revokes:type_name -> fanfold.v1.Revoke
+	68,  // 45: fanfold.v1.Welcome.drop:type_name -> fanfold.v1.Fence
+	68,  // 46: fanfold.v1.Assignment.fence:type_name -> fanfold.v1.Fence
+	28,  // 47: fanfold.v1.Assignment.task:type_name -> fanfold.v1.Task
+	61,  // 48: fanfold.v1.Assignment.headers:type_name -> fanfold.v1.Assignment.HeadersEntry
+	68,  // 49: fanfold.v1.Ack.fence:type_name -> fanfold.v1.Fence
+	68,  // 50: fanfold.v1.Revoke.fence:type_name -> fanfold.v1.Fence
+	65,  // 51: fanfold.v1.ListWorkersRequest.consistency:type_name -> fanfold.v1.Consistency
+	43,  // 52: fanfold.v1.ListWorkersResponse.workers:type_name -> fanfold.v1.Worker
+	32,  // 53: fanfold.v1.Worker.queues:type_name -> fanfold.v1.QueueSlots
+	32,  // 54: fanfold.v1.Worker.used:type_name -> fanfold.v1.QueueSlots
+	33,  // 55: fanfold.v1.Worker.kinds:type_name -> fanfold.v1.TaskKind
+	62,  // 56: fanfold.v1.Worker.labels:type_name -> fanfold.v1.Worker.LabelsEntry
+	65,  // 57: fanfold.v1.ListQueuesRequest.consistency:type_name -> fanfold.v1.Consistency
+	71,  // 58: fanfold.v1.ListQueuesResponse.queues:type_name -> fanfold.v1.Queue
+	48,  // 59: fanfold.v1.ClusterStatusResponse.nodes:type_name -> fanfold.v1.Node
+	49,  // 60: fanfold.v1.ClusterStatusResponse.counters:type_name -> fanfold.v1.Counters
+	0,   // 61: fanfold.v1.Fanfold.SubmitJobs:input_type -> fanfold.v1.SubmitJobsRequest
+	3,   // 62: fanfold.v1.Fanfold.AwaitJobs:input_type -> fanfold.v1.AwaitJobsRequest
+	7,   // 63: fanfold.v1.Fanfold.GetJob:input_type -> fanfold.v1.GetJobRequest
+	11,  // 64: fanfold.v1.Fanfold.ListJobs:input_type -> fanfold.v1.ListJobsRequest
+	13,  // 65: fanfold.v1.Fanfold.ListTasks:input_type -> fanfold.v1.ListTasksRequest
+	16,  // 66: fanfold.v1.Fanfold.WatchJob:input_type -> fanfold.v1.WatchJobRequest
+	18,  // 67: fanfold.v1.Fanfold.CancelJob:input_type -> fanfold.v1.CancelJobRequest
+	20,  // 68: fanfold.v1.Fanfold.RetryJob:input_type -> fanfold.v1.RetryJobRequest
+	22,  // 69: fanfold.v1.Fanfold.PurgeJob:input_type -> fanfold.v1.PurgeJobRequest
+	24,  // 70: fanfold.v1.Fanfold.PutChunk:input_type -> fanfold.v1.PutChunkRequest
+	26,  // 71: fanfold.v1.Fanfold.ReadValue:input_type -> fanfold.v1.ReadValueRequest
+	29,  // 72: fanfold.v1.Fanfold.Work:input_type -> fanfold.v1.WorkRequest
+	41,  // 73: fanfold.v1.Fanfold.ListWorkers:input_type -> fanfold.v1.ListWorkersRequest
+	44,  // 74: fanfold.v1.Fanfold.ListQueues:input_type -> fanfold.v1.ListQueuesRequest
+	46,  // 75: fanfold.v1.Fanfold.ClusterStatus:input_type -> fanfold.v1.ClusterStatusRequest
+	50,  // 76: fanfold.v1.Fanfold.AddNode:input_type -> fanfold.v1.AddNodeRequest
+	52,  // 77: fanfold.v1.Fanfold.RemoveNode:input_type -> fanfold.v1.RemoveNodeRequest
+	54,  // 78: fanfold.v1.Fanfold.TransferLeadership:input_type -> fanfold.v1.TransferLeadershipRequest
+	56,  // 79: fanfold.v1.Fanfold.HashState:input_type -> fanfold.v1.HashStateRequest
+	58,  // 80: fanfold.v1.Fanfold.NodeHash:input_type -> fanfold.v1.NodeHashRequest
+	72,  // 81: fanfold.v1.Fanfold.GetQueue:input_type -> fanfold.v1.GetQueueRequest
+	73,  // 82: fanfold.v1.Fanfold.SetQueue:input_type -> fanfold.v1.SetQueueRequest
+	74,  // 83: fanfold.v1.Fanfold.PauseQueue:input_type -> fanfold.v1.PauseQueueRequest
+	75,  // 84: fanfold.v1.Fanfold.ResumeQueue:input_type -> fanfold.v1.ResumeQueueRequest
+	76,  // 85: fanfold.v1.Fanfold.DrainQueue:input_type -> fanfold.v1.DrainQueueRequest
+	77,  // 86: fanfold.v1.Fanfold.UndrainQueue:input_type -> fanfold.v1.UndrainQueueRequest
+	78,  // 87: fanfold.v1.Fanfold.PurgeQueue:input_type -> fanfold.v1.PurgeQueueRequest
+	79,  // 88: fanfold.v1.Fanfold.ListLimits:input_type -> fanfold.v1.ListLimitsRequest
+	80,  // 89: fanfold.v1.Fanfold.SetLimit:input_type -> fanfold.v1.SetLimitRequest
+	81,  // 90: fanfold.v1.Fanfold.DeleteLimit:input_type -> fanfold.v1.DeleteLimitRequest
+	82,  // 91: fanfold.v1.Fanfold.SetBudget:input_type -> fanfold.v1.SetBudgetRequest
+	83,  // 92: fanfold.v1.Fanfold.GetBudget:input_type -> fanfold.v1.GetBudgetRequest
+	84,  // 93: fanfold.v1.Fanfold.SetSchedule:input_type -> fanfold.v1.SetScheduleRequest
+	85,  // 94: fanfold.v1.Fanfold.DeleteSchedule:input_type -> fanfold.v1.DeleteScheduleRequest
+	86,  // 95: fanfold.v1.Fanfold.PauseSchedule:input_type -> fanfold.v1.PauseScheduleRequest
+	87,  // 96: fanfold.v1.Fanfold.ResumeSchedule:input_type -> fanfold.v1.ResumeScheduleRequest
+	88,  // 97: fanfold.v1.Fanfold.TriggerSchedule:input_type -> fanfold.v1.TriggerScheduleRequest
+	89,  // 98: fanfold.v1.Fanfold.BackfillSchedule:input_type -> fanfold.v1.BackfillScheduleRequest
+	90,  // 99: fanfold.v1.Fanfold.PreviewSchedule:input_type -> fanfold.v1.PreviewScheduleRequest
+	91,  // 100: fanfold.v1.Fanfold.GetSchedule:input_type -> fanfold.v1.GetScheduleRequest
+	92,  // 101: fanfold.v1.Fanfold.ListSchedules:input_type -> fanfold.v1.ListSchedulesRequest
+	93,  // 102: fanfold.v1.Fanfold.CreateBatch:input_type -> fanfold.v1.CreateBatchRequest
+	94,  // 103: fanfold.v1.Fanfold.CloseBatch:input_type -> fanfold.v1.CloseBatchRequest
+	95,  // 104: fanfold.v1.Fanfold.ReopenBatch:input_type -> fanfold.v1.ReopenBatchRequest
+	96,  // 105: fanfold.v1.Fanfold.CancelBatch:input_type -> fanfold.v1.CancelBatchRequest
+	97,  // 106: fanfold.v1.Fanfold.PurgeBatch:input_type -> fanfold.v1.PurgeBatchRequest
+	98,  // 107: fanfold.v1.Fanfold.GetBatch:input_type -> fanfold.v1.GetBatchRequest
+	99,  // 108: fanfold.v1.Fanfold.ListBatches:input_type -> fanfold.v1.ListBatchesRequest
+	100, // 109: fanfold.v1.Fanfold.ListBatchJobs:input_type -> fanfold.v1.ListBatchJobsRequest
+	101, // 110: fanfold.v1.Fanfold.SetWebhook:input_type -> fanfold.v1.SetWebhookRequest
+	102, // 111: fanfold.v1.Fanfold.ChangeWebhook:input_type -> fanfold.v1.ChangeWebhookRequest
+	103, // 112: fanfold.v1.Fanfold.ListWebhooks:input_type -> fanfold.v1.ListWebhooksRequest
+	104, // 113: fanfold.v1.Fanfold.ListDeliveries:input_type -> fanfold.v1.ListDeliveriesRequest
+	105, // 114: fanfold.v1.Fanfold.ReplayDelivery:input_type -> fanfold.v1.ReplayDeliveryRequest
+	106, // 115: fanfold.v1.Fanfold.SaveTask:input_type -> fanfold.v1.SaveTaskRequest
+	107, // 116: fanfold.v1.Fanfold.ListSaved:input_type -> fanfold.v1.ListSavedRequest
+	108, // 117: fanfold.v1.Fanfold.ListLogs:input_type -> fanfold.v1.ListLogsRequest
+	109, // 118: fanfold.v1.Fanfold.ExplainTask:input_type -> fanfold.v1.ExplainTaskRequest
+	1,   // 119: fanfold.v1.Fanfold.SubmitJobs:output_type -> fanfold.v1.SubmitJobsResponse
+	4,   // 120: fanfold.v1.Fanfold.AwaitJobs:output_type -> fanfold.v1.AwaitJobsResponse
+	8,   // 121: fanfold.v1.Fanfold.GetJob:output_type -> fanfold.v1.GetJobResponse
+	12,  // 122: fanfold.v1.Fanfold.ListJobs:output_type -> fanfold.v1.ListJobsResponse
+	14,  // 123: fanfold.v1.Fanfold.ListTasks:output_type -> fanfold.v1.ListTasksResponse
+	17,  // 124: fanfold.v1.Fanfold.WatchJob:output_type -> fanfold.v1.WatchJobResponse
+	19,  // 125: fanfold.v1.Fanfold.CancelJob:output_type -> fanfold.v1.CancelJobResponse
+	21,  // 126: fanfold.v1.Fanfold.RetryJob:output_type -> fanfold.v1.RetryJobResponse
+	23,  // 127: fanfold.v1.Fanfold.PurgeJob:output_type -> fanfold.v1.PurgeJobResponse
+	25,  // 128: fanfold.v1.Fanfold.PutChunk:output_type -> fanfold.v1.PutChunkResponse
+	27,  // 129: fanfold.v1.Fanfold.ReadValue:output_type -> fanfold.v1.ReadValueResponse
+	36,  // 130: fanfold.v1.Fanfold.Work:output_type -> fanfold.v1.WorkResponse
+	42,  // 131: fanfold.v1.Fanfold.ListWorkers:output_type -> fanfold.v1.ListWorkersResponse
+	45,  // 132: fanfold.v1.Fanfold.ListQueues:output_type -> fanfold.v1.ListQueuesResponse
+	47,  // 133: fanfold.v1.Fanfold.ClusterStatus:output_type -> fanfold.v1.ClusterStatusResponse
+	51,  // 134: fanfold.v1.Fanfold.AddNode:output_type -> fanfold.v1.AddNodeResponse
+	53,  // 135: fanfold.v1.Fanfold.RemoveNode:output_type -> fanfold.v1.RemoveNodeResponse
+	55,  // 136: fanfold.v1.Fanfold.TransferLeadership:output_type -> fanfold.v1.TransferLeadershipResponse
+	57,  // 137: fanfold.v1.Fanfold.HashState:output_type -> fanfold.v1.HashStateResponse
+	59,  // 138: fanfold.v1.Fanfold.NodeHash:output_type -> fanfold.v1.NodeHashResponse
+	110, // 139: fanfold.v1.Fanfold.GetQueue:output_type -> fanfold.v1.GetQueueResponse
+	111, // 140: fanfold.v1.Fanfold.SetQueue:output_type -> fanfold.v1.SetQueueResponse
+	112, // 141: fanfold.v1.Fanfold.PauseQueue:output_type -> fanfold.v1.PauseQueueResponse
+	113, // 142: fanfold.v1.Fanfold.ResumeQueue:output_type -> fanfold.v1.ResumeQueueResponse
+	114, // 143: fanfold.v1.Fanfold.DrainQueue:output_type -> fanfold.v1.DrainQueueResponse
+	115, // 144: fanfold.v1.Fanfold.UndrainQueue:output_type -> fanfold.v1.UndrainQueueResponse
+	116, // 145: fanfold.v1.Fanfold.PurgeQueue:output_type -> fanfold.v1.PurgeQueueResponse
+	117, // 146: fanfold.v1.Fanfold.ListLimits:output_type -> fanfold.v1.ListLimitsResponse
+	118, // 147: fanfold.v1.Fanfold.SetLimit:output_type -> fanfold.v1.SetLimitResponse
+	119, // 148: fanfold.v1.Fanfold.DeleteLimit:output_type -> fanfold.v1.DeleteLimitResponse
+	120, // 149: fanfold.v1.Fanfold.SetBudget:output_type -> fanfold.v1.SetBudgetResponse
+	121, // 150: fanfold.v1.Fanfold.GetBudget:output_type -> fanfold.v1.GetBudgetResponse
+	122, // 151: fanfold.v1.Fanfold.SetSchedule:output_type -> fanfold.v1.SetScheduleResponse
+	123, // 152: fanfold.v1.Fanfold.DeleteSchedule:output_type -> fanfold.v1.DeleteScheduleResponse
+	124, // 153: fanfold.v1.Fanfold.PauseSchedule:output_type -> fanfold.v1.PauseScheduleResponse
+	125, // 154: fanfold.v1.Fanfold.ResumeSchedule:output_type -> fanfold.v1.ResumeScheduleResponse
+	126, // 155: fanfold.v1.Fanfold.TriggerSchedule:output_type -> fanfold.v1.TriggerScheduleResponse
+	127, // 156: fanfold.v1.Fanfold.BackfillSchedule:output_type -> fanfold.v1.BackfillScheduleResponse
+	128, // 157: fanfold.v1.Fanfold.PreviewSchedule:output_type -> fanfold.v1.PreviewScheduleResponse
+	129, // 158: fanfold.v1.Fanfold.GetSchedule:output_type -> fanfold.v1.GetScheduleResponse
+	130, // 159: fanfold.v1.Fanfold.ListSchedules:output_type -> fanfold.v1.ListSchedulesResponse
+	131, // 160: fanfold.v1.Fanfold.CreateBatch:output_type -> fanfold.v1.CreateBatchResponse
+	132, // 161: fanfold.v1.Fanfold.CloseBatch:output_type -> fanfold.v1.CloseBatchResponse
+	133, // 162: fanfold.v1.Fanfold.ReopenBatch:output_type -> fanfold.v1.ReopenBatchResponse
+	134, // 163: fanfold.v1.Fanfold.CancelBatch:output_type -> fanfold.v1.CancelBatchResponse
+	135, // 164: fanfold.v1.Fanfold.PurgeBatch:output_type -> fanfold.v1.PurgeBatchResponse
+	136, // 165: fanfold.v1.Fanfold.GetBatch:output_type -> fanfold.v1.GetBatchResponse
+	137, // 166: fanfold.v1.Fanfold.ListBatches:output_type -> fanfold.v1.ListBatchesResponse
+	138, // 167: fanfold.v1.Fanfold.ListBatchJobs:output_type -> fanfold.v1.ListBatchJobsResponse
+	139, // 168: fanfold.v1.Fanfold.SetWebhook:output_type -> fanfold.v1.SetWebhookResponse
+	140, // 169: fanfold.v1.Fanfold.ChangeWebhook:output_type -> fanfold.v1.ChangeWebhookResponse
+	141, // 170: fanfold.v1.Fanfold.ListWebhooks:output_type -> fanfold.v1.ListWebhooksResponse
+	142, // 171: fanfold.v1.Fanfold.ListDeliveries:output_type -> fanfold.v1.ListDeliveriesResponse
+	143, // 172: fanfold.v1.Fanfold.ReplayDelivery:output_type -> fanfold.v1.ReplayDeliveryResponse
+	144, // 173: fanfold.v1.Fanfold.SaveTask:output_type -> fanfold.v1.SaveTaskResponse
+	145, // 174: fanfold.v1.Fanfold.ListSaved:output_type -> fanfold.v1.ListSavedResponse
+	146, // 175: fanfold.v1.Fanfold.ListLogs:output_type -> fanfold.v1.ListLogsResponse
+	147, // 176: fanfold.v1.Fanfold.ExplainTask:output_type -> fanfold.v1.ExplainTaskResponse
+	119, // [119:177] is the sub-list for method output_type
+	61,  // [61:119] is the sub-list for method input_type
+	61,  // [61:61] is the sub-list for extension type_name
+	61,  // [61:61] is the sub-list for extension extendee
+	0,   // [0:61] is the sub-list for field type_name
 }
 
 func init() { file_v1_fanfold_proto_init() }
@@ -5226,6 +5324,7 @@ func file_v1_fanfold_proto_init() {
 	if File_v1_fanfold_proto != nil {
 		return
 	}
+	file_v1_batches_proto_init()
 	file_v1_job_proto_init()
 	file_v1_queues_proto_init()
 	file_v1_tasks_proto_init()

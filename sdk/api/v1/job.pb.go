@@ -78,6 +78,7 @@ type ErrorInfo struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// code is stable: NOT_LEADER, NO_LEADER, OUTCOME_UNKNOWN, OVERLOADED, NOT_FOUND, INVALID, CONFLICT,
 	// TOO_LARGE, TYPE_MISMATCH, STALE, NOT_ENDED, QUEUE_DRAINING, OVER_BUDGET, INTERNAL.
+	// TOO_LARGE, TYPE_MISMATCH, STALE, NOT_ENDED, EXISTS, INTERNAL.
 	Code          string `protobuf:"bytes,1,opt,name=code,proto3" json:"code,omitempty"`
 	Message       string `protobuf:"bytes,2,opt,name=message,proto3" json:"message,omitempty"`                                  // what is wrong and what to do next
 	Leader        string `protobuf:"bytes,3,opt,name=leader,proto3" json:"leader,omitempty"`                                    // NOT_LEADER: the leader's API address
@@ -363,6 +364,9 @@ type JobOptions struct {
 	// Queues, keys and limits: 1-9.
 	Partition string `protobuf:"bytes,1,opt,name=partition,proto3" json:"partition,omitempty"` // of the job's tasks: fairness and limits per partition go by it
 	Priority  uint32 `protobuf:"varint,2,opt,name=priority,proto3" json:"priority,omitempty"`  // of the job's tasks, in place of their own: 1 (first) to 10 (last), one more than people's 0-9
+	// Unique jobs and batches: 20-29.
+	Unique *Unique `protobuf:"bytes,20,opt,name=unique,proto3" json:"unique,omitempty"`
+	Batch  string  `protobuf:"bytes,21,opt,name=batch,proto3" json:"batch,omitempty"` // id of the batch that the job is in
 	// Checkpoints, logs and codecs: 60-69.
 	Headers       map[string]string `protobuf:"bytes,60,rep,name=headers,proto3" json:"headers,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"` // for the handlers: trace ids and the like; at most 32, 8 KiB in all
 	unknownFields protoimpl.UnknownFields
@@ -413,6 +417,20 @@ func (x *JobOptions) GetPriority() uint32 {
 	return 0
 }
 
+func (x *JobOptions) GetUnique() *Unique {
+	if x != nil {
+		return x.Unique
+	}
+	return nil
+}
+
+func (x *JobOptions) GetBatch() string {
+	if x != nil {
+		return x.Batch
+	}
+	return ""
+}
+
 func (x *JobOptions) GetHeaders() map[string]string {
 	if x != nil {
 		return x.Headers
@@ -425,7 +443,7 @@ var File_v1_job_proto protoreflect.FileDescriptor
 const file_v1_job_proto_rawDesc = "" +
 	"\n" +
 	"\fv1/job.proto\x12\n" +
-	"fanfold.v1\"w\n" +
+	"fanfold.v1\x1a\x10v1/batches.proto\"w\n" +
 	"\tErrorInfo\x12\x12\n" +
 	"\x04code\x18\x01 \x01(\tR\x04code\x12\x18\n" +
 	"\amessage\x18\x02 \x01(\tR\amessage\x12\x16\n" +
@@ -446,11 +464,13 @@ const file_v1_job_proto_rawDesc = "" +
 	"\rnot_before_ms\x18\x05 \x01(\x03R\vnotBeforeMs\x12\x1b\n" +
 	"\tretain_ms\x18\x06 \x01(\x03R\bretainMs\x12\x10\n" +
 	"\x03key\x18\a \x01(\tR\x03key\x120\n" +
-	"\aoptions\x18\b \x01(\v2\x16.fanfold.v1.JobOptionsR\aoptions\"\xc1\x01\n" +
+	"\aoptions\x18\b \x01(\v2\x16.fanfold.v1.JobOptionsR\aoptions\"\x83\x02\n" +
 	"\n" +
 	"JobOptions\x12\x1c\n" +
 	"\tpartition\x18\x01 \x01(\tR\tpartition\x12\x1a\n" +
-	"\bpriority\x18\x02 \x01(\rR\bpriority\x12=\n" +
+	"\bpriority\x18\x02 \x01(\rR\bpriority\x12*\n" +
+	"\x06unique\x18\x14 \x01(\v2\x12.fanfold.v1.UniqueR\x06unique\x12\x14\n" +
+	"\x05batch\x18\x15 \x01(\tR\x05batch\x12=\n" +
 	"\aheaders\x18< \x03(\v2#.fanfold.v1.JobOptions.HeadersEntryR\aheaders\x1a:\n" +
 	"\fHeadersEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
@@ -482,17 +502,19 @@ var file_v1_job_proto_goTypes = []any{
 	(*Job)(nil),        // 4: fanfold.v1.Job
 	(*JobOptions)(nil), // 5: fanfold.v1.JobOptions
 	nil,                // 6: fanfold.v1.JobOptions.HeadersEntry
+	(*Unique)(nil),     // 7: fanfold.v1.Unique
 }
 var file_v1_job_proto_depIdxs = []int32{
 	3, // 0: fanfold.v1.Value.blob:type_name -> fanfold.v1.Blob
 	2, // 1: fanfold.v1.Job.input:type_name -> fanfold.v1.Value
 	5, // 2: fanfold.v1.Job.options:type_name -> fanfold.v1.JobOptions
-	6, // 3: fanfold.v1.JobOptions.headers:type_name -> fanfold.v1.JobOptions.HeadersEntry
-	4, // [4:4] is the sub-list for method output_type
-	4, // [4:4] is the sub-list for method input_type
-	4, // [4:4] is the sub-list for extension type_name
-	4, // [4:4] is the sub-list for extension extendee
-	0, // [0:4] is the sub-list for field type_name
+	7, // 3: fanfold.v1.JobOptions.unique:type_name -> fanfold.v1.Unique
+	6, // 4: fanfold.v1.JobOptions.headers:type_name -> fanfold.v1.JobOptions.HeadersEntry
+	5, // [5:5] is the sub-list for method output_type
+	5, // [5:5] is the sub-list for method input_type
+	5, // [5:5] is the sub-list for extension type_name
+	5, // [5:5] is the sub-list for extension extendee
+	0, // [0:5] is the sub-list for field type_name
 }
 
 func init() { file_v1_job_proto_init() }
@@ -500,6 +522,7 @@ func file_v1_job_proto_init() {
 	if File_v1_job_proto != nil {
 		return
 	}
+	file_v1_batches_proto_init()
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{

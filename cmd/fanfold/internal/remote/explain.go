@@ -77,7 +77,7 @@ func Refused(info *apiv1.ErrorInfo) error {
 			hint = "" // the message says where to look
 		}
 		return exit.With(exit.NotFound, hint, err)
-	case "CONFLICT":
+	case "CONFLICT", "EXISTS":
 		return exit.With(exit.Conflict, "", err)
 	case "NOT_ENDED":
 		return exit.With(exit.Conflict, "wait for it by `fanfold job watch`, or stop it by `fanfold job cancel`", err)

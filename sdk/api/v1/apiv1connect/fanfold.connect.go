@@ -124,6 +124,22 @@ const (
 	FanfoldGetScheduleProcedure = "/fanfold.v1.Fanfold/GetSchedule"
 	// FanfoldListSchedulesProcedure is the fully-qualified name of the Fanfold's ListSchedules RPC.
 	FanfoldListSchedulesProcedure = "/fanfold.v1.Fanfold/ListSchedules"
+	// FanfoldCreateBatchProcedure is the fully-qualified name of the Fanfold's CreateBatch RPC.
+	FanfoldCreateBatchProcedure = "/fanfold.v1.Fanfold/CreateBatch"
+	// FanfoldCloseBatchProcedure is the fully-qualified name of the Fanfold's CloseBatch RPC.
+	FanfoldCloseBatchProcedure = "/fanfold.v1.Fanfold/CloseBatch"
+	// FanfoldReopenBatchProcedure is the fully-qualified name of the Fanfold's ReopenBatch RPC.
+	FanfoldReopenBatchProcedure = "/fanfold.v1.Fanfold/ReopenBatch"
+	// FanfoldCancelBatchProcedure is the fully-qualified name of the Fanfold's CancelBatch RPC.
+	FanfoldCancelBatchProcedure = "/fanfold.v1.Fanfold/CancelBatch"
+	// FanfoldPurgeBatchProcedure is the fully-qualified name of the Fanfold's PurgeBatch RPC.
+	FanfoldPurgeBatchProcedure = "/fanfold.v1.Fanfold/PurgeBatch"
+	// FanfoldGetBatchProcedure is the fully-qualified name of the Fanfold's GetBatch RPC.
+	FanfoldGetBatchProcedure = "/fanfold.v1.Fanfold/GetBatch"
+	// FanfoldListBatchesProcedure is the fully-qualified name of the Fanfold's ListBatches RPC.
+	FanfoldListBatchesProcedure = "/fanfold.v1.Fanfold/ListBatches"
+	// FanfoldListBatchJobsProcedure is the fully-qualified name of the Fanfold's ListBatchJobs RPC.
+	FanfoldListBatchJobsProcedure = "/fanfold.v1.Fanfold/ListBatchJobs"
 	// FanfoldSetWebhookProcedure is the fully-qualified name of the Fanfold's SetWebhook RPC.
 	FanfoldSetWebhookProcedure = "/fanfold.v1.Fanfold/SetWebhook"
 	// FanfoldChangeWebhookProcedure is the fully-qualified name of the Fanfold's ChangeWebhook RPC.
@@ -213,6 +229,18 @@ type FanfoldClient interface {
 	GetSchedule(context.Context, *connect.Request[v1.GetScheduleRequest]) (*connect.Response[v1.GetScheduleResponse], error)
 	// ListSchedules lists schedules by name, a page at a time.
 	ListSchedules(context.Context, *connect.Request[v1.ListSchedulesRequest]) (*connect.Response[v1.ListSchedulesResponse], error)
+	// Unique jobs and batches (batches.proto).
+	CreateBatch(context.Context, *connect.Request[v1.CreateBatchRequest]) (*connect.Response[v1.CreateBatchResponse], error)
+	// CloseBatch says that no more jobs come from outside: when the last one has ended the batch is decided.
+	CloseBatch(context.Context, *connect.Request[v1.CloseBatchRequest]) (*connect.Response[v1.CloseBatchResponse], error)
+	ReopenBatch(context.Context, *connect.Request[v1.ReopenBatchRequest]) (*connect.Response[v1.ReopenBatchResponse], error)
+	// CancelBatch cancels the batch's living jobs, in pieces.
+	CancelBatch(context.Context, *connect.Request[v1.CancelBatchRequest]) (*connect.Response[v1.CancelBatchResponse], error)
+	PurgeBatch(context.Context, *connect.Request[v1.PurgeBatchRequest]) (*connect.Response[v1.PurgeBatchResponse], error)
+	GetBatch(context.Context, *connect.Request[v1.GetBatchRequest]) (*connect.Response[v1.GetBatchResponse], error)
+	// ListBatches lists batches, newest first, a page at a time.
+	ListBatches(context.Context, *connect.Request[v1.ListBatchesRequest]) (*connect.Response[v1.ListBatchesResponse], error)
+	ListBatchJobs(context.Context, *connect.Request[v1.ListBatchJobsRequest]) (*connect.Response[v1.ListBatchJobsResponse], error)
 	// Webhooks (webhooks.proto).
 	// SetWebhook makes a webhook source or endpoint, or changes one that there is.
 	SetWebhook(context.Context, *connect.Request[v1.SetWebhookRequest]) (*connect.Response[v1.SetWebhookResponse], error)
@@ -492,6 +520,54 @@ func NewFanfoldClient(httpClient connect.HTTPClient, baseURL string, opts ...con
 			connect.WithSchema(fanfoldMethods.ByName("ListSchedules")),
 			connect.WithClientOptions(opts...),
 		),
+		createBatch: connect.NewClient[v1.CreateBatchRequest, v1.CreateBatchResponse](
+			httpClient,
+			baseURL+FanfoldCreateBatchProcedure,
+			connect.WithSchema(fanfoldMethods.ByName("CreateBatch")),
+			connect.WithClientOptions(opts...),
+		),
+		closeBatch: connect.NewClient[v1.CloseBatchRequest, v1.CloseBatchResponse](
+			httpClient,
+			baseURL+FanfoldCloseBatchProcedure,
+			connect.WithSchema(fanfoldMethods.ByName("CloseBatch")),
+			connect.WithClientOptions(opts...),
+		),
+		reopenBatch: connect.NewClient[v1.ReopenBatchRequest, v1.ReopenBatchResponse](
+			httpClient,
+			baseURL+FanfoldReopenBatchProcedure,
+			connect.WithSchema(fanfoldMethods.ByName("ReopenBatch")),
+			connect.WithClientOptions(opts...),
+		),
+		cancelBatch: connect.NewClient[v1.CancelBatchRequest, v1.CancelBatchResponse](
+			httpClient,
+			baseURL+FanfoldCancelBatchProcedure,
+			connect.WithSchema(fanfoldMethods.ByName("CancelBatch")),
+			connect.WithClientOptions(opts...),
+		),
+		purgeBatch: connect.NewClient[v1.PurgeBatchRequest, v1.PurgeBatchResponse](
+			httpClient,
+			baseURL+FanfoldPurgeBatchProcedure,
+			connect.WithSchema(fanfoldMethods.ByName("PurgeBatch")),
+			connect.WithClientOptions(opts...),
+		),
+		getBatch: connect.NewClient[v1.GetBatchRequest, v1.GetBatchResponse](
+			httpClient,
+			baseURL+FanfoldGetBatchProcedure,
+			connect.WithSchema(fanfoldMethods.ByName("GetBatch")),
+			connect.WithClientOptions(opts...),
+		),
+		listBatches: connect.NewClient[v1.ListBatchesRequest, v1.ListBatchesResponse](
+			httpClient,
+			baseURL+FanfoldListBatchesProcedure,
+			connect.WithSchema(fanfoldMethods.ByName("ListBatches")),
+			connect.WithClientOptions(opts...),
+		),
+		listBatchJobs: connect.NewClient[v1.ListBatchJobsRequest, v1.ListBatchJobsResponse](
+			httpClient,
+			baseURL+FanfoldListBatchJobsProcedure,
+			connect.WithSchema(fanfoldMethods.ByName("ListBatchJobs")),
+			connect.WithClientOptions(opts...),
+		),
 		setWebhook: connect.NewClient[v1.SetWebhookRequest, v1.SetWebhookResponse](
 			httpClient,
 			baseURL+FanfoldSetWebhookProcedure,
@@ -592,6 +668,14 @@ type fanfoldClient struct {
 	previewSchedule    *connect.Client[v1.PreviewScheduleRequest, v1.PreviewScheduleResponse]
 	getSchedule        *connect.Client[v1.GetScheduleRequest, v1.GetScheduleResponse]
 	listSchedules      *connect.Client[v1.ListSchedulesRequest, v1.ListSchedulesResponse]
+	createBatch        *connect.Client[v1.CreateBatchRequest, v1.CreateBatchResponse]
+	closeBatch         *connect.Client[v1.CloseBatchRequest, v1.CloseBatchResponse]
+	reopenBatch        *connect.Client[v1.ReopenBatchRequest, v1.ReopenBatchResponse]
+	cancelBatch        *connect.Client[v1.CancelBatchRequest, v1.CancelBatchResponse]
+	purgeBatch         *connect.Client[v1.PurgeBatchRequest, v1.PurgeBatchResponse]
+	getBatch           *connect.Client[v1.GetBatchRequest, v1.GetBatchResponse]
+	listBatches        *connect.Client[v1.ListBatchesRequest, v1.ListBatchesResponse]
+	listBatchJobs      *connect.Client[v1.ListBatchJobsRequest, v1.ListBatchJobsResponse]
 	setWebhook         *connect.Client[v1.SetWebhookRequest, v1.SetWebhookResponse]
 	changeWebhook      *connect.Client[v1.ChangeWebhookRequest, v1.ChangeWebhookResponse]
 	listWebhooks       *connect.Client[v1.ListWebhooksRequest, v1.ListWebhooksResponse]
@@ -808,6 +892,46 @@ func (c *fanfoldClient) ListSchedules(ctx context.Context, req *connect.Request[
 	return c.listSchedules.CallUnary(ctx, req)
 }
 
+// CreateBatch calls fanfold.v1.Fanfold.CreateBatch.
+func (c *fanfoldClient) CreateBatch(ctx context.Context, req *connect.Request[v1.CreateBatchRequest]) (*connect.Response[v1.CreateBatchResponse], error) {
+	return c.createBatch.CallUnary(ctx, req)
+}
+
+// CloseBatch calls fanfold.v1.Fanfold.CloseBatch.
+func (c *fanfoldClient) CloseBatch(ctx context.Context, req *connect.Request[v1.CloseBatchRequest]) (*connect.Response[v1.CloseBatchResponse], error) {
+	return c.closeBatch.CallUnary(ctx, req)
+}
+
+// ReopenBatch calls fanfold.v1.Fanfold.ReopenBatch.
+func (c *fanfoldClient) ReopenBatch(ctx context.Context, req *connect.Request[v1.ReopenBatchRequest]) (*connect.Response[v1.ReopenBatchResponse], error) {
+	return c.reopenBatch.CallUnary(ctx, req)
+}
+
+// CancelBatch calls fanfold.v1.Fanfold.CancelBatch.
+func (c *fanfoldClient) CancelBatch(ctx context.Context, req *connect.Request[v1.CancelBatchRequest]) (*connect.Response[v1.CancelBatchResponse], error) {
+	return c.cancelBatch.CallUnary(ctx, req)
+}
+
+// PurgeBatch calls fanfold.v1.Fanfold.PurgeBatch.
+func (c *fanfoldClient) PurgeBatch(ctx context.Context, req *connect.Request[v1.PurgeBatchRequest]) (*connect.Response[v1.PurgeBatchResponse], error) {
+	return c.purgeBatch.CallUnary(ctx, req)
+}
+
+// GetBatch calls fanfold.v1.Fanfold.GetBatch.
+func (c *fanfoldClient) GetBatch(ctx context.Context, req *connect.Request[v1.GetBatchRequest]) (*connect.Response[v1.GetBatchResponse], error) {
+	return c.getBatch.CallUnary(ctx, req)
+}
+
+// ListBatches calls fanfold.v1.Fanfold.ListBatches.
+func (c *fanfoldClient) ListBatches(ctx context.Context, req *connect.Request[v1.ListBatchesRequest]) (*connect.Response[v1.ListBatchesResponse], error) {
+	return c.listBatches.CallUnary(ctx, req)
+}
+
+// ListBatchJobs calls fanfold.v1.Fanfold.ListBatchJobs.
+func (c *fanfoldClient) ListBatchJobs(ctx context.Context, req *connect.Request[v1.ListBatchJobsRequest]) (*connect.Response[v1.ListBatchJobsResponse], error) {
+	return c.listBatchJobs.CallUnary(ctx, req)
+}
+
 // SetWebhook calls fanfold.v1.Fanfold.SetWebhook.
 func (c *fanfoldClient) SetWebhook(ctx context.Context, req *connect.Request[v1.SetWebhookRequest]) (*connect.Response[v1.SetWebhookResponse], error) {
 	return c.setWebhook.CallUnary(ctx, req)
@@ -922,6 +1046,18 @@ type FanfoldHandler interface {
 	GetSchedule(context.Context, *connect.Request[v1.GetScheduleRequest]) (*connect.Response[v1.GetScheduleResponse], error)
 	// ListSchedules lists schedules by name, a page at a time.
 	ListSchedules(context.Context, *connect.Request[v1.ListSchedulesRequest]) (*connect.Response[v1.ListSchedulesResponse], error)
+	// Unique jobs and batches (batches.proto).
+	CreateBatch(context.Context, *connect.Request[v1.CreateBatchRequest]) (*connect.Response[v1.CreateBatchResponse], error)
+	// CloseBatch says that no more jobs come from outside: when the last one has ended the batch is decided.
+	CloseBatch(context.Context, *connect.Request[v1.CloseBatchRequest]) (*connect.Response[v1.CloseBatchResponse], error)
+	ReopenBatch(context.Context, *connect.Request[v1.ReopenBatchRequest]) (*connect.Response[v1.ReopenBatchResponse], error)
+	// CancelBatch cancels the batch's living jobs, in pieces.
+	CancelBatch(context.Context, *connect.Request[v1.CancelBatchRequest]) (*connect.Response[v1.CancelBatchResponse], error)
+	PurgeBatch(context.Context, *connect.Request[v1.PurgeBatchRequest]) (*connect.Response[v1.PurgeBatchResponse], error)
+	GetBatch(context.Context, *connect.Request[v1.GetBatchRequest]) (*connect.Response[v1.GetBatchResponse], error)
+	// ListBatches lists batches, newest first, a page at a time.
+	ListBatches(context.Context, *connect.Request[v1.ListBatchesRequest]) (*connect.Response[v1.ListBatchesResponse], error)
+	ListBatchJobs(context.Context, *connect.Request[v1.ListBatchJobsRequest]) (*connect.Response[v1.ListBatchJobsResponse], error)
 	// Webhooks (webhooks.proto).
 	// SetWebhook makes a webhook source or endpoint, or changes one that there is.
 	SetWebhook(context.Context, *connect.Request[v1.SetWebhookRequest]) (*connect.Response[v1.SetWebhookResponse], error)
@@ -1197,6 +1333,54 @@ func NewFanfoldHandler(svc FanfoldHandler, opts ...connect.HandlerOption) (strin
 		connect.WithSchema(fanfoldMethods.ByName("ListSchedules")),
 		connect.WithHandlerOptions(opts...),
 	)
+	fanfoldCreateBatchHandler := connect.NewUnaryHandler(
+		FanfoldCreateBatchProcedure,
+		svc.CreateBatch,
+		connect.WithSchema(fanfoldMethods.ByName("CreateBatch")),
+		connect.WithHandlerOptions(opts...),
+	)
+	fanfoldCloseBatchHandler := connect.NewUnaryHandler(
+		FanfoldCloseBatchProcedure,
+		svc.CloseBatch,
+		connect.WithSchema(fanfoldMethods.ByName("CloseBatch")),
+		connect.WithHandlerOptions(opts...),
+	)
+	fanfoldReopenBatchHandler := connect.NewUnaryHandler(
+		FanfoldReopenBatchProcedure,
+		svc.ReopenBatch,
+		connect.WithSchema(fanfoldMethods.ByName("ReopenBatch")),
+		connect.WithHandlerOptions(opts...),
+	)
+	fanfoldCancelBatchHandler := connect.NewUnaryHandler(
+		FanfoldCancelBatchProcedure,
+		svc.CancelBatch,
+		connect.WithSchema(fanfoldMethods.ByName("CancelBatch")),
+		connect.WithHandlerOptions(opts...),
+	)
+	fanfoldPurgeBatchHandler := connect.NewUnaryHandler(
+		FanfoldPurgeBatchProcedure,
+		svc.PurgeBatch,
+		connect.WithSchema(fanfoldMethods.ByName("PurgeBatch")),
+		connect.WithHandlerOptions(opts...),
+	)
+	fanfoldGetBatchHandler := connect.NewUnaryHandler(
+		FanfoldGetBatchProcedure,
+		svc.GetBatch,
+		connect.WithSchema(fanfoldMethods.ByName("GetBatch")),
+		connect.WithHandlerOptions(opts...),
+	)
+	fanfoldListBatchesHandler := connect.NewUnaryHandler(
+		FanfoldListBatchesProcedure,
+		svc.ListBatches,
+		connect.WithSchema(fanfoldMethods.ByName("ListBatches")),
+		connect.WithHandlerOptions(opts...),
+	)
+	fanfoldListBatchJobsHandler := connect.NewUnaryHandler(
+		FanfoldListBatchJobsProcedure,
+		svc.ListBatchJobs,
+		connect.WithSchema(fanfoldMethods.ByName("ListBatchJobs")),
+		connect.WithHandlerOptions(opts...),
+	)
 	fanfoldSetWebhookHandler := connect.NewUnaryHandler(
 		FanfoldSetWebhookProcedure,
 		svc.SetWebhook,
@@ -1335,6 +1519,22 @@ func NewFanfoldHandler(svc FanfoldHandler, opts ...connect.HandlerOption) (strin
 			fanfoldGetScheduleHandler.ServeHTTP(w, r)
 		case FanfoldListSchedulesProcedure:
 			fanfoldListSchedulesHandler.ServeHTTP(w, r)
+		case FanfoldCreateBatchProcedure:
+			fanfoldCreateBatchHandler.ServeHTTP(w, r)
+		case FanfoldCloseBatchProcedure:
+			fanfoldCloseBatchHandler.ServeHTTP(w, r)
+		case FanfoldReopenBatchProcedure:
+			fanfoldReopenBatchHandler.ServeHTTP(w, r)
+		case FanfoldCancelBatchProcedure:
+			fanfoldCancelBatchHandler.ServeHTTP(w, r)
+		case FanfoldPurgeBatchProcedure:
+			fanfoldPurgeBatchHandler.ServeHTTP(w, r)
+		case FanfoldGetBatchProcedure:
+			fanfoldGetBatchHandler.ServeHTTP(w, r)
+		case FanfoldListBatchesProcedure:
+			fanfoldListBatchesHandler.ServeHTTP(w, r)
+		case FanfoldListBatchJobsProcedure:
+			fanfoldListBatchJobsHandler.ServeHTTP(w, r)
 		case FanfoldSetWebhookProcedure:
 			fanfoldSetWebhookHandler.ServeHTTP(w, r)
 		case FanfoldChangeWebhookProcedure:
@@ -1524,6 +1724,38 @@ func (UnimplementedFanfoldHandler) GetSchedule(context.Context, *connect.Request
 
 func (UnimplementedFanfoldHandler) ListSchedules(context.Context, *connect.Request[v1.ListSchedulesRequest]) (*connect.Response[v1.ListSchedulesResponse], error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("fanfold.v1.Fanfold.ListSchedules is not implemented"))
+}
+
+func (UnimplementedFanfoldHandler) CreateBatch(context.Context, *connect.Request[v1.CreateBatchRequest]) (*connect.Response[v1.CreateBatchResponse], error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("fanfold.v1.Fanfold.CreateBatch is not implemented"))
+}
+
+func (UnimplementedFanfoldHandler) CloseBatch(context.Context, *connect.Request[v1.CloseBatchRequest]) (*connect.Response[v1.CloseBatchResponse], error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("fanfold.v1.Fanfold.CloseBatch is not implemented"))
+}
+
+func (UnimplementedFanfoldHandler) ReopenBatch(context.Context, *connect.Request[v1.ReopenBatchRequest]) (*connect.Response[v1.ReopenBatchResponse], error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("fanfold.v1.Fanfold.ReopenBatch is not implemented"))
+}
+
+func (UnimplementedFanfoldHandler) CancelBatch(context.Context, *connect.Request[v1.CancelBatchRequest]) (*connect.Response[v1.CancelBatchResponse], error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("fanfold.v1.Fanfold.CancelBatch is not implemented"))
+}
+
+func (UnimplementedFanfoldHandler) PurgeBatch(context.Context, *connect.Request[v1.PurgeBatchRequest]) (*connect.Response[v1.PurgeBatchResponse], error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("fanfold.v1.Fanfold.PurgeBatch is not implemented"))
+}
+
+func (UnimplementedFanfoldHandler) GetBatch(context.Context, *connect.Request[v1.GetBatchRequest]) (*connect.Response[v1.GetBatchResponse], error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("fanfold.v1.Fanfold.GetBatch is not implemented"))
+}
+
+func (UnimplementedFanfoldHandler) ListBatches(context.Context, *connect.Request[v1.ListBatchesRequest]) (*connect.Response[v1.ListBatchesResponse], error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("fanfold.v1.Fanfold.ListBatches is not implemented"))
+}
+
+func (UnimplementedFanfoldHandler) ListBatchJobs(context.Context, *connect.Request[v1.ListBatchJobsRequest]) (*connect.Response[v1.ListBatchJobsResponse], error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("fanfold.v1.Fanfold.ListBatchJobs is not implemented"))
 }
 
 func (UnimplementedFanfoldHandler) SetWebhook(context.Context, *connect.Request[v1.SetWebhookRequest]) (*connect.Response[v1.SetWebhookResponse], error) {
