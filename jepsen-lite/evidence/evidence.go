@@ -11,6 +11,7 @@ import (
 
 // Evidence is everything that is known of a run when its processes have ended.
 type Evidence struct {
+	Dir    string // of the run
 	Ops    []history.Op
 	Ledger *ledger.Ledger
 	// Final is the state hash of each node at one common index, after healing.

@@ -2,7 +2,6 @@ package nemesis
 
 import (
 	"context"
-	"fmt"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -68,37 +67,25 @@ const (
 
 // cut separates some hosts from the others of a world.
 func cut(s *site.Site, isolated, world []string, ways int) (string, func(context.Context) (string, error), error) {
-	var links [][2]string
+	var cuts links
 	for _, a := range isolated {
 		for _, b := range world {
 			if slices.Contains(isolated, b) {
 				continue
 			}
 			if ways&out != 0 {
-				links = append(links, [2]string{a, b})
+				cuts = append(cuts, [2]string{a, b})
 			}
 			if ways&in != 0 {
-				links = append(links, [2]string{b, a})
+				cuts = append(cuts, [2]string{b, a})
 			}
 		}
 	}
-	before := held(s, links)
-	for _, l := range links {
-		s.Net.Set(l[0], l[1], netem.Fault{Cut: true})
-	}
-	return strings.Join(isolated, "+"), func(context.Context) (string, error) {
-		for _, l := range links {
-			s.Net.Set(l[0], l[1], netem.Fault{})
-		}
-		if n := held(s, links) - before; n > 0 {
-			return fmt.Sprintf("%d bytes were held back", n), nil
-		}
-		return "", nil
-	}, nil
+	return cuts.strike(s, strings.Join(isolated, "+"), netem.Fault{Cut: true})
 }
 
-func held(s *site.Site, links [][2]string) (n int64) {
-	for _, l := range links {
+func held(s *site.Site, all links) (n int64) {
+	for _, l := range all {
 		n += s.Net.Held(l[0], l[1])
 	}
 	return n

@@ -18,6 +18,7 @@ import (
 	"github.com/fanfold/fanfold/jepsen-lite/netem"
 	"github.com/fanfold/fanfold/sdk"
 	apiv1 "github.com/fanfold/fanfold/sdk/api/v1"
+	"github.com/fanfold/fanfold/sdk/api/v1/apiv1connect"
 )
 
 // Client is the host that all clients of the run are on.
@@ -167,7 +168,7 @@ func (s *Site) Start(ctx context.Context) error {
 // Status asks one node, past the network of the run, what it knows of the cluster. It is safe for
 // concurrent use.
 func (s *Site) Status(ctx context.Context, n *Node) (*apiv1.ClusterStatusResponse, error) {
-	api, err := s.look.At(n.API)
+	api, err := s.API(n)
 	if err != nil {
 		return nil, err
 	}
@@ -177,6 +178,9 @@ func (s *Site) Status(ctx context.Context, n *Node) (*apiv1.ClusterStatusRespons
 	}
 	return answer.Msg, nil
 }
+
+// API is one node's API, past the network of the run.
+func (s *Site) API(n *Node) (apiv1connect.FanfoldClient, error) { return s.look.At(n.API) }
 
 // Leader returns the node that says that it leads, or nil. Of two it is the one of the later term.
 func (s *Site) Leader(ctx context.Context) *Node {

@@ -104,6 +104,7 @@ type trial struct {
 // Run runs one trial. An error means that it could not be run or judged; what it found is in the summary.
 func Run(ctx context.Context, c Config) (_ *Summary, err error) {
 	t := &trial{Config: c.withDefaults()}
+	t.found.Dir = t.Dir
 	if t.work, err = workload.Find(t.Workload); err != nil {
 		return nil, err
 	}

@@ -38,9 +38,9 @@ func runSubmit(ctx context.Context, l *Load) error {
 			name := "c" + strconv.Itoa(c)
 			for n := 0; ctx.Err() == nil; n++ {
 				key := fmt.Sprintf("%s-%d", name, n)
-				l.submit(ctx, name, key)
+				runJob(ctx, l, name, key, echoTask, key)
 				if r.IntN(5) == 0 {
-					l.submit(ctx, name, key) // the same again
+					runJob(ctx, l, name, key, echoTask, key) // the same again
 				}
 			}
 		})
@@ -49,35 +49,10 @@ func runSubmit(ctx context.Context, l *Load) error {
 	return nil
 }
 
-// submit submits a job with a key and, when it knows its id, waits for the result for a while.
-func (l *Load) submit(ctx context.Context, client, key string) {
-	call, cancel := context.WithTimeout(ctx, opTimeout)
-	defer cancel()
-	var job *sdk.Job[string]
-	_, err := l.Do(client, "submit", key, "", func() (string, error) {
-		var err error
-		if job, err = echoTask.Submit(call, l.Client, key, sdk.JobKey(key)); err != nil {
-			return "", err
-		}
-		return job.ID(), nil
-	})
-	if err != nil {
-		return
-	}
-	_, _ = l.Do(client, "await", job.ID(), "", func() (string, error) { return job.Await(call) })
-}
-
 // settleSubmit waits for the end of every job that was acknowledged, and for one new.
 func settleSubmit(ctx context.Context, l *Load) error {
-	seen := map[string]bool{}
-	for _, op := range l.History.Ops() {
-		if op.Kind != "submit" || op.Outcome != history.OK || seen[op.Value] {
-			continue
-		}
-		seen[op.Value] = true
-		if _, err := echoTask.Attach(l.Client, op.Value).Await(ctx); err != nil {
-			return fmt.Errorf("job %s of key %s, which was acknowledged, has no result after healing: %w", op.Value, op.Key, err)
-		}
+	if err := awaitAll(ctx, l, echoTask); err != nil {
+		return err
 	}
 	_, err := l.Do("settle", "submit", "settle", "", func() (string, error) {
 		job, err := echoTask.Submit(ctx, l.Client, "settle", sdk.JobKey("settle"))
