@@ -28,6 +28,7 @@ var pains = []struct {
 	{4, "a fan-in's task is created once, with a leader killed in the middle", fanInOnceOverFailover},
 	{5, "a large graph is not in the messages of its tasks", messagesCarryNoGraph},
 	{6, "results that are reported twice count once", reportedTwiceCountsOnce},
+	{6, "a batch calls back once, whatever is reported twice", batchCallsBackOnce},
 	{7, "a dead child ends its parent", deadChildEndsTheParent},
 	{8, "a result under a lost lease is refused", lateResultIsRefused},
 	{9, "a schedule whose job is lost ticks on", scheduleTicksOn},
@@ -48,6 +49,7 @@ var pains = []struct {
 	{20, "a task of 160 leases runs once, over an election", longTaskRunsOnce},
 	{21, "a dead worker's task starts elsewhere within the lease, a living one's never", rescueGoesByLiveness},
 	{22, "a task that is STARTED has a lease of a live session", startedHasALease},
+	{23, "a unique key is free when its holder has ended, in whatever way", keyDiesWithItsHolder},
 	{24, "any one node may be lost", anyNodeMayBeLost},
 	{27, "priority is honoured, after retries too", priorityIsHonoured},
 }

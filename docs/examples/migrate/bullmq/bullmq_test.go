@@ -124,3 +124,36 @@ func TestLimits_TwoCallsToACustomerAtATime(t *testing.T) {
 		same(t, time.Since(begin).Round(100*time.Millisecond), 2*time.Second)
 	})
 }
+
+func TestDedupe_FiveSubmissionsInFiveSeconds(t *testing.T) {
+	for name, mode := range map[string]struct {
+		option sdk.SubmitOption
+		want   string // the inputs that ran
+	}{
+		"simple": {simple, "ace"}, "throttle": {throttle, "a"}, "debounce": {debounce, "e"}, "keep latest": {keepLatest, "abde"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				c := sdktest.NewCluster(t, 1)
+				var mu sync.Mutex
+				ran := ""
+				c.StartWorker(sdk.WorkerConfig{}, Paint.Bind(func(_ context.Context, p Place) (int, error) {
+					mu.Lock()
+					ran += p.Name
+					mu.Unlock()
+					time.Sleep(1700 * time.Millisecond)
+					return 0, nil
+				}))
+				for _, what := range []string{"a", "b", "c", "d", "e"} { // one each second
+					_, err := dedupe(t.Context(), c.Client(), Place{what}, mode.option)
+					same(t, err, nil)
+					time.Sleep(time.Second)
+				}
+				time.Sleep(time.Minute)
+				mu.Lock()
+				defer mu.Unlock()
+				same(t, ran, mode.want)
+			})
+		})
+	}
+}

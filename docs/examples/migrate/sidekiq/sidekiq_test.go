@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -172,5 +173,71 @@ func TestPeriodic_AndIn(t *testing.T) {
 		status, err := client.GetSchedule(ctx, "nightly-report")
 		same(t, err, nil)
 		same(t, time.UnixMilli(status.NextTickMs).UTC().Format(time.RFC3339), "2000-01-01T09:00:00Z") // 04:00 in New York
+	})
+}
+
+func TestImportFile_CallsBack(t *testing.T) {
+	defer func(i func(int) error, n func(string) string) { insert, note = i, n }(insert, note)
+	var mu sync.Mutex
+	var notes []string
+	bad := true
+	insert = func(row int) error {
+		mu.Lock()
+		defer mu.Unlock()
+		if row == 3 && bad {
+			return errors.New("not a row")
+		}
+		return nil
+	}
+	note = func(text string) string {
+		mu.Lock()
+		defer mu.Unlock()
+		notes = append(notes, text)
+		return text
+	}
+	synctest.Test(t, func(t *testing.T) {
+		c := sdktest.NewCluster(t, 1)
+		ctx := t.Context()
+		c.StartWorker(sdk.WorkerConfig{}, ImportRow, ImportDone)
+		batch, err := importFile(ctx, c.Client(), "users.csv", []int{1, 2, 3, 4})
+		same(t, err, nil)
+		status, err := batch.Await(ctx)
+		same(t, err, nil)
+		same(t, status.State, "COMPLETE")
+		time.Sleep(time.Minute)
+		mu.Lock()
+		slices.Sort(notes)
+		same(t, notes, []string{"complete: users.csv, 3 of 4 rows", "death: users.csv, 3 of 4 rows"})
+		notes, bad = nil, false // somebody has repaired the row
+		mu.Unlock()
+		for job, err := range batch.Jobs(ctx, sdk.Failure) {
+			same(t, err, nil)
+			same(t, c.Client().Retry(ctx, job.Id), nil)
+		}
+		time.Sleep(time.Minute)
+		mu.Lock()
+		defer mu.Unlock()
+		same(t, notes, []string{"success: users.csv, 4 of 4 rows"})
+	})
+}
+
+func TestUnique(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := sdktest.NewCluster(t, 1)
+		ctx, client := t.Context(), c.Client()
+		for name, submit := range map[string]func(context.Context, *sdk.Client, int) (*sdk.Job[string], error){
+			"until it has ended": performUnique, "until it starts": performUntilStart,
+		} {
+			for month := range 2 {
+				first, err := submit(ctx, client, month)
+				same(t, err, nil)
+				second, err := submit(ctx, client, month)
+				same(t, err, nil)
+				if first.Existing() || !second.Existing() || second.ID() != first.ID() {
+					t.Errorf("%s: the second is %s, existing %v; the first %s", name, second.ID(), second.Existing(), first.ID())
+				}
+				same(t, first.Cancel(ctx, ""), nil)
+			}
+		}
 	})
 }
