@@ -8,7 +8,7 @@ import "github.com/fanfold/fanfold/fsm/fsmpb"
 // admit decides on a submission that is valid by itself, before anything of it is stored. done: the
 // answer is final, and no job is made.
 func (t *tx) admit(id JobID, c *fsmpb.SubmitJob, o *fsmpb.JobOptions) (a Answer, done bool) {
-	if r := t.admitPartition(o); r != nil {
+	if r := t.admitPartition(c, o); r != nil {
 		return Answer{Refusal: r}, true
 	}
 	if t.asked {

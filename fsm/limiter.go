@@ -58,17 +58,24 @@ func (s *limiter) room(now int64) (ok bool, until int64) {
 	return false, int64(ceilDiv(tat-slack, s.l.n))
 }
 
+// arrivalMax bounds a theoretical arrival time; it is as great as the greatest of clock in units of the
+// greatest n. A burst that is used up lies up to centuries ahead, and more in the units of another n.
+const arrivalMax = 1 << 63
+
 // arrival is the theoretical arrival time in units of the limit's present n, not before now.
 func (s *limiter) arrival(now int64) uint64 {
 	tat := s.tat
 	if s.n != s.l.n && s.n > 0 {
 		hi, lo := bits.Mul64(tat, s.l.n)
+		if hi >= s.n {
+			return arrivalMax
+		}
 		var rest uint64
 		if tat, rest = bits.Div64(hi, lo, s.n); rest > 0 {
 			tat++
 		}
 	}
-	return max(tat, clock(now)*s.l.n)
+	return max(min(tat, arrivalMax), clock(now)*s.l.n)
 }
 
 // clock is the machine's time where it is multiplied: up to the year 2248.
@@ -229,7 +236,8 @@ func (t *tx) freed(s *limiter) {
 	if s.held == 0 {
 		delete(s.l.states, s.name)
 	}
-	if !s.l.per && s.l.scope == fsmpb.LimitScope_LIMIT_SCOPE_TASK {
+	// Of the whole, or of the partition "", whose lanes are never parked.
+	if s.name == "" && s.l.scope == fsmpb.LimitScope_LIMIT_SCOPE_TASK {
 		for _, id := range t.m.names.kind(s.l.namespace, s.l.name).queues {
 			t.m.check(t.m.names.queues[id])
 		}

@@ -1,6 +1,9 @@
 package fsm
 
 import (
+	"crypto/sha256"
+	"slices"
+
 	"github.com/fanfold/fanfold/dag"
 	"github.com/fanfold/fanfold/fsm/fsmpb"
 )
@@ -195,14 +198,22 @@ func (t *tx) forget() {
 }
 
 // admitPartition refuses a submission whose tasks could not be told apart.
-func (t *tx) admitPartition(o *fsmpb.JobOptions) *Refusal {
+func (t *tx) admitPartition(c *fsmpb.SubmitJob, o *fsmpb.JobOptions) *Refusal {
+	known := len(t.m.parts) + t.m.expiries.Len()
 	switch {
 	case !validPartition(o.Partition):
 		return refuse(CodeInvalid, "a partition is at most 255 bytes without control characters")
 	case o.Priority > dag.MaxPriority:
 		return refuse(CodeInvalid, "a priority in a job's options is from 1 (first) to %d (last)", dag.MaxPriority)
-	case o.Partition != "" && len(t.m.parts) >= partitionsMax:
-		return refuse(CodeOverloaded, "%d partitions have tasks that wait or run, and at most %d can: try again later, or partition by something coarser", len(t.m.parts), partitionsMax)
+	case known >= partitionsMax && (o.Partition != "" || t.partitions(c)):
+		return refuse(CodeOverloaded, "%d partitions have tasks that wait or run, or are counted by limits, and at most %d can: try again later, or partition by something coarser", known, partitionsMax)
 	}
 	return nil
+}
+
+// partitions reports whether tasks of a submission name their partitions themselves.
+func (t *tx) partitions(c *fsmpb.SubmitJob) bool {
+	sum := sha256.Sum256(c.Graph)
+	g, err := t.graph(graphHash(sum[:16]), c.Graph)
+	return err == nil && slices.ContainsFunc(g.Steps, func(s dag.Step) bool { return s.Options.PartitionBy != "" })
 }
