@@ -1,6 +1,10 @@
 package fsm
 
-import "github.com/fanfold/fanfold/fsm/fsmpb"
+import (
+	"unicode/utf8"
+
+	"github.com/fanfold/fanfold/fsm/fsmpb"
+)
 
 // cancelJob ends a job: nothing of it starts any more, and the workers that run parts of it are told.
 // Proposed for Client.Cancel.
@@ -35,10 +39,13 @@ func unknownJob(id []byte) Answer {
 	return no(CodeInvalid, "a job id has 16 bytes that are not all zero (a ULID)")
 }
 
-// truncate cuts a string to n bytes.
+// truncate cuts a string to n bytes at most, between two characters: what is no UTF-8 cannot be sent.
 func truncate(s string, n int) string {
-	if len(s) > n {
-		return s[:n]
+	if len(s) <= n {
+		return s
 	}
-	return s
+	for n > 0 && !utf8.RuneStart(s[n]) {
+		n--
+	}
+	return s[:n]
 }
