@@ -117,9 +117,7 @@ func (t *tx) dead(j *job, ref TaskRef, tk *task, e *fsmpb.Error) {
 		return
 	}
 	if sp.opts.Settled {
-		v := settledError(e)
-		t.set(keyResult(ref), encodeResult(result{fence: tk.fence, dead: true, value: v}))
-		t.charge(j, v)
+		t.keepError(j, ref, tk, e)
 		t.dropSaved(ref, tk)
 		t.dropTask(ref)
 	}
@@ -145,7 +143,7 @@ func (t *tx) discarded(j *job, ref TaskRef, tk *task, e *fsmpb.Error) {
 	sp := &j.plan.steps[ref.Step]
 	if sp.step.Kind == dag.StepMap {
 		if sp.opts.Settled {
-			t.set(keyResult(ref), encodeResult(result{fence: tk.fence, dead: true, value: settledError(e)}))
+			t.keepError(j, ref, tk, e)
 		}
 		t.dropSaved(ref, tk)
 		t.dropTask(ref) // a canceled item would run again when its job is retried
@@ -162,6 +160,13 @@ func (t *tx) discarded(j *job, ref TaskRef, tk *task, e *fsmpb.Error) {
 	j.reason = truncate("DISCARDED: "+e.Message, 1024)
 	t.cancelLive(j, causeFailed)
 	t.end(j, JobCanceled)
+}
+
+// keepError makes the error of an item of a settled map its result.
+func (t *tx) keepError(j *job, ref TaskRef, tk *task, e *fsmpb.Error) {
+	v := settledError(e)
+	t.set(keyResult(ref), encodeResult(result{fence: tk.fence, dead: true, value: v}))
+	t.charge(j, v)
 }
 
 // settledError is a dead item of a settled map as a value. encoding/json writes a struct's fields in

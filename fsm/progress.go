@@ -150,6 +150,9 @@ func (t *tx) fail(j *job, at TaskRef, e *fsmpb.Error) {
 		t.stepError(at, e)
 	}
 	if s := &j.steps[at.Step]; !s.state.Ended() {
+		if g := t.groupOf(j, at); g != nil {
+			t.cancelGroup(j, at.Step, g, causeFailed)
+		}
 		s.set(j.ref(at.Step), TaskDead)
 		j.touch(at.Step)
 	}
@@ -246,10 +249,11 @@ func (t *tx) revoke(j *job, ref TaskRef, tk *task, cause string) {
 	t.withdraw(ref, tk.fence, s, l, cause, j.endReason(j.plan.graph))
 }
 
-// cancelGroup cancels the tasks of a map or fold that have records, and parks its cursor.
+// cancelGroup cancels the tasks of a map or fold that have records, and parks its cursor. A step that is
+// BLOCKED may have a group: its job is being retried, and the group is not counted yet (resumeGroup).
 func (t *tx) cancelGroup(j *job, step uint32, g *group, cause string) {
 	sp := &j.plan.steps[step]
-	if j.steps[step].state.Ended() && g.live == 0 && !g.queued {
+	if s := j.steps[step].state; s != TaskPending && s != TaskStarted {
 		return
 	}
 	t.unqueueGroup(j, step, g)

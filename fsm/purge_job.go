@@ -70,6 +70,10 @@ func (t *tx) small(j *job) bool {
 // The entry ends the batch (Apply), so that nothing reads below the tombstone.
 func (t *tx) dropRange(id JobID) {
 	t.dropPrefix(keyData(id, 0)[:17])
+	if t.dropped == nil {
+		t.dropped = make(map[JobID]bool)
+	}
+	t.dropped[id] = true
 	for _, h := range t.held {
 		if h.ref.Job == id {
 			h.gone, h.fresh = true, true

@@ -45,8 +45,9 @@ func retryJob(t *tx, c *fsmpb.RetryJob) Answer {
 		t.m.useTypes(k, types)
 		t.m.names.touchKind(k)
 	})
-	if j.failed {
-		t.del(keyAttempt(j.failedAt, stepErrorNumber))
+	if key := keyAttempt(j.failedAt, stepErrorNumber); j.failed && t.get(key) != nil {
+		t.del(key)
+		j.failedAt = TaskRef{} // the step has failed and no item of it: those that are dead stay so
 	}
 	t.saw(j.id)
 	t.jobReopened(j)

@@ -30,7 +30,8 @@ type tx struct {
 	loaded   []*job    // of these, new in the machine's cache
 	tasks    map[TaskRef]*heldTask
 	held     []*heldTask
-	ranges   [][2][]byte // removed whole: what purges left
+	ranges   [][2][]byte    // removed whole: what purges left
+	dropped  map[JobID]bool // whose data is; nil: none
 	touched  map[JobID]bool
 	parts    []*partition // changed in this entry
 	sessions []*session   // whose turns have moved in this entry
@@ -69,7 +70,16 @@ func (t *tx) get(key []byte) []byte {
 		}
 		return c.value
 	}
+	if t.isDropped(key) {
+		return nil
+	}
 	return t.m.disk.get(key)
+}
+
+// isDropped reports whether a key, or all with a prefix, belongs to the data of a job that was removed by a range
+// in this entry. A job of the same id may come in the same entry, and must not find it.
+func (t *tx) isDropped(key []byte) bool {
+	return t.dropped != nil && key[0] == tagData && t.dropped[JobID(key[1:17])]
 }
 
 func (t *tx) mustGet(key []byte) []byte { return present(t.get(key), key) }
@@ -135,7 +145,7 @@ func (t *tx) ascend(low, high []byte, limit int, f func(key, val []byte)) {
 		return limit == 0 || n < limit
 	}
 	more := true
-	t.m.disk.scan(low, high, func(k, v []byte) bool {
+	t.scanDisk(low, high, func(k, v []byte) bool {
 		for more && len(own) > 0 && own[0].key < string(k) {
 			more = emit([]byte(own[0].key), own[0].value)
 			own = own[1:]
@@ -150,6 +160,14 @@ func (t *tx) ascend(low, high []byte, limit int, f func(key, val []byte)) {
 			return
 		}
 		more = emit([]byte(c.key), c.value)
+	}
+}
+
+// scanDisk calls f for the keys in [low, high) that Pebble has, but for those that a range removes. Data of jobs is
+// scanned job by job.
+func (t *tx) scanDisk(low, high []byte, f func(key, val []byte) bool) {
+	if !t.isDropped(low) {
+		t.m.disk.scan(low, high, f)
 	}
 }
 
@@ -287,7 +305,7 @@ func (t *tx) taskRecord(ref TaskRef) *heldTask {
 func (t *tx) taskRefs(prefix []byte) []TaskRef {
 	seen := make(map[TaskRef]bool)
 	var refs []TaskRef
-	t.m.disk.scan(prefix, prefixEnd(prefix), func(k, _ []byte) bool {
+	t.scanDisk(prefix, prefixEnd(prefix), func(k, _ []byte) bool {
 		ref := parseTaskPart(k)
 		seen[ref] = true
 		refs = append(refs, ref)
