@@ -72,7 +72,7 @@ func runCommand(prefix []string) *cobra.Command {
 			if err != nil {
 				return &Error{CodeFailed, err}
 			}
-			c.Command = append([]string{executable}, prefix...)
+			c.Command, c.Program = append([]string{executable}, prefix...), use(prefix)
 			if c.Dir, err = runDir(out); err != nil {
 				return &Error{CodeFailed, err}
 			}
@@ -81,7 +81,7 @@ func runCommand(prefix []string) *cobra.Command {
 			if err != nil {
 				return &Error{CodeFailed, fmt.Errorf("%w\nwhat is left of the run is in %s", err, c.Dir)}
 			}
-			return conclude(cmd.OutOrStdout(), s, format, strings.Join(append([]string{use(prefix)}, "run"), " "))
+			return conclude(cmd.OutOrStdout(), s, format)
 		},
 	}
 	f := cmd.Flags()
@@ -118,7 +118,7 @@ func runDir(dir string) (string, error) {
 }
 
 // conclude prints a summary, keeps it beside the evidence, and turns it into an exit code.
-func conclude(w io.Writer, s *trial.Summary, format, again string) error {
+func conclude(w io.Writer, s *trial.Summary, format string) error {
 	data, err := json.MarshalIndent(s, "", "  ")
 	if err == nil {
 		err = os.WriteFile(filepath.Join(s.Dir, "summary.json"), append(data, '\n'), 0o644)
@@ -130,7 +130,6 @@ func conclude(w io.Writer, s *trial.Summary, format, again string) error {
 		fmt.Fprintf(w, "%s\n", data)
 	} else {
 		printSummary(w, s)
-		fmt.Fprintf(w, "again:     %s --workload %s --nemesis %s --nodes %d --workers %d --seed %d\n", again, s.Workload, strings.Join(s.Nemeses, ","), s.Nodes, s.Workers, s.Seed)
 	}
 	switch {
 	case s.Violated():
@@ -158,7 +157,11 @@ func printSummary(w io.Writer, s *trial.Summary) {
 			fmt.Fprintf(w, "        %s\n", line)
 		}
 	}
+	fmt.Fprintf(w, "gaps:      %d of a second or more without a success, the longest of %v\n", len(s.Gaps), s.LongestGap.Round(time.Millisecond))
+	fmt.Fprintf(w, "leaders:   %d\n", len(s.Leaders))
 	fmt.Fprintf(w, "evidence:  %s\n", s.Dir)
+	fmt.Fprintf(w, "report:    %s\n", filepath.Join(s.Dir, "report.html"))
+	fmt.Fprintf(w, "again:     %s\n", s.Again)
 }
 
 func listCommand() *cobra.Command {

@@ -24,6 +24,9 @@ type Evidence struct {
 	// Settled is the judgement of what happened after healing.
 	Settled  []Verdict
 	Duration time.Duration
+	// Start is when the clock of Ops and Faults was at zero; Load is when on it the load ended.
+	Start time.Time
+	Load  time.Duration
 }
 
 // Fault is one thing that a nemesis did.

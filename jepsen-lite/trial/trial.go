@@ -9,6 +9,7 @@ import (
 	"math/rand/v2"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -19,7 +20,9 @@ import (
 	"github.com/fanfold/fanfold/jepsen-lite/history"
 	"github.com/fanfold/fanfold/jepsen-lite/ledger"
 	"github.com/fanfold/fanfold/jepsen-lite/nemesis"
+	"github.com/fanfold/fanfold/jepsen-lite/report"
 	"github.com/fanfold/fanfold/jepsen-lite/site"
+	"github.com/fanfold/fanfold/jepsen-lite/timeline"
 	"github.com/fanfold/fanfold/jepsen-lite/workload"
 	"github.com/fanfold/fanfold/sdk"
 	apiv1 "github.com/fanfold/fanfold/sdk/api/v1"
@@ -37,12 +40,15 @@ type Config struct {
 	Dir            string        // empty directory for everything that the run leaves
 	// Command starts a process of the run: an executable, and the arguments before the sub-command.
 	Command []string
+	// Program is how people start it: the words before "run".
+	Program string
 	Note    func(format string, args ...any) // what happens, for people
 }
 
 func (c Config) withDefaults() Config {
 	c.Nodes, c.Workers, c.Clients = cmp.Or(c.Nodes, 3), cmp.Or(c.Workers, 4), cmp.Or(c.Clients, 8)
 	c.Workload = cmp.Or(c.Workload, "submit")
+	c.Program = cmp.Or(c.Program, "go run ./jepsen-lite")
 	c.Time = cmp.Or(c.Time, 30*time.Second)
 	for c.Seed == 0 {
 		c.Seed = rand.Uint64N(1 << 32)
@@ -51,6 +57,15 @@ func (c Config) withDefaults() Config {
 		c.Note = func(string, ...any) {}
 	}
 	return c
+}
+
+// again is the command that repeats the run with its seed.
+func (c *Config) again() string {
+	words := []string{c.Program, "run", "--workload", c.Workload}
+	if len(c.Nemeses) > 0 {
+		words = append(words, "--nemesis", strings.Join(c.Nemeses, ","))
+	}
+	return strings.Join(words, " ") + fmt.Sprintf(" --nodes %d --workers %d --clients %d --time %v --seed %d", c.Nodes, c.Workers, c.Clients, c.Time, c.Seed)
 }
 
 // Summary is what a run came to.
@@ -68,7 +83,13 @@ type Summary struct {
 	Verdicts   []evidence.Verdict                 `json:"verdicts"`
 	// Invalid says why the run proves nothing: a fault without effect, too little load.
 	Invalid []string `json:"invalid,omitempty"`
-	Dir     string   `json:"dir"`
+	// Gaps are the times of the load in which no client had a success.
+	Gaps       []timeline.Gap    `json:"gaps,omitempty"`
+	LongestGap time.Duration     `json:"longest_gap"`
+	Leaders    []timeline.Leader `json:"leaders"`
+	// Again is the command that repeats the run.
+	Again string `json:"again"`
+	Dir   string `json:"dir"`
 }
 
 // Violated reports whether an invariant was broken.
@@ -150,6 +171,7 @@ func (t *trial) load(ctx context.Context) (err error) {
 	both.Go(func() { workErr = t.work.Run(working, load) })
 	both.Go(func() { faultErr = t.strike(working, ctx) })
 	both.Wait()
+	t.found.Start, t.found.Load = t.history.Start(), t.history.Now()
 	if err := errors.Join(workErr, faultErr); err != nil {
 		return err
 	}
@@ -172,7 +194,7 @@ func (t *trial) strike(working, ctx context.Context) error {
 		return nil
 	}
 	r := rand.New(rand.NewPCG(t.Seed, 1<<32))
-	between := func(least, most time.Duration) time.Duration { return least + rand.N(most-least+1) }
+	between := func(least, most time.Duration) time.Duration { return least + time.Duration(r.Int64N(int64(most-least+1))) }
 	wait := func(d time.Duration) bool {
 		select {
 		case <-working.Done():
@@ -276,10 +298,17 @@ func (t *trial) judge(ctx context.Context, took time.Duration) (*Summary, error)
 	s := &Summary{
 		Workload: t.Workload, Nemeses: t.Nemeses, Nodes: t.Nodes, Workers: t.Workers, Seed: t.Seed, Seconds: took.Seconds(),
 		Operations: count(t.found.Ops), Entries: len(book.Entries), Faults: t.found.Faults, Dir: t.Dir,
+		Again: t.again(),
 	}
 	s.Verdicts = append(append(t.found.Settled, checker.Check(&t.found)...), t.work.Check(&t.found)...)
 	s.Invalid = t.validity()
-	return s, nil
+	s.Gaps = timeline.Gaps(t.found.Ops, t.found.Faults, t.found.Load)
+	s.LongestGap = timeline.Longest(s.Gaps)
+	s.Leaders = timeline.Leaders(book.Entries, t.found.Start)
+	return s, report.Write(filepath.Join(t.Dir, "report.html"), report.Run{
+		Workload: s.Workload, Nemeses: s.Nemeses, Nodes: s.Nodes, Workers: s.Workers, Seed: s.Seed, Seconds: s.Seconds, Again: s.Again,
+		Verdicts: s.Verdicts, Invalid: s.Invalid, Gaps: s.Gaps, Leaders: s.Leaders,
+	}, &t.found)
 }
 
 // validity says why a run proves nothing.
