@@ -55,7 +55,8 @@ func taskError(e *fsm.TaskError) *apiv1.TaskError {
 }
 
 func worker(v *fsm.SessionView) *apiv1.Worker {
-	out := &apiv1.Worker{Session: v.ID, Name: v.Worker, Namespace: v.Namespace, Labels: v.Labels, OpenedMs: v.OpenedMS, Draining: v.Draining}
+	out := &apiv1.Worker{Session: v.ID, Name: v.Worker, Namespace: v.Namespace, Labels: v.Labels, OpenedMs: v.OpenedMS, Draining: v.Draining,
+		Slots: v.Shared, Strict: v.Strict}
 	for _, q := range v.Queues {
 		out.Queues = append(out.Queues, &apiv1.QueueSlots{Queue: q.Queue, Slots: q.Slots})
 		out.Used = append(out.Used, &apiv1.QueueSlots{Queue: q.Queue, Slots: q.Used})
@@ -83,7 +84,8 @@ func counters(c fsm.Counters) *apiv1.Counters {
 		Saves: c.Saves, LogLines: c.LogLines, LogLinesDropped: c.LogLinesDropped,
 		SchedulesCreated: c.SchedulesCreated, SchedulesDeleted: c.SchedulesDeleted,
 		TicksFired: c.TicksFired, TicksSkipped: c.TicksSkipped, TicksMissed: c.TicksMissed, TicksRefused: c.TicksRefused,
-		Discards: c.Discards, JobsExpired: c.JobsExpired, JobsDiscarded: c.JobsDiscarded,
+		RateLimited: c.RateLimited,
+		Discards:    c.Discards, JobsExpired: c.JobsExpired, JobsDiscarded: c.JobsDiscarded,
 	}
 }
 

@@ -185,3 +185,18 @@ func TestWork_ProgressIsShownUntilTheTaskEnds(t *testing.T) {
 		t.Fatalf("%v", p)
 	}
 }
+
+// TestListWorkers_SaysHowSlotsAreShared between the queues of a worker.
+func TestListWorkers_SaysHowSlotsAreShared(t *testing.T) {
+	w := newServerWorld(t)
+	hello := testHello(3)
+	hello.Slots, hello.Strict = 8, true
+	w.work(hello)
+	res, err := w.client.ListWorkers(t.Context(), connect.NewRequest(&apiv1.ListWorkersRequest{}))
+	if err != nil || len(res.Msg.GetWorkers()) != 1 {
+		t.Fatalf("%v, %v", res, err)
+	}
+	if got := res.Msg.GetWorkers()[0]; got.GetSlots() != 8 || !got.GetStrict() || got.GetQueues()[0].GetSlots() != 3 {
+		t.Fatalf("%v", got)
+	}
+}

@@ -43,12 +43,25 @@ func clusterTable(rows *output.Rows, s *apiv1.ClusterStatusResponse) {
 	for _, node := range s.GetNodes() {
 		rows.Add(node.GetId(), role(node), node.GetReachable(), node.GetAppliedIndex(), node.GetApiAddress(), node.GetRaftAddress())
 	}
-	c := s.GetCounters()
 	rows.Add()
+	countersTable(rows, s.GetCounters())
+}
+
+// countersTable prints every counter, by what it is about.
+func countersTable(rows *output.Rows, c *apiv1.Counters) {
 	rows.Add("JOBS", "submitted", c.GetJobsSubmitted(), "succeeded", c.GetJobsSucceeded(), "failed", c.GetJobsFailed(), "canceled", c.GetJobsCanceled())
+	rows.Add("", "expired", c.GetJobsExpired(), "purged", c.GetJobsPurged(), "discarded", c.GetJobsDiscarded())
 	rows.Add("ATTEMPTS", "started", c.GetGrants(), "accepted", c.GetCompletions(), "failed", c.GetFailures(), "lost", c.GetCrashes())
 	rows.Add("REPORTS", "stale", c.GetStale(), "repeated", c.GetDuplicates(), "handed back", c.GetReleases(), "dead", c.GetDead())
+	rows.Add("", "snoozed", c.GetSnoozes(), "rate limited", c.GetRateLimited(), "discarded", c.GetDiscards(), "saves", c.GetSaves())
+	rows.Add("LOG LINES", "stored", c.GetLogLines(), "dropped", c.GetLogLinesDropped())
 	rows.Add("WORKERS", "opened", c.GetSessionsOpened(), "lost", c.GetSessionsLost())
+	rows.Add("UNIQUE", "deduplicated", c.GetDeduplicated(), "replaced", c.GetReplaced())
+	rows.Add("BATCHES", "created", c.GetBatchesCreated(), "callbacks", c.GetBatchCallbacks())
+	rows.Add("SCHEDULES", "created", c.GetSchedulesCreated(), "deleted", c.GetSchedulesDeleted())
+	rows.Add("TICKS", "fired", c.GetTicksFired(), "skipped", c.GetTicksSkipped(), "missed", c.GetTicksMissed(), "refused", c.GetTicksRefused())
+	rows.Add("WEBHOOKS", "delivered", c.GetDeliveries(), "failed", c.GetDeliveryFailures())
+	rows.Add("TIMERS", "fired", c.GetTimersFired())
 }
 
 func role(node *apiv1.Node) string {

@@ -42,8 +42,11 @@ func (a *app) workerList() *cobra.Command {
 	return cmd
 }
 
-// slots lists used/all slots by queue.
+// slots lists used/all slots by queue; of slots that all queues share, used/all and each queue's weight.
 func slots(worker *apiv1.Worker) string {
+	if worker.GetSlots() > 0 {
+		return sharedSlots(worker)
+	}
 	used := make(map[string]uint32)
 	for _, queue := range worker.GetUsed() {
 		used[queue.GetQueue()] = queue.GetSlots()
@@ -53,6 +56,22 @@ func slots(worker *apiv1.Worker) string {
 		all = append(all, fmt.Sprintf("%s %d/%d", queue.GetQueue(), used[queue.GetQueue()], queue.GetSlots()))
 	}
 	return strings.Join(all, ", ")
+}
+
+func sharedSlots(worker *apiv1.Worker) string {
+	var used uint32
+	for _, queue := range worker.GetUsed() {
+		used += queue.GetSlots()
+	}
+	var weights []string
+	for _, queue := range worker.GetQueues() {
+		weights = append(weights, fmt.Sprintf("%s:%d", queue.GetQueue(), queue.GetSlots()))
+	}
+	how := "by weight"
+	if worker.GetStrict() {
+		how = "strict"
+	}
+	return fmt.Sprintf("shared %d/%d, %s %s", used, worker.GetSlots(), how, strings.Join(weights, " "))
 }
 
 func workerState(worker *apiv1.Worker) string {

@@ -3248,6 +3248,8 @@ type Worker struct {
 	Labels        map[string]string      `protobuf:"bytes,7,rep,name=labels,proto3" json:"labels,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
 	OpenedMs      int64                  `protobuf:"varint,8,opt,name=opened_ms,json=openedMs,proto3" json:"opened_ms,omitempty"`
 	Draining      bool                   `protobuf:"varint,9,opt,name=draining,proto3" json:"draining,omitempty"`
+	Slots         uint32                 `protobuf:"varint,20,opt,name=slots,proto3" json:"slots,omitempty"`   // that all its queues share: those of queues are weights then; 0 = each queue has its own
+	Strict        bool                   `protobuf:"varint,21,opt,name=strict,proto3" json:"strict,omitempty"` // with slots: the queue of the highest weight goes first, always
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -3341,6 +3343,20 @@ func (x *Worker) GetOpenedMs() int64 {
 func (x *Worker) GetDraining() bool {
 	if x != nil {
 		return x.Draining
+	}
+	return false
+}
+
+func (x *Worker) GetSlots() uint32 {
+	if x != nil {
+		return x.Slots
+	}
+	return 0
+}
+
+func (x *Worker) GetStrict() bool {
+	if x != nil {
+		return x.Strict
 	}
 	return false
 }
@@ -3723,8 +3739,9 @@ type Counters struct {
 	JobsSubmitted    uint64                 `protobuf:"varint,1,opt,name=jobs_submitted,json=jobsSubmitted,proto3" json:"jobs_submitted,omitempty"`
 	JobsSucceeded    uint64                 `protobuf:"varint,2,opt,name=jobs_succeeded,json=jobsSucceeded,proto3" json:"jobs_succeeded,omitempty"`
 	JobsFailed       uint64                 `protobuf:"varint,3,opt,name=jobs_failed,json=jobsFailed,proto3" json:"jobs_failed,omitempty"`
-	Deduplicated     uint64                 `protobuf:"varint,40,opt,name=deduplicated,proto3" json:"deduplicated,omitempty"` // submissions that were answered with another job, by a unique key
-	Replaced         uint64                 `protobuf:"varint,41,opt,name=replaced,proto3" json:"replaced,omitempty"`         // jobs that gave way to a later one of their key
+	RateLimited      uint64                 `protobuf:"varint,20,opt,name=rate_limited,json=rateLimited,proto3" json:"rate_limited,omitempty"` // attempts handed back because what they needed was at its limit
+	Deduplicated     uint64                 `protobuf:"varint,40,opt,name=deduplicated,proto3" json:"deduplicated,omitempty"`                  // submissions that were answered with another job, by a unique key
+	Replaced         uint64                 `protobuf:"varint,41,opt,name=replaced,proto3" json:"replaced,omitempty"`                          // jobs that gave way to a later one of their key
 	BatchesCreated   uint64                 `protobuf:"varint,42,opt,name=batches_created,json=batchesCreated,proto3" json:"batches_created,omitempty"`
 	BatchCallbacks   uint64                 `protobuf:"varint,43,opt,name=batch_callbacks,json=batchCallbacks,proto3" json:"batch_callbacks,omitempty"`
 	JobsCanceled     uint64                 `protobuf:"varint,4,opt,name=jobs_canceled,json=jobsCanceled,proto3" json:"jobs_canceled,omitempty"`
@@ -3806,6 +3823,13 @@ func (x *Counters) GetJobsSucceeded() uint64 {
 func (x *Counters) GetJobsFailed() uint64 {
 	if x != nil {
 		return x.JobsFailed
+	}
+	return 0
+}
+
+func (x *Counters) GetRateLimited() uint64 {
+	if x != nil {
+		return x.RateLimited
 	}
 	return 0
 }
@@ -4783,7 +4807,7 @@ const file_v1_fanfold_proto_rawDesc = "" +
 	"\vconsistency\x18\x02 \x01(\x0e2\x17.fanfold.v1.ConsistencyR\vconsistency\"Y\n" +
 	"\x13ListWorkersResponse\x12,\n" +
 	"\aworkers\x18\x01 \x03(\v2\x12.fanfold.v1.WorkerR\aworkers\x12\x14\n" +
-	"\x05index\x18\x02 \x01(\x04R\x05index\"\x88\x03\n" +
+	"\x05index\x18\x02 \x01(\x04R\x05index\"\xb6\x03\n" +
 	"\x06Worker\x12\x18\n" +
 	"\asession\x18\x01 \x01(\x04R\asession\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x1c\n" +
@@ -4793,7 +4817,9 @@ const file_v1_fanfold_proto_rawDesc = "" +
 	"\x05kinds\x18\x06 \x03(\v2\x14.fanfold.v1.TaskKindR\x05kinds\x126\n" +
 	"\x06labels\x18\a \x03(\v2\x1e.fanfold.v1.Worker.LabelsEntryR\x06labels\x12\x1b\n" +
 	"\topened_ms\x18\b \x01(\x03R\bopenedMs\x12\x1a\n" +
-	"\bdraining\x18\t \x01(\bR\bdraining\x1a9\n" +
+	"\bdraining\x18\t \x01(\bR\bdraining\x12\x14\n" +
+	"\x05slots\x18\x14 \x01(\rR\x05slots\x12\x16\n" +
+	"\x06strict\x18\x15 \x01(\bR\x06strict\x1a9\n" +
 	"\vLabelsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"l\n" +
@@ -4828,12 +4854,13 @@ const file_v1_fanfold_proto_rawDesc = "" +
 	"\x05voter\x18\x04 \x01(\bR\x05voter\x12\x16\n" +
 	"\x06leader\x18\x05 \x01(\bR\x06leader\x12\x1c\n" +
 	"\treachable\x18\x06 \x01(\bR\treachable\x12#\n" +
-	"\rapplied_index\x18\a \x01(\x04R\fappliedIndex\"\xac\t\n" +
+	"\rapplied_index\x18\a \x01(\x04R\fappliedIndex\"\xcf\t\n" +
 	"\bCounters\x12%\n" +
 	"\x0ejobs_submitted\x18\x01 \x01(\x04R\rjobsSubmitted\x12%\n" +
 	"\x0ejobs_succeeded\x18\x02 \x01(\x04R\rjobsSucceeded\x12\x1f\n" +
 	"\vjobs_failed\x18\x03 \x01(\x04R\n" +
-	"jobsFailed\x12\"\n" +
+	"jobsFailed\x12!\n" +
+	"\frate_limited\x18\x14 \x01(\x04R\vrateLimited\x12\"\n" +
 	"\fdeduplicated\x18( \x01(\x04R\fdeduplicated\x12\x1a\n" +
 	"\breplaced\x18) \x01(\x04R\breplaced\x12'\n" +
 	"\x0fbatches_created\x18* \x01(\x04R\x0ebatchesCreated\x12'\n" +
