@@ -11,8 +11,8 @@ import (
 // does not know when, and a client that asks once a second costs next to nothing.
 const overBudgetRetryMS = 1000
 
-// overBudget decides whether a new job from outside may come in. Jobs that the cluster makes itself
-// (ticks of schedules, callbacks, retries) are promises that it has given before, and always may.
+// overBudget decides whether a new job from outside may come in. The callback of a batch is a promise
+// that was given before, and always may; a tick of a schedule asks by itself (schedule_tick.go).
 //
 // A job counts for the queue of its first step; a queue that is drained refuses every graph that names it.
 // The last job let in may pass the bound of bytes by what its results add.
