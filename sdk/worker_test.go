@@ -210,7 +210,7 @@ func TestWorker_ReportsEveryKindOfEnd(t *testing.T) {
 		}
 		for i, c := range []struct{ input, want string }{
 			{`"ok"`, `"ok"`},
-			{`"key"`, `"JOB/step/2 2097152 {JOB flow step ends 2 2 1 default w 0001-01-01 00:00:00 +0000 UTC}"`},
+			{`"key"`, `"JOB/step/2 2097152 {JOB flow step ends 2 2 1 default w 0001-01-01 00:00:00 +0000 UTC  0001-01-01 00:00:00 +0000 UTC}"`},
 			{`"error"`, `*fmt.wrapError "wrapped: boom"`},
 			{`"permanent"`, `*errors.errorString "boom" permanent`},
 			{`"later"`, `*errors.errorString "boom" after 60000 ms`},
