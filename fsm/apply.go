@@ -170,7 +170,10 @@ func (t *tx) run(c *fsmpb.Command) Answer {
 	case *fsmpb.Command_ChangeWebhook:
 		return changeWebhook(t, k.ChangeWebhook)
 	case *fsmpb.Command_ReceiveWebhook:
-		return receiveWebhook(t, k.ReceiveWebhook)
+		t.asked = true
+		a := receiveWebhook(t, k.ReceiveWebhook)
+		t.asked = false
+		return a
 	case *fsmpb.Command_ReportDelivery:
 		return reportDelivery(t, k.ReportDelivery)
 	case *fsmpb.Command_ReplayDelivery:

@@ -16,7 +16,8 @@ const (
 
 // receiveWebhook makes a job of a message that a node has verified. Proposed for POST /hooks/{namespace}/{source}.
 //
-// Refusals: NOT_FOUND, WEBHOOK_PAUSED, INVALID, TOO_LARGE, and those of submitJob.
+// Refusals: NOT_FOUND, WEBHOOK_PAUSED, INVALID, TOO_LARGE, and those of submitJob: it comes from outside, and
+// budgets and drained queues hold for it.
 // Again: the same delivery id within 7 days answers Existing with the first one's job, and changes nothing
 // but the count of duplicates.
 func receiveWebhook(t *tx, c *fsmpb.ReceiveWebhook) Answer {
