@@ -1,6 +1,8 @@
 package fsm
 
 import (
+	"bytes"
+	"fmt"
 	"testing"
 	"unicode/utf8"
 
@@ -127,4 +129,79 @@ func TestRetryJob_FailsBeforeAMapGoesOn(t *testing.T) {
 		t.Fatalf("%v %v", a.State, a.Refusal)
 	}
 	h.replay(3)
+}
+
+// A debounced job that is put off has its time limits put off too: they count from its start.
+func TestDebounce_TimeLimitsMoveWithTheStart(t *testing.T) {
+	h := newHarness(t)
+	o := &fsmpb.JobOptions{Unique: &fsmpb.Unique{Key: "k", Mode: fsmpb.Unique_DEBOUNCE, PeriodMs: 1000}, StartWithinMs: 300, TimeoutMs: 400}
+	h.apply(withOptions(submit("a", chain(t, 1), `1`), o))
+	h.now += 900
+	h.apply(withOptions(submit("b", chain(t, 1), `2`), o))
+	h.apply(openWorker("w", 1, "t"))
+	h.now += 900 // after the limits that it had at first
+	h.apply()
+	h.now += 200
+	r := h.apply()
+	if len(r.Grants) != 1 {
+		t.Fatalf("job is %s, and has no lease", h.job(jobID("a")).State)
+	}
+	h.apply(complete(r.Grants[0], `1`))
+	if s := h.job(jobID("a")).State; s != JobSuccess {
+		t.Fatal(s)
+	}
+	h.replay(2)
+}
+
+// A job that has ended in the entry in which it would have expired may be retried: the timer that was due is gone.
+func TestStartBy_TimerThatWasDueIsGone(t *testing.T) {
+	h := newHarness(t)
+	by := h.now + 100
+	last := jobID("j0")
+	var cmds []*fsmpb.Command
+	for i := range fireMax + 1 {
+		name := fmt.Sprint("j", i)
+		if id := jobID(name); bytes.Compare(id[:], last[:]) > 0 {
+			last = id
+		}
+		cmds = append(cmds, withOptions(submit(name, chain(t, 1), `1`), &fsmpb.JobOptions{StartByMs: by}))
+	}
+	h.apply(cmds...)
+	h.now = by
+	h.apply(cancel(last))
+	h.apply(retry(last))
+	h.apply()
+	if s := h.job(last).State; s != JobRunning {
+		t.Fatal(s)
+	}
+}
+
+// The messages of webhooks come from outside: a drained queue, and a budget that is used up, take none of them.
+func TestReceiveWebhook_AdmissionApplies(t *testing.T) {
+	h := newHarness(t)
+	h.accepted(h.apply(setSource("s", chain(t, 1), "x")))
+	h.accepted(h.apply(receive("s", "m1", "a")))
+	h.apply(drainQ("default"))
+	if r := h.apply(receive("s", "m2", "b")).Answers[0].Refusal; r == nil || r.Code != CodeQueueDraining {
+		t.Fatalf("a drained queue answered %v", r)
+	}
+	if a := h.apply(receive("s", "m1", "c")).Answers[0]; !a.Existing || a.Job != jobID("a") {
+		t.Fatalf("a message that had come before: %+v", a)
+	}
+	h.apply(undrainQ("default"))
+	h.accepted(h.apply(receive("s", "m2", "b")))
+	h.replay(2)
+}
+
+// A purge of a queue cancels jobs, the steps that were still blocked among them.
+func TestPurgeQueue_BlockedStepsAreCanceled(t *testing.T) {
+	h := newHarness(t)
+	h.apply(submit("a", chain(t, 2), `1`))
+	h.apply(purgeQ("default"))
+	j := h.job(jobID("a"))
+	for _, s := range j.Steps {
+		if s.State != TaskCanceled {
+			t.Fatalf("job %s, step %s is %s", j.State, s.Name, s.State)
+		}
+	}
 }

@@ -180,10 +180,10 @@ func (t *tx) watchTime(j *job) {
 	}
 }
 
-// unwatchTime removes them when the job ends.
+// unwatchTime removes them when the job ends, or is put off.
 func (t *tx) unwatchTime(j *job) {
 	at := TaskRef{Job: j.id}
-	if by := j.startBy(); by > t.now {
+	if by := j.startBy(); by > 0 { // one that is due may not have fired yet
 		t.clearTimer(by, dutyStartBy, at)
 	}
 	if j.limitMS > 0 {
@@ -237,7 +237,7 @@ func (t *tx) fireJobLimit(id JobID) {
 // the job failed or expired, those that never became runnable are SKIPPED: nobody stopped them.
 func leftover(s TaskState, cause string) TaskState {
 	switch {
-	case cause == causeCanceled:
+	case cause == causeCanceled || cause == causePurged:
 		return TaskCanceled
 	case s == TaskBlocked || s == TaskScheduled:
 		return TaskSkipped

@@ -192,7 +192,9 @@ func (t *tx) debounce(id JobID, c *fsmpb.SubmitJob, u *fsmpb.Unique, h keyHash, 
 	t.replaceInput(j, input)
 	if due := debounceDue(t.now, k.since, u); due > t.now && j.notBefore != due {
 		t.clearTimer(j.notBefore, dutyStart, TaskRef{Job: j.id})
+		t.unwatchTime(j)
 		t.postpone(j, due)
+		t.watchTime(j)
 		t.setTimer(due, dutyStart, TaskRef{Job: j.id})
 	}
 	if len(k.merged) == mergedMax {
