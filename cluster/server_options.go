@@ -31,5 +31,8 @@ func optionsOf(o *apiv1.JobOptions, input *fsmpb.Value) ([]byte, error) {
 		}
 		out.Batch = id[:]
 	}
+	if err := fillTimes(out, o); err != nil {
+		return nil, err
+	}
 	return proto.MarshalOptions{Deterministic: true}.Marshal(out)
 }

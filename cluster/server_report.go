@@ -60,7 +60,7 @@ func (o *reported) fill(session uint64, r *apiv1.Report) *fsm.Refusal {
 		f := out.Failure
 		o.cmd.Kind = &fsmpb.Command_FailTask{FailTask: &fsmpb.FailTask{
 			Session: session, Fence: &o.fence, Task: &o.task, Error: errorOf(f.GetError()),
-			Permanent: f.GetPermanent(), RetryAfterMs: min(max(0, f.GetRetryAfterMs()), durationMaxMS), Snooze: f.GetSnooze(), RateLimitedMs: min(max(0, f.GetRateLimitedMs()), durationMaxMS)}}
+			Permanent: f.GetPermanent(), RetryAfterMs: min(max(0, f.GetRetryAfterMs()), durationMaxMS), Snooze: f.GetSnooze(), Discard: f.GetDiscard(), Timeout: f.GetTimeout(), RateLimitedMs: min(max(0, f.GetRateLimitedMs()), durationMaxMS)}}
 	case *apiv1.Report_Release:
 		o.cmd.Kind = &fsmpb.Command_ReleaseTask{ReleaseTask: &fsmpb.ReleaseTask{Session: session, Fence: &o.fence, Task: &o.task}}
 	default:

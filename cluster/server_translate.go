@@ -26,7 +26,7 @@ func jobStatus(j *fsm.JobView) *apiv1.JobStatus {
 func stepStatus(s *fsm.StepView) *apiv1.StepStatus {
 	out := &apiv1.StepStatus{
 		Name: s.Name, Kind: s.Kind, Task: s.Task, State: s.State.String(), Attempts: s.Attempts, Crashes: s.Crashes,
-		Total: s.Total, Succeeded: s.Succeeded, Dead: s.Dead, Started: s.Started, Retrying: s.Retrying, Pending: s.Pending,
+		Total: s.Total, Succeeded: s.Succeeded, Dead: s.Dead, Discarded: s.Discarded, Started: s.Started, Retrying: s.Retrying, Pending: s.Pending,
 		Worker: s.Worker, DueMs: s.DueMS, Error: taskError(s.Error), After: s.After,
 	}
 	if s.Session != 0 {

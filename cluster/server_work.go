@@ -198,8 +198,8 @@ func (a *assignment) fill(g *fsm.Grant, input []byte, large bool) *apiv1.Assignm
 	m := &a.msg
 	m.Fence, m.Task = &a.fence, &a.task
 	m.Kind, m.Step, m.Job, m.Workflow, m.Queue = g.Kind, g.Step, g.Task.Job.String(), g.Workflow, g.Queue
-	m.Attempt, m.Crashes, m.TimeoutMs = g.Attempt, g.Crashes, g.TimeoutMS
 	m.Schedule, m.TickMs = g.Schedule, g.TickMS
+	m.Attempt, m.Crashes, m.TimeoutMs, m.HeartbeatMs = g.Attempt, g.Crashes, g.TimeoutMS, g.HeartbeatMS
 	m.Input, m.Large, m.Saved, m.Headers = input, large, g.Saved, g.Headers
 	return m
 }

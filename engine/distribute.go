@@ -4,6 +4,7 @@ import "github.com/fanfold/fanfold/fsm"
 
 // distribute passes the events of a result on to streams and waiters.
 func (e *Engine) distribute(res *fsm.Result) {
+	e.pulses(res)
 	for i := range res.Grants {
 		if s := e.streamOf(res.Grants[i].Session); s != nil {
 			s.grant(&res.Grants[i])

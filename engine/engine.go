@@ -163,6 +163,9 @@ func (e *Engine) begin(ctx context.Context) error {
 	}
 	e.clock = newTermClock(e.cfg.Clock, v.NowMS())
 	e.sessions.load(all, e.mono())
+	if err := e.loadPulses(v); err != nil {
+		return fmt.Errorf("engine: read leases: %w", err)
+	}
 	e.due.set(v.NextDueMS(), true) // what fell due between the terms is fired at once
 	e.timer = time.NewTimer(0)
 	e.verifyCtx = ctx
@@ -220,7 +223,9 @@ func (e *Engine) untilNext() time.Duration {
 func (e *Engine) beat() {
 	now := e.mono()
 	if len(e.sessions.byID) > 0 && e.sessions.untilBeat(now) == 0 {
+		gap := now - e.sessions.lastBeat
 		e.closeSilent(now)
+		e.endSilent(now, gap)
 	}
 }
 

@@ -17,8 +17,9 @@ type Progress struct {
 
 // progressBoard is the latest progress of a session's attempts.
 type progressBoard struct {
-	mu  sync.Mutex // guards all
-	all map[fsm.Fence]Progress
+	mu     sync.Mutex // guards what follows
+	all    map[fsm.Fence]Progress
+	pulses map[fsm.Fence]*pulse // pulse.go
 }
 
 // Progress notes what the worker says of an attempt. At most twice as many attempts are noted as the
@@ -32,15 +33,19 @@ func (s *Stream) Progress(f fsm.Fence, p Progress) {
 		b.all = make(map[fsm.Fence]Progress)
 	}
 	b.all[f] = p
+	if pulse := b.pulses[f]; pulse != nil {
+		pulse.heard = s.e.mono()
+	}
 }
 
 // forget drops the progress of attempts that were reported on.
 func (b *progressBoard) forget(fences []fsm.Fence) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if len(b.all) > 0 {
+	if len(b.all) > 0 || len(b.pulses) > 0 {
 		for _, f := range fences {
 			delete(b.all, f)
+			delete(b.pulses, f)
 		}
 	}
 }

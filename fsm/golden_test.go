@@ -151,7 +151,7 @@ func goldenRecords() []struct {
 		kinds: []*fsmpb.TaskKind{{Name: "t", Types: "x"}}, labels: map[string]string{"a": "b", "c": "d"}}
 	s.slots = []*slotGroup{{s: s, queue: 1, slots: 3, pass: 6}}
 	s.shared, s.strict, s.pass = 4, true, 5
-	l := &lease{ref: TaskRef{Job: id, Step: 1, Shard: 2}, queue: 4, kind: 5, part: 78, revoked: true, cause: "JOB_FAILED", grantedMS: 5, limitMS: 6}
+	l := &lease{ref: TaskRef{Job: id, Step: 1, Shard: 2}, queue: 4, kind: 5, part: 78, revoked: true, cause: "JOB_FAILED", grantedMS: 5, limitMS: 6, pulseMS: 7}
 	st := state{index: 300, term: 2, nowMS: 5, nextSeq: 6, nextSession: 7, cluster: [16]byte(id)}
 	for i, c := range counters(&st.Counters) {
 		*c = uint64(i + 1)

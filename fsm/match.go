@@ -226,7 +226,7 @@ func (m *Machine) grantOf(j *job, ref TaskRef, tk *task) Grant {
 	return Grant{
 		Session: tk.session, Fence: tk.fence, Task: ref,
 		Kind: m.names.kinds[sp.kindOf(ref)].name, Step: sp.step.Name, Workflow: j.plan.graph.Name,
-		Queue: m.names.queues[sp.queue].name, Attempt: tk.attempts + 1, Crashes: tk.crashes, TimeoutMS: sp.opts.TimeoutMS,
+		Queue: m.names.queues[sp.queue].name, Attempt: tk.attempts + 1, Crashes: tk.crashes, TimeoutMS: sp.opts.TimeoutMS, HeartbeatMS: sp.opts.HeartbeatMS,
 		Saved: tk.saves > 0, Headers: j.opts.GetHeaders(),
 		Schedule: j.opts.GetSchedule(), TickMS: j.opts.GetTickMs(),
 	}

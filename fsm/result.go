@@ -86,11 +86,13 @@ type Grant struct {
 	Queue     string
 	Attempt   uint32 // from 1
 	Crashes   uint32
-	TimeoutMS int64             // 0 = no bound
-	Saved     bool              // an earlier attempt has saved something
-	Headers   map[string]string // of the job; read only
-	Schedule  string
-	TickMS    int64 // the tick of Schedule that the job is for, unix ms
+	TimeoutMS int64 // 0 = no bound
+	// HeartbeatMS is how long the function may go without a sign of life; 0 = no bound.
+	HeartbeatMS int64
+	Saved       bool              // an earlier attempt has saved something
+	Headers     map[string]string // of the job; read only
+	Schedule    string
+	TickMS      int64 // the tick of Schedule that the job is for, unix ms
 	// Input is the task's input when it was at hand; nil: read it by Machine.GrantInput.
 	Input []byte
 

@@ -58,6 +58,7 @@ type lease struct {
 
 	grantedMS int64
 	limitMS   int64 // when the attempt is out of time; 0 = never
+	pulseMS   int64 // its function has to give a sign of life that often; 0 = need not
 }
 
 func (s *session) encode() []byte {
@@ -119,6 +120,7 @@ func encodeLease(l *lease) []byte {
 	e.str(l.cause)
 	e.int(l.grantedMS)
 	e.int(l.limitMS)
+	e.uint(uint64(l.pulseMS))
 	e.uint(uint64(l.kind))
 	e.uint(l.part)
 	return e
@@ -133,6 +135,7 @@ func decodeLease(b []byte) *lease {
 	l.cause = d.str()
 	l.grantedMS = d.int()
 	l.limitMS = d.int()
+	l.pulseMS = int64(d.uint())
 	l.kind = d.u32()
 	l.part = d.uint()
 	d.end()

@@ -29,7 +29,7 @@ func attemptLimit(o *dag.Options) int64 {
 
 // leaseBegan sets what depends on the beginning of an attempt.
 func (t *tx) leaseBegan(sp *stepPlan, ref TaskRef, tk *task, l *lease) {
-	l.grantedMS = t.now
+	l.grantedMS, l.pulseMS = t.now, sp.opts.HeartbeatMS
 	if ms := attemptLimit(&sp.opts); ms > 0 {
 		l.limitMS = t.now + ms
 		t.setTimer(l.limitMS, dutyAttempt, ref)

@@ -473,7 +473,7 @@ func (v *View) grant(session uint64, f Fence, l *lease, queue string) Grant {
 	}
 	return Grant{
 		Session: session, Fence: f, Task: l.ref, Kind: kind, Step: s.Name, Workflow: g.Name, Queue: queue,
-		Attempt: tk.attempts + 1, Crashes: tk.crashes, TimeoutMS: s.Options.TimeoutMS,
+		Attempt: tk.attempts + 1, Crashes: tk.crashes, TimeoutMS: s.Options.TimeoutMS, HeartbeatMS: s.Options.HeartbeatMS,
 		Saved: tk.saves > 0, Headers: j.opts.GetHeaders(),
 		Schedule: j.opts.GetSchedule(), TickMS: j.opts.GetTickMs(),
 	}

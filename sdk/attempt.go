@@ -32,6 +32,8 @@ type attempt struct {
 	// over is set by whoever reports the attempt: the function's end, its timeout, or the drain's end.
 	// Only the first does.
 	over atomic.Bool
+	// said is the last progress, which Heartbeat says again. Guarded by session.mu.
+	said *apiv1.Progress
 	// gone: the server has said that the lease is over. A failure need not be reported.
 	gone atomic.Bool
 	kept kept // what the task has saved (save.go)
@@ -132,7 +134,9 @@ func (a *attempt) outcome(result []byte, err error) *apiv1.Report {
 		r.Outcome = &apiv1.Report_Release{Release: true}
 		return r
 	}
-	r.Outcome = &apiv1.Report_Failure{Failure: failure(err)}
+	f := failure(err)
+	f.Timeout = errors.Is(context.Cause(a.ctx), context.DeadlineExceeded)
+	r.Outcome = &apiv1.Report_Failure{Failure: f}
 	return r
 }
 
@@ -184,6 +188,7 @@ func failure(err error) *apiv1.Failure {
 	}
 	var permanent *permanentError
 	f.Permanent = errors.As(err, &permanent)
+	f.Discard = discards(err)
 	var delay *delayError
 	if errors.As(err, &delay) {
 		if delay.limited {
@@ -202,7 +207,7 @@ func errorType(err error) string {
 	name := ""
 	for err != nil {
 		switch err.(type) {
-		case *permanentError, *delayError:
+		case *permanentError, *delayError, *discardError:
 		default:
 			t := fmt.Sprintf("%T", err)
 			if !strings.HasPrefix(t, "*fmt.") && !(name != "" && t == "*errors.errorString") {

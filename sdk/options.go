@@ -11,7 +11,7 @@ import (
 // Options are typed by the place where they make sense: each verb takes its own option interface, and
 // an option's type implements exactly those of the places where it works. So MaxParallel in a Then is
 // an error of the compiler, not of the night. Where an option is given twice, the nearest to the step
-// wins: step, then task, then workflow.
+// wins: step, then task, then workflow. A submission's options are for all steps, and win over all.
 
 // TaskOption goes with NewTask, Declare and With.
 type TaskOption interface{ taskOption(*settings) }
@@ -28,7 +28,7 @@ type EachOption interface{ eachOption(*settings) }
 // FoldOption goes with Fold and FoldTo.
 type FoldOption interface{ foldOption(*settings) }
 
-// AnyOption makes sense for a task, a workflow and every kind of step.
+// AnyOption makes sense for a task, a workflow, every kind of step, and a submission.
 type AnyOption func(*settings)
 
 func (o AnyOption) taskOption(s *settings)     { o(s) }
@@ -65,6 +65,7 @@ type settings struct {
 	options dag.Options
 	name    string   // StepName
 	after   []anchor // After
+	job     []JobOption
 	errs    []error
 }
 
@@ -88,6 +89,14 @@ type RetryPolicy struct {
 	Jitter float64
 	// CrashLimit is how many times a task may lose its worker. Default 3.
 	CrashLimit int
+	// Deadline ends the series: no attempt begins later than this after the first one began. Default 0: no
+	// bound.
+	Deadline time.Duration
+	// PermanentOn are types of errors after which no further attempt is made, as people see them in the
+	// errors of attempts: "*fs.PathError". At most 100.
+	PermanentOn []string
+	// DiscardOn are types of errors that do what Discard does. At most 100.
+	DiscardOn []string
 }
 
 // Retry sets the retry policy as a whole: fields that are zero in p mean their defaults.
@@ -105,8 +114,8 @@ func (p RetryPolicy) convert(s *settings) dag.Retry {
 	if p.CrashLimit < 0 || p.CrashLimit > 10_000 {
 		s.fail("Retry: CrashLimit %d is not between 1 and 10,000 (0: default 3)", p.CrashLimit)
 	}
-	if p.First < 0 || p.Cap < 0 {
-		s.fail("Retry: a delay is negative: First %v, Cap %v", p.First, p.Cap)
+	if p.First < 0 || p.Cap < 0 || p.Deadline < 0 {
+		s.fail("Retry: a time is negative: First %v, Cap %v, Deadline %v", p.First, p.Cap, p.Deadline)
 	}
 	if p.Factor != 0 && (!(p.Factor >= 1) || p.Factor > 1000) {
 		s.fail("Retry: Factor %v is not between 1 and 1,000 (0: default 2)", p.Factor)
@@ -123,6 +132,9 @@ func (p RetryPolicy) convert(s *settings) dag.Retry {
 		FirstMS:     milliseconds(p.First),
 		FactorMilli: uint32(math.Round(p.Factor * 1000)),
 		CapMS:       milliseconds(p.Cap),
+		DeadlineMS:  milliseconds(p.Deadline),
+		PermanentOn: p.PermanentOn,
+		DiscardOn:   p.DiscardOn,
 	}
 	switch {
 	case p.Jitter < 0:

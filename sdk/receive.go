@@ -1,6 +1,7 @@
 package sdk
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"time"
@@ -81,7 +82,9 @@ func (s *session) replace(r *apiv1.Report, ack *apiv1.Ack) {
 func revokeCause(cause, reason string) error {
 	err := ErrLeaseLost
 	switch cause {
-	case "JOB_CANCELED":
+	case "TIMEOUT": // HardTimeout, HeartbeatTimeout
+		return context.DeadlineExceeded
+	case "JOB_CANCELED", "JOB_EXPIRED":
 		err = ErrJobCanceled
 	case "JOB_FAILED":
 		err = ErrJobFailed

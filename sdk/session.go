@@ -264,7 +264,7 @@ func (s *session) progressed(a *attempt, p *apiv1.Progress) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.running[a.fence] != nil {
-		s.progress[a.fence] = p
+		s.progress[a.fence], a.said = p, p
 		s.soon()
 	}
 }

@@ -23,8 +23,9 @@ type submitFunc func(*submitSettings)
 func (o submitFunc) submitOption(s *submitSettings) { o(s) }
 
 type submitSettings struct {
-	job  apiv1.Job
-	errs []error
+	job      apiv1.Job
+	override []func(*settings) // of all steps
+	errs     []error
 }
 
 // options are those of the job, made when first asked for.
@@ -137,6 +138,9 @@ func (c *Client) prepare(ctx context.Context, job RawJob, opts []SubmitOption) (
 		return nil, err
 	}
 	s.deriveUnique(job.Input)
+	if job.Graph, err = overridden(job.Graph, s.override); err != nil {
+		return nil, err
+	}
 	doc, err := c.seal(job.Input)
 	if err != nil {
 		return nil, err
@@ -157,6 +161,7 @@ func SubmitBatch[In, Out any](ctx context.Context, c *Client, u Submittable[In, 
 	if err != nil {
 		return nil, err
 	}
+	opts = append(u.submitDefaults(), opts...)
 	encode := encoder[In]()
 	raw := make([]RawJob, len(inputs))
 	for i, in := range inputs {
@@ -182,6 +187,7 @@ type Submittable[In, Out any] interface {
 	// Submit starts a job.
 	Submit(ctx context.Context, c *Client, in In, opts ...SubmitOption) (*Job[Out], error)
 	encodedGraph() ([]byte, error)
+	submitDefaults() []SubmitOption
 }
 
 // SubmitRawBatch is SubmitBatch without types: ids in the order of jobs, "" where one was not stored.

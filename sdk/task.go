@@ -108,7 +108,7 @@ func (t *Task[In, Out]) Submit(ctx context.Context, c *Client, in In, opts ...Su
 	if err != nil {
 		return nil, err
 	}
-	return submit[In, Out](ctx, c, graph, in, opts)
+	return submit[In, Out](ctx, c, graph, in, append(t.submitDefaults(), opts...))
 }
 
 // Attach is the handle of a job of this task that was submitted before, maybe by another program. It
@@ -126,6 +126,16 @@ func (t *Task[In, Out]) encodedGraph() ([]byte, error) {
 		_, t.graph, t.err = encodeGraph(&dag.Graph{Name: t.core.name, Steps: []dag.Step{step}, Output: out})
 	})
 	return t.graph, t.err
+}
+
+// submitDefaults are the options of all jobs of this task.
+func (t *Task[In, Out]) submitDefaults() []SubmitOption { return defaultsOf(t.settings().job) }
+
+func defaultsOf(job []JobOption) (opts []SubmitOption) {
+	for _, o := range job {
+		opts = append(opts, o)
+	}
+	return opts
 }
 
 func (t *Task[In, Out]) settings() settings {

@@ -26,6 +26,7 @@ type Workflow[In, Out any] struct {
 	graph   *dag.Graph
 	encoded []byte
 	tasks   []*taskCore
+	job     []JobOption
 }
 
 // NewWorkflow builds a workflow. build is called once, now; it connects steps and must do nothing
@@ -52,7 +53,7 @@ func buildWorkflow[In, Out any](name string, build func(in Ref[In]) Ref[Out], op
 	if err != nil {
 		return nil, fmt.Errorf("sdk: workflow %s:\n%w", name, err)
 	}
-	return &Workflow[In, Out]{name: name, graph: graph, encoded: encoded, tasks: b.tasks}, nil
+	return &Workflow[In, Out]{name: name, graph: graph, encoded: encoded, tasks: b.tasks, job: b.defaults.job}, nil
 }
 
 // Name is the workflow's name.
@@ -67,7 +68,7 @@ func (w *Workflow[In, Out]) Graph() []byte { return append([]byte(nil), w.encode
 // between the two: submitting again with the same JobID is safe. Without a deadline in ctx the call
 // gives up after 30 s. Concurrent calls travel in one message.
 func (w *Workflow[In, Out]) Submit(ctx context.Context, c *Client, in In, opts ...SubmitOption) (*Job[Out], error) {
-	return submit[In, Out](ctx, c, w.encoded, in, opts)
+	return submit[In, Out](ctx, c, w.encoded, in, append(w.submitDefaults(), opts...))
 }
 
 // Attach is the handle of a job that was submitted before, maybe by another program. It asks nothing:
@@ -75,6 +76,8 @@ func (w *Workflow[In, Out]) Submit(ctx context.Context, c *Client, in In, opts .
 func (w *Workflow[In, Out]) Attach(c *Client, id string) *Job[Out] {
 	return &Job[Out]{id: id, client: c}
 }
+
+func (w *Workflow[In, Out]) submitDefaults() []SubmitOption { return defaultsOf(w.job) }
 
 func (w *Workflow[In, Out]) encodedGraph() ([]byte, error) { return w.encoded, nil }
 

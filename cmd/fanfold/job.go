@@ -7,7 +7,7 @@ import (
 )
 
 func (a *app) job() *cobra.Command {
-	return group("job", "See and steer jobs", a.jobList(), a.jobShow(), a.jobWatch(), a.jobResult(), a.jobTasks(), a.jobLogs(), a.jobSaved(),
+	return group("job", "See and steer jobs", a.jobList(), a.jobShow(), a.jobWatch(), a.jobResult(), a.jobTasks(), a.jobAttempts(), a.jobLogs(), a.jobSaved(),
 		a.jobCancel(), a.jobRetry(), a.jobPurge())
 }
 

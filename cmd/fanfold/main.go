@@ -66,7 +66,7 @@ const defaultAddress = "127.0.0.1:7400"
 
 func (a *app) root() *cobra.Command {
 	root := group("fanfold", "Fanfold: durable workflows in one binary", a.dev(), a.server(), a.submit(),
-		a.job(), a.worker(), a.batch(), a.queue(), a.limit(), a.cluster(), a.bench(), a.chaos(), a.debug(), a.version(), a.exitCodes(),
+		a.job(), a.dead(), a.worker(), a.batch(), a.queue(), a.limit(), a.cluster(), a.bench(), a.chaos(), a.debug(), a.version(), a.exitCodes(),
 		a.webhook(),
 		a.explain(),
 		a.schedule(),

@@ -13,6 +13,7 @@ import (
 
 	"github.com/oklog/ulid/v2"
 	"github.com/spf13/cobra"
+	"google.golang.org/protobuf/proto"
 
 	"github.com/fanfold/fanfold/cmd/fanfold/internal/exit"
 	"github.com/fanfold/fanfold/cmd/fanfold/internal/output"
@@ -30,6 +31,7 @@ type submitFlags struct {
 	unique                                 uniqueFlags
 	wait                                   bool
 	timeout                                time.Duration
+	limits                                 timeFlags
 }
 
 func (a *app) submit() *cobra.Command {
@@ -63,6 +65,7 @@ With --wait the command waits for the end of the job and prints its result; the 
 	cmd.Flags().IntVar(&f.priority, "priority", -1, "priority of the job's tasks: 0 goes first, 9 last (default: their own)")
 	f.unique.add(cmd.Flags())
 	cmd.Flags().BoolVar(&f.wait, "wait", false, "wait for the result and print it")
+	f.limits.add(cmd)
 	cmd.Flags().DurationVar(&f.timeout, "timeout", 0, "give up after this time; the job goes on (default: never)")
 	return cmd
 }
@@ -70,6 +73,9 @@ With --wait the command waits for the end of the job and prints its result; the 
 func (a *app) submitJob(ctx context.Context, f submitFlags, args []string) error {
 	graph, err := a.readGraph(f, args)
 	if err != nil {
+		return err
+	}
+	if graph, err = f.limits.override(graph); err != nil {
 		return err
 	}
 	input, err := a.readInput(f.input)
@@ -125,10 +131,14 @@ func (f *submitFlags) options() (*apiv1.JobOptions, error) {
 	if f.priority < -1 || f.priority > 9 {
 		return nil, exit.Usagef("--priority %d is not from 0 to 9", f.priority)
 	}
-	if f.partition == "" && f.priority < 0 {
+	o := &apiv1.JobOptions{Partition: f.partition, Priority: uint32(f.priority + 1)} // 0 there: the tasks' own
+	if err := f.limits.options(o); err != nil {
+		return nil, err
+	}
+	if proto.Equal(o, new(apiv1.JobOptions)) {
 		return nil, nil
 	}
-	return &apiv1.JobOptions{Partition: f.partition, Priority: uint32(f.priority + 1)}, nil // 0 there: the tasks' own
+	return o, nil
 }
 
 // readGraph reads the graph file, or makes the graph of one task.

@@ -739,12 +739,13 @@ type StepStatus struct {
 	Retrying      uint64                 `protobuf:"varint,11,opt,name=retrying,proto3" json:"retrying,omitempty"`        // wait for their backoff
 	Pending       uint64                 `protobuf:"varint,12,opt,name=pending,proto3" json:"pending,omitempty"`          // not yet leased
 	Worker        string                 `protobuf:"bytes,13,opt,name=worker,proto3" json:"worker,omitempty"`             // plain step, STARTED
-	DueMs         int64                  `protobuf:"varint,14,opt,name=due_ms,json=dueMs,proto3" json:"due_ms,omitempty"` // plain step, RETRY or SCHEDULED
+	DueMs         int64                  `protobuf:"varint,14,opt,name=due_ms,json=dueMs,proto3" json:"due_ms,omitempty"` // plain step: RETRY or SCHEDULED, or PENDING with a limit of its wait
 	Error         *TaskError             `protobuf:"bytes,15,opt,name=error,proto3" json:"error,omitempty"`               // the last failure
 	After         []string               `protobuf:"bytes,16,rep,name=after,proto3" json:"after,omitempty"`               // names of the steps that it waits for
 	Progress      *Progress              `protobuf:"bytes,50,opt,name=progress,proto3" json:"progress,omitempty"`         // plain step, STARTED: as in TaskStatus
 	Session       uint64                 `protobuf:"varint,51,opt,name=session,proto3" json:"session,omitempty"`          // plain step, STARTED
 	Fence         *Fence                 `protobuf:"bytes,52,opt,name=fence,proto3" json:"fence,omitempty"`               // plain step, STARTED
+	Discarded     uint64                 `protobuf:"varint,35,opt,name=discarded,proto3" json:"discarded,omitempty"`      // items of a map that said that they are not wanted any more
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -910,6 +911,13 @@ func (x *StepStatus) GetFence() *Fence {
 		return x.Fence
 	}
 	return nil
+}
+
+func (x *StepStatus) GetDiscarded() uint64 {
+	if x != nil {
+		return x.Discarded
+	}
+	return 0
 }
 
 type ListJobsRequest struct {
@@ -2619,6 +2627,8 @@ type Failure struct {
 	Permanent     bool                   `protobuf:"varint,2,opt,name=permanent,proto3" json:"permanent,omitempty"`
 	RetryAfterMs  int64                  `protobuf:"varint,3,opt,name=retry_after_ms,json=retryAfterMs,proto3" json:"retry_after_ms,omitempty"`
 	Snooze        bool                   `protobuf:"varint,4,opt,name=snooze,proto3" json:"snooze,omitempty"`
+	Discard       bool                   `protobuf:"varint,35,opt,name=discard,proto3" json:"discard,omitempty"`                                    // the task is not wanted any more: CANCELED, not dead
+	Timeout       bool                   `protobuf:"varint,36,opt,name=timeout,proto3" json:"timeout,omitempty"`                                    // the error is that of a time limit
 	RateLimitedMs int64                  `protobuf:"varint,25,opt,name=rate_limited_ms,json=rateLimitedMs,proto3" json:"rate_limited_ms,omitempty"` // > 0: no failure: the task keeps its place, and its kind starts nothing in its partition for so long
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -2678,6 +2688,20 @@ func (x *Failure) GetRetryAfterMs() int64 {
 func (x *Failure) GetSnooze() bool {
 	if x != nil {
 		return x.Snooze
+	}
+	return false
+}
+
+func (x *Failure) GetDiscard() bool {
+	if x != nil {
+		return x.Discard
+	}
+	return false
+}
+
+func (x *Failure) GetTimeout() bool {
+	if x != nil {
+		return x.Timeout
 	}
 	return false
 }
@@ -2857,6 +2881,7 @@ type Assignment struct {
 	Queue         string                 `protobuf:"bytes,12,opt,name=queue,proto3" json:"queue,omitempty"`
 	Saved         bool                   `protobuf:"varint,50,opt,name=saved,proto3" json:"saved,omitempty"`                                                                              // an earlier attempt has saved something: ListSaved reads it
 	Headers       map[string]string      `protobuf:"bytes,51,rep,name=headers,proto3" json:"headers,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"` // of the job
+	HeartbeatMs   int64                  `protobuf:"varint,35,opt,name=heartbeat_ms,json=heartbeatMs,proto3" json:"heartbeat_ms,omitempty"`                                               // the function has to give a sign of life (a Progress) that often; 0 = need not
 	Schedule      string                 `protobuf:"bytes,30,opt,name=schedule,proto3" json:"schedule,omitempty"`                                                                         // the schedule that made the job
 	TickMs        int64                  `protobuf:"varint,31,opt,name=tick_ms,json=tickMs,proto3" json:"tick_ms,omitempty"`                                                              // the tick that it is for
 	unknownFields protoimpl.UnknownFields
@@ -2989,6 +3014,13 @@ func (x *Assignment) GetHeaders() map[string]string {
 		return x.Headers
 	}
 	return nil
+}
+
+func (x *Assignment) GetHeartbeatMs() int64 {
+	if x != nil {
+		return x.HeartbeatMs
+	}
+	return 0
 }
 
 func (x *Assignment) GetSchedule() string {
@@ -4543,7 +4575,7 @@ var File_v1_fanfold_proto protoreflect.FileDescriptor
 const file_v1_fanfold_proto_rawDesc = "" +
 	"\n" +
 	"\x10v1/fanfold.proto\x12\n" +
-	"fanfold.v1\x1a\x10v1/batches.proto\x1a\fv1/job.proto\x1a\x0fv1/queues.proto\x1a\x0ev1/tasks.proto\x1a\x11v1/webhooks.proto\x1a\x12v1/schedules.proto\"8\n" +
+	"fanfold.v1\x1a\x10v1/batches.proto\x1a\fv1/job.proto\x1a\rv1/dead.proto\x1a\x0fv1/queues.proto\x1a\x0ev1/tasks.proto\x1a\x11v1/webhooks.proto\x1a\x12v1/schedules.proto\"8\n" +
 	"\x11SubmitJobsRequest\x12#\n" +
 	"\x04jobs\x18\x01 \x03(\v2\x0f.fanfold.v1.JobR\x04jobs\"^\n" +
 	"\x12SubmitJobsResponse\x122\n" +
@@ -4599,7 +4631,7 @@ const file_v1_fanfold_proto_rawDesc = "" +
 	"\rcancel_reason\x18\n" +
 	" \x01(\tR\fcancelReason\x12\x1a\n" +
 	"\bschedule\x18\x1e \x01(\tR\bschedule\x12\x17\n" +
-	"\atick_ms\x18\x1f \x01(\x03R\x06tickMs\"\x93\x04\n" +
+	"\atick_ms\x18\x1f \x01(\x03R\x06tickMs\"\xb1\x04\n" +
 	"\n" +
 	"StepStatus\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x12\n" +
@@ -4621,7 +4653,8 @@ const file_v1_fanfold_proto_rawDesc = "" +
 	"\x05after\x18\x10 \x03(\tR\x05after\x120\n" +
 	"\bprogress\x182 \x01(\v2\x14.fanfold.v1.ProgressR\bprogress\x12\x18\n" +
 	"\asession\x183 \x01(\x04R\asession\x12'\n" +
-	"\x05fence\x184 \x01(\v2\x11.fanfold.v1.FenceR\x05fence\"\xd8\x01\n" +
+	"\x05fence\x184 \x01(\v2\x11.fanfold.v1.FenceR\x05fence\x12\x1c\n" +
+	"\tdiscarded\x18# \x01(\x04R\tdiscarded\"\xd8\x01\n" +
 	"\x0fListJobsRequest\x12\x1c\n" +
 	"\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x14\n" +
 	"\x05state\x18\x02 \x01(\tR\x05state\x12\x1a\n" +
@@ -4751,12 +4784,14 @@ const file_v1_fanfold_proto_rawDesc = "" +
 	"\x06result\x18\x03 \x01(\v2\x11.fanfold.v1.ValueH\x00R\x06result\x12/\n" +
 	"\afailure\x18\x04 \x01(\v2\x13.fanfold.v1.FailureH\x00R\afailure\x12\x1a\n" +
 	"\arelease\x18\x05 \x01(\bH\x00R\areleaseB\t\n" +
-	"\aoutcome\"\xba\x01\n" +
+	"\aoutcome\"\xee\x01\n" +
 	"\aFailure\x12+\n" +
 	"\x05error\x18\x01 \x01(\v2\x15.fanfold.v1.TaskErrorR\x05error\x12\x1c\n" +
 	"\tpermanent\x18\x02 \x01(\bR\tpermanent\x12$\n" +
 	"\x0eretry_after_ms\x18\x03 \x01(\x03R\fretryAfterMs\x12\x16\n" +
-	"\x06snooze\x18\x04 \x01(\bR\x06snooze\x12&\n" +
+	"\x06snooze\x18\x04 \x01(\bR\x06snooze\x12\x18\n" +
+	"\adiscard\x18# \x01(\bR\adiscard\x12\x18\n" +
+	"\atimeout\x18$ \x01(\bR\atimeout\x12&\n" +
 	"\x0frate_limited_ms\x18\x19 \x01(\x03R\rrateLimitedMs\"\xe8\x01\n" +
 	"\fWorkResponse\x12-\n" +
 	"\awelcome\x18\x01 \x01(\v2\x13.fanfold.v1.WelcomeR\awelcome\x128\n" +
@@ -4769,7 +4804,7 @@ const file_v1_fanfold_proto_rawDesc = "" +
 	"\x06ttl_ms\x18\x02 \x01(\x03R\x05ttlMs\x12!\n" +
 	"\fheartbeat_ms\x18\x03 \x01(\x03R\vheartbeatMs\x12\x18\n" +
 	"\aresumed\x18\x04 \x01(\bR\aresumed\x12%\n" +
-	"\x04drop\x18\x05 \x03(\v2\x11.fanfold.v1.FenceR\x04drop\"\x8c\x04\n" +
+	"\x04drop\x18\x05 \x03(\v2\x11.fanfold.v1.FenceR\x04drop\"\xaf\x04\n" +
 	"\n" +
 	"Assignment\x12'\n" +
 	"\x05fence\x18\x01 \x01(\v2\x11.fanfold.v1.FenceR\x05fence\x12$\n" +
@@ -4787,7 +4822,8 @@ const file_v1_fanfold_proto_rawDesc = "" +
 	"\x05large\x18\v \x01(\bR\x05large\x12\x14\n" +
 	"\x05queue\x18\f \x01(\tR\x05queue\x12\x14\n" +
 	"\x05saved\x182 \x01(\bR\x05saved\x12=\n" +
-	"\aheaders\x183 \x03(\v2#.fanfold.v1.Assignment.HeadersEntryR\aheaders\x12\x1a\n" +
+	"\aheaders\x183 \x03(\v2#.fanfold.v1.Assignment.HeadersEntryR\aheaders\x12!\n" +
+	"\fheartbeat_ms\x18# \x01(\x03R\vheartbeatMs\x12\x1a\n" +
 	"\bschedule\x18\x1e \x01(\tR\bschedule\x12\x17\n" +
 	"\atick_ms\x18\x1f \x01(\x03R\x06tickMs\x1a:\n" +
 	"\fHeadersEntry\x12\x10\n" +
@@ -4927,7 +4963,7 @@ const file_v1_fanfold_proto_rawDesc = "" +
 	"\x05index\x18\x01 \x01(\x04R\x05index\x12\x12\n" +
 	"\x04hash\x18\x02 \x01(\tR\x04hash\x12\x14\n" +
 	"\x05known\x18\x03 \x01(\bR\x05known\x12\x17\n" +
-	"\anode_id\x18\x04 \x01(\tR\x06nodeId2\xcf#\n" +
+	"\anode_id\x18\x04 \x01(\tR\x06nodeId2\x85(\n" +
 	"\aFanfold\x12K\n" +
 	"\n" +
 	"SubmitJobs\x12\x1d.fanfold.v1.SubmitJobsRequest\x1a\x1e.fanfold.v1.SubmitJobsResponse\x12L\n" +
@@ -4976,7 +5012,15 @@ const file_v1_fanfold_proto_rawDesc = "" +
 	"\x10BackfillSchedule\x12#.fanfold.v1.BackfillScheduleRequest\x1a$.fanfold.v1.BackfillScheduleResponse\x12Z\n" +
 	"\x0fPreviewSchedule\x12\".fanfold.v1.PreviewScheduleRequest\x1a#.fanfold.v1.PreviewScheduleResponse\x12N\n" +
 	"\vGetSchedule\x12\x1e.fanfold.v1.GetScheduleRequest\x1a\x1f.fanfold.v1.GetScheduleResponse\x12T\n" +
-	"\rListSchedules\x12 .fanfold.v1.ListSchedulesRequest\x1a!.fanfold.v1.ListSchedulesResponse\x12N\n" +
+	"\rListSchedules\x12 .fanfold.v1.ListSchedulesRequest\x1a!.fanfold.v1.ListSchedulesResponse\x12Q\n" +
+	"\fListAttempts\x12\x1f.fanfold.v1.ListAttemptsRequest\x1a .fanfold.v1.ListAttemptsResponse\x12E\n" +
+	"\bListDead\x12\x1b.fanfold.v1.ListDeadRequest\x1a\x1c.fanfold.v1.ListDeadResponse\x12W\n" +
+	"\x0eListDeadGroups\x12!.fanfold.v1.ListDeadGroupsRequest\x1a\".fanfold.v1.ListDeadGroupsResponse\x12Q\n" +
+	"\fStartRedrive\x12\x1f.fanfold.v1.StartRedriveRequest\x1a .fanfold.v1.StartRedriveResponse\x12N\n" +
+	"\vStopRedrive\x12\x1e.fanfold.v1.StopRedriveRequest\x1a\x1f.fanfold.v1.StopRedriveResponse\x12Q\n" +
+	"\fListRedrives\x12\x1f.fanfold.v1.ListRedrivesRequest\x1a .fanfold.v1.ListRedrivesResponse\x12K\n" +
+	"\n" +
+	"DiscardJob\x12\x1d.fanfold.v1.DiscardJobRequest\x1a\x1e.fanfold.v1.DiscardJobResponse\x12N\n" +
 	"\vCreateBatch\x12\x1e.fanfold.v1.CreateBatchRequest\x1a\x1f.fanfold.v1.CreateBatchResponse\x12K\n" +
 	"\n" +
 	"CloseBatch\x12\x1d.fanfold.v1.CloseBatchRequest\x1a\x1e.fanfold.v1.CloseBatchResponse\x12N\n" +
@@ -5105,61 +5149,75 @@ var file_v1_fanfold_proto_goTypes = []any{
 	(*PreviewScheduleRequest)(nil),     // 90: fanfold.v1.PreviewScheduleRequest
 	(*GetScheduleRequest)(nil),         // 91: fanfold.v1.GetScheduleRequest
 	(*ListSchedulesRequest)(nil),       // 92: fanfold.v1.ListSchedulesRequest
-	(*CreateBatchRequest)(nil),         // 93: fanfold.v1.CreateBatchRequest
-	(*CloseBatchRequest)(nil),          // 94: fanfold.v1.CloseBatchRequest
-	(*ReopenBatchRequest)(nil),         // 95: fanfold.v1.ReopenBatchRequest
-	(*CancelBatchRequest)(nil),         // 96: fanfold.v1.CancelBatchRequest
-	(*PurgeBatchRequest)(nil),          // 97: fanfold.v1.PurgeBatchRequest
-	(*GetBatchRequest)(nil),            // 98: fanfold.v1.GetBatchRequest
-	(*ListBatchesRequest)(nil),         // 99: fanfold.v1.ListBatchesRequest
-	(*ListBatchJobsRequest)(nil),       // 100: fanfold.v1.ListBatchJobsRequest
-	(*SetWebhookRequest)(nil),          // 101: fanfold.v1.SetWebhookRequest
-	(*ChangeWebhookRequest)(nil),       // 102: fanfold.v1.ChangeWebhookRequest
-	(*ListWebhooksRequest)(nil),        // 103: fanfold.v1.ListWebhooksRequest
-	(*ListDeliveriesRequest)(nil),      // 104: fanfold.v1.ListDeliveriesRequest
-	(*ReplayDeliveryRequest)(nil),      // 105: fanfold.v1.ReplayDeliveryRequest
-	(*SaveTaskRequest)(nil),            // 106: fanfold.v1.SaveTaskRequest
-	(*ListSavedRequest)(nil),           // 107: fanfold.v1.ListSavedRequest
-	(*ListLogsRequest)(nil),            // 108: fanfold.v1.ListLogsRequest
-	(*ExplainTaskRequest)(nil),         // 109: fanfold.v1.ExplainTaskRequest
-	(*GetQueueResponse)(nil),           // 110: fanfold.v1.GetQueueResponse
-	(*SetQueueResponse)(nil),           // 111: fanfold.v1.SetQueueResponse
-	(*PauseQueueResponse)(nil),         // 112: fanfold.v1.PauseQueueResponse
-	(*ResumeQueueResponse)(nil),        // 113: fanfold.v1.ResumeQueueResponse
-	(*DrainQueueResponse)(nil),         // 114: fanfold.v1.DrainQueueResponse
-	(*UndrainQueueResponse)(nil),       // 115: fanfold.v1.UndrainQueueResponse
-	(*PurgeQueueResponse)(nil),         // 116: fanfold.v1.PurgeQueueResponse
-	(*ListLimitsResponse)(nil),         // 117: fanfold.v1.ListLimitsResponse
-	(*SetLimitResponse)(nil),           // 118: fanfold.v1.SetLimitResponse
-	(*DeleteLimitResponse)(nil),        // 119: fanfold.v1.DeleteLimitResponse
-	(*SetBudgetResponse)(nil),          // 120: fanfold.v1.SetBudgetResponse
-	(*GetBudgetResponse)(nil),          // 121: fanfold.v1.GetBudgetResponse
-	(*SetScheduleResponse)(nil),        // 122: fanfold.v1.SetScheduleResponse
-	(*DeleteScheduleResponse)(nil),     // 123: fanfold.v1.DeleteScheduleResponse
-	(*PauseScheduleResponse)(nil),      // 124: fanfold.v1.PauseScheduleResponse
-	(*ResumeScheduleResponse)(nil),     // 125: fanfold.v1.ResumeScheduleResponse
-	(*TriggerScheduleResponse)(nil),    // 126: fanfold.v1.TriggerScheduleResponse
-	(*BackfillScheduleResponse)(nil),   // 127: fanfold.v1.BackfillScheduleResponse
-	(*PreviewScheduleResponse)(nil),    // 128: fanfold.v1.PreviewScheduleResponse
-	(*GetScheduleResponse)(nil),        // 129: fanfold.v1.GetScheduleResponse
-	(*ListSchedulesResponse)(nil),      // 130: fanfold.v1.ListSchedulesResponse
-	(*CreateBatchResponse)(nil),        // 131: fanfold.v1.CreateBatchResponse
-	(*CloseBatchResponse)(nil),         // 132: fanfold.v1.CloseBatchResponse
-	(*ReopenBatchResponse)(nil),        // 133: fanfold.v1.ReopenBatchResponse
-	(*CancelBatchResponse)(nil),        // 134: fanfold.v1.CancelBatchResponse
-	(*PurgeBatchResponse)(nil),         // 135: fanfold.v1.PurgeBatchResponse
-	(*GetBatchResponse)(nil),           // 136: fanfold.v1.GetBatchResponse
-	(*ListBatchesResponse)(nil),        // 137: fanfold.v1.ListBatchesResponse
-	(*ListBatchJobsResponse)(nil),      // 138: fanfold.v1.ListBatchJobsResponse
-	(*SetWebhookResponse)(nil),         // 139: fanfold.v1.SetWebhookResponse
-	(*ChangeWebhookResponse)(nil),      // 140: fanfold.v1.ChangeWebhookResponse
-	(*ListWebhooksResponse)(nil),       // 141: fanfold.v1.ListWebhooksResponse
-	(*ListDeliveriesResponse)(nil),     // 142: fanfold.v1.ListDeliveriesResponse
-	(*ReplayDeliveryResponse)(nil),     // 143: fanfold.v1.ReplayDeliveryResponse
-	(*SaveTaskResponse)(nil),           // 144: fanfold.v1.SaveTaskResponse
-	(*ListSavedResponse)(nil),          // 145: fanfold.v1.ListSavedResponse
-	(*ListLogsResponse)(nil),           // 146: fanfold.v1.ListLogsResponse
-	(*ExplainTaskResponse)(nil),        // 147: fanfold.v1.ExplainTaskResponse
+	(*ListAttemptsRequest)(nil),        // 93: fanfold.v1.ListAttemptsRequest
+	(*ListDeadRequest)(nil),            // 94: fanfold.v1.ListDeadRequest
+	(*ListDeadGroupsRequest)(nil),      // 95: fanfold.v1.ListDeadGroupsRequest
+	(*StartRedriveRequest)(nil),        // 96: fanfold.v1.StartRedriveRequest
+	(*StopRedriveRequest)(nil),         // 97: fanfold.v1.StopRedriveRequest
+	(*ListRedrivesRequest)(nil),        // 98: fanfold.v1.ListRedrivesRequest
+	(*DiscardJobRequest)(nil),          // 99: fanfold.v1.DiscardJobRequest
+	(*CreateBatchRequest)(nil),         // 100: fanfold.v1.CreateBatchRequest
+	(*CloseBatchRequest)(nil),          // 101: fanfold.v1.CloseBatchRequest
+	(*ReopenBatchRequest)(nil),         // 102: fanfold.v1.ReopenBatchRequest
+	(*CancelBatchRequest)(nil),         // 103: fanfold.v1.CancelBatchRequest
+	(*PurgeBatchRequest)(nil),          // 104: fanfold.v1.PurgeBatchRequest
+	(*GetBatchRequest)(nil),            // 105: fanfold.v1.GetBatchRequest
+	(*ListBatchesRequest)(nil),         // 106: fanfold.v1.ListBatchesRequest
+	(*ListBatchJobsRequest)(nil),       // 107: fanfold.v1.ListBatchJobsRequest
+	(*SetWebhookRequest)(nil),          // 108: fanfold.v1.SetWebhookRequest
+	(*ChangeWebhookRequest)(nil),       // 109: fanfold.v1.ChangeWebhookRequest
+	(*ListWebhooksRequest)(nil),        // 110: fanfold.v1.ListWebhooksRequest
+	(*ListDeliveriesRequest)(nil),      // 111: fanfold.v1.ListDeliveriesRequest
+	(*ReplayDeliveryRequest)(nil),      // 112: fanfold.v1.ReplayDeliveryRequest
+	(*SaveTaskRequest)(nil),            // 113: fanfold.v1.SaveTaskRequest
+	(*ListSavedRequest)(nil),           // 114: fanfold.v1.ListSavedRequest
+	(*ListLogsRequest)(nil),            // 115: fanfold.v1.ListLogsRequest
+	(*ExplainTaskRequest)(nil),         // 116: fanfold.v1.ExplainTaskRequest
+	(*GetQueueResponse)(nil),           // 117: fanfold.v1.GetQueueResponse
+	(*SetQueueResponse)(nil),           // 118: fanfold.v1.SetQueueResponse
+	(*PauseQueueResponse)(nil),         // 119: fanfold.v1.PauseQueueResponse
+	(*ResumeQueueResponse)(nil),        // 120: fanfold.v1.ResumeQueueResponse
+	(*DrainQueueResponse)(nil),         // 121: fanfold.v1.DrainQueueResponse
+	(*UndrainQueueResponse)(nil),       // 122: fanfold.v1.UndrainQueueResponse
+	(*PurgeQueueResponse)(nil),         // 123: fanfold.v1.PurgeQueueResponse
+	(*ListLimitsResponse)(nil),         // 124: fanfold.v1.ListLimitsResponse
+	(*SetLimitResponse)(nil),           // 125: fanfold.v1.SetLimitResponse
+	(*DeleteLimitResponse)(nil),        // 126: fanfold.v1.DeleteLimitResponse
+	(*SetBudgetResponse)(nil),          // 127: fanfold.v1.SetBudgetResponse
+	(*GetBudgetResponse)(nil),          // 128: fanfold.v1.GetBudgetResponse
+	(*SetScheduleResponse)(nil),        // 129: fanfold.v1.SetScheduleResponse
+	(*DeleteScheduleResponse)(nil),     // 130: fanfold.v1.DeleteScheduleResponse
+	(*PauseScheduleResponse)(nil),      // 131: fanfold.v1.PauseScheduleResponse
+	(*ResumeScheduleResponse)(nil),     // 132: fanfold.v1.ResumeScheduleResponse
+	(*TriggerScheduleResponse)(nil),    // 133: fanfold.v1.TriggerScheduleResponse
+	(*BackfillScheduleResponse)(nil),   // 134: fanfold.v1.BackfillScheduleResponse
+	(*PreviewScheduleResponse)(nil),    // 135: fanfold.v1.PreviewScheduleResponse
+	(*GetScheduleResponse)(nil),        // 136: fanfold.v1.GetScheduleResponse
+	(*ListSchedulesResponse)(nil),      // 137: fanfold.v1.ListSchedulesResponse
+	(*ListAttemptsResponse)(nil),       // 138: fanfold.v1.ListAttemptsResponse
+	(*ListDeadResponse)(nil),           // 139: fanfold.v1.ListDeadResponse
+	(*ListDeadGroupsResponse)(nil),     // 140: fanfold.v1.ListDeadGroupsResponse
+	(*StartRedriveResponse)(nil),       // 141: fanfold.v1.StartRedriveResponse
+	(*StopRedriveResponse)(nil),        // 142: fanfold.v1.StopRedriveResponse
+	(*ListRedrivesResponse)(nil),       // 143: fanfold.v1.ListRedrivesResponse
+	(*DiscardJobResponse)(nil),         // 144: fanfold.v1.DiscardJobResponse
+	(*CreateBatchResponse)(nil),        // 145: fanfold.v1.CreateBatchResponse
+	(*CloseBatchResponse)(nil),         // 146: fanfold.v1.CloseBatchResponse
+	(*ReopenBatchResponse)(nil),        // 147: fanfold.v1.ReopenBatchResponse
+	(*CancelBatchResponse)(nil),        // 148: fanfold.v1.CancelBatchResponse
+	(*PurgeBatchResponse)(nil),         // 149: fanfold.v1.PurgeBatchResponse
+	(*GetBatchResponse)(nil),           // 150: fanfold.v1.GetBatchResponse
+	(*ListBatchesResponse)(nil),        // 151: fanfold.v1.ListBatchesResponse
+	(*ListBatchJobsResponse)(nil),      // 152: fanfold.v1.ListBatchJobsResponse
+	(*SetWebhookResponse)(nil),         // 153: fanfold.v1.SetWebhookResponse
+	(*ChangeWebhookResponse)(nil),      // 154: fanfold.v1.ChangeWebhookResponse
+	(*ListWebhooksResponse)(nil),       // 155: fanfold.v1.ListWebhooksResponse
+	(*ListDeliveriesResponse)(nil),     // 156: fanfold.v1.ListDeliveriesResponse
+	(*ReplayDeliveryResponse)(nil),     // 157: fanfold.v1.ReplayDeliveryResponse
+	(*SaveTaskResponse)(nil),           // 158: fanfold.v1.SaveTaskResponse
+	(*ListSavedResponse)(nil),          // 159: fanfold.v1.ListSavedResponse
+	(*ListLogsResponse)(nil),           // 160: fanfold.v1.ListLogsResponse
+	(*ExplainTaskResponse)(nil),        // 161: fanfold.v1.ExplainTaskResponse
 }
 var file_v1_fanfold_proto_depIdxs = []int32{
 	63,  // 0: fanfold.v1.SubmitJobsRequest.jobs:type_name -> fanfold.v1.Job
@@ -5264,83 +5322,97 @@ var file_v1_fanfold_proto_depIdxs = []int32{
 	90,  // 99: fanfold.v1.Fanfold.PreviewSchedule:input_type -> fanfold.v1.PreviewScheduleRequest
 	91,  // 100: fanfold.v1.Fanfold.GetSchedule:input_type -> fanfold.v1.GetScheduleRequest
 	92,  // 101: fanfold.v1.Fanfold.ListSchedules:input_type -> fanfold.v1.ListSchedulesRequest
-	93,  // 102: fanfold.v1.Fanfold.CreateBatch:input_type -> fanfold.v1.CreateBatchRequest
-	94,  // 103: fanfold.v1.Fanfold.CloseBatch:input_type -> fanfold.v1.CloseBatchRequest
-	95,  // 104: fanfold.v1.Fanfold.ReopenBatch:input_type -> fanfold.v1.ReopenBatchRequest
-	96,  // 105: fanfold.v1.Fanfold.CancelBatch:input_type -> fanfold.v1.CancelBatchRequest
-	97,  // 106: fanfold.v1.Fanfold.PurgeBatch:input_type -> fanfold.v1.PurgeBatchRequest
-	98,  // 107: fanfold.v1.Fanfold.GetBatch:input_type -> fanfold.v1.GetBatchRequest
-	99,  // 108: fanfold.v1.Fanfold.ListBatches:input_type -> fanfold.v1.ListBatchesRequest
-	100, // 109: fanfold.v1.Fanfold.ListBatchJobs:input_type -> fanfold.v1.ListBatchJobsRequest
-	101, // 110: fanfold.v1.Fanfold.SetWebhook:input_type -> fanfold.v1.SetWebhookRequest
-	102, // 111: fanfold.v1.Fanfold.ChangeWebhook:input_type -> fanfold.v1.ChangeWebhookRequest
-	103, // 112: fanfold.v1.Fanfold.ListWebhooks:input_type -> fanfold.v1.ListWebhooksRequest
-	104, // 113: fanfold.v1.Fanfold.ListDeliveries:input_type -> fanfold.v1.ListDeliveriesRequest
-	105, // 114: fanfold.v1.Fanfold.ReplayDelivery:input_type -> fanfold.v1.ReplayDeliveryRequest
-	106, // 115: fanfold.v1.Fanfold.SaveTask:input_type -> fanfold.v1.SaveTaskRequest
-	107, // 116: fanfold.v1.Fanfold.ListSaved:input_type -> fanfold.v1.ListSavedRequest
-	108, // 117: fanfold.v1.Fanfold.ListLogs:input_type -> fanfold.v1.ListLogsRequest
-	109, // 118: fanfold.v1.Fanfold.ExplainTask:input_type -> fanfold.v1.ExplainTaskRequest
-	1,   // 119: fanfold.v1.Fanfold.SubmitJobs:output_type -> fanfold.v1.SubmitJobsResponse
-	4,   // 120: fanfold.v1.Fanfold.AwaitJobs:output_type -> fanfold.v1.AwaitJobsResponse
-	8,   // 121: fanfold.v1.Fanfold.GetJob:output_type -> fanfold.v1.GetJobResponse
-	12,  // 122: fanfold.v1.Fanfold.ListJobs:output_type -> fanfold.v1.ListJobsResponse
-	14,  // 123: fanfold.v1.Fanfold.ListTasks:output_type -> fanfold.v1.ListTasksResponse
-	17,  // 124: fanfold.v1.Fanfold.WatchJob:output_type -> fanfold.v1.WatchJobResponse
-	19,  // 125: fanfold.v1.Fanfold.CancelJob:output_type -> fanfold.v1.CancelJobResponse
-	21,  // 126: fanfold.v1.Fanfold.RetryJob:output_type -> fanfold.v1.RetryJobResponse
-	23,  // 127: fanfold.v1.Fanfold.PurgeJob:output_type -> fanfold.v1.PurgeJobResponse
-	25,  // 128: fanfold.v1.Fanfold.PutChunk:output_type -> fanfold.v1.PutChunkResponse
-	27,  // 129: fanfold.v1.Fanfold.ReadValue:output_type -> fanfold.v1.ReadValueResponse
-	36,  // 130: fanfold.v1.Fanfold.Work:output_type -> fanfold.v1.WorkResponse
-	42,  // 131: fanfold.v1.Fanfold.ListWorkers:output_type -> fanfold.v1.ListWorkersResponse
-	45,  // 132: fanfold.v1.Fanfold.ListQueues:output_type -> fanfold.v1.ListQueuesResponse
-	47,  // 133: fanfold.v1.Fanfold.ClusterStatus:output_type -> fanfold.v1.ClusterStatusResponse
-	51,  // 134: fanfold.v1.Fanfold.AddNode:output_type -> fanfold.v1.AddNodeResponse
-	53,  // 135: fanfold.v1.Fanfold.RemoveNode:output_type -> fanfold.v1.RemoveNodeResponse
-	55,  // 136: fanfold.v1.Fanfold.TransferLeadership:output_type -> fanfold.v1.TransferLeadershipResponse
-	57,  // 137: fanfold.v1.Fanfold.HashState:output_type -> fanfold.v1.HashStateResponse
-	59,  // 138: fanfold.v1.Fanfold.NodeHash:output_type -> fanfold.v1.NodeHashResponse
-	110, // 139: fanfold.v1.Fanfold.GetQueue:output_type -> fanfold.v1.GetQueueResponse
-	111, // 140: fanfold.v1.Fanfold.SetQueue:output_type -> fanfold.v1.SetQueueResponse
-	112, // 141: fanfold.v1.Fanfold.PauseQueue:output_type -> fanfold.v1.PauseQueueResponse
-	113, // 142: fanfold.v1.Fanfold.ResumeQueue:output_type -> fanfold.v1.ResumeQueueResponse
-	114, // 143: fanfold.v1.Fanfold.DrainQueue:output_type -> fanfold.v1.DrainQueueResponse
-	115, // 144: fanfold.v1.Fanfold.UndrainQueue:output_type -> fanfold.v1.UndrainQueueResponse
-	116, // 145: fanfold.v1.Fanfold.PurgeQueue:output_type -> fanfold.v1.PurgeQueueResponse
-	117, // 146: fanfold.v1.Fanfold.ListLimits:output_type -> fanfold.v1.ListLimitsResponse
-	118, // 147: fanfold.v1.Fanfold.SetLimit:output_type -> fanfold.v1.SetLimitResponse
-	119, // 148: fanfold.v1.Fanfold.DeleteLimit:output_type -> fanfold.v1.DeleteLimitResponse
-	120, // 149: fanfold.v1.Fanfold.SetBudget:output_type -> fanfold.v1.SetBudgetResponse
-	121, // 150: fanfold.v1.Fanfold.GetBudget:output_type -> fanfold.v1.GetBudgetResponse
-	122, // 151: fanfold.v1.Fanfold.SetSchedule:output_type -> fanfold.v1.SetScheduleResponse
-	123, // 152: fanfold.v1.Fanfold.DeleteSchedule:output_type -> fanfold.v1.DeleteScheduleResponse
-	124, // 153: fanfold.v1.Fanfold.PauseSchedule:output_type -> fanfold.v1.PauseScheduleResponse
-	125, // 154: fanfold.v1.Fanfold.ResumeSchedule:output_type -> fanfold.v1.ResumeScheduleResponse
-	126, // 155: fanfold.v1.Fanfold.TriggerSchedule:output_type -> fanfold.v1.TriggerScheduleResponse
-	127, // 156: fanfold.v1.Fanfold.BackfillSchedule:output_type -> fanfold.v1.BackfillScheduleResponse
-	128, // 157: fanfold.v1.Fanfold.PreviewSchedule:output_type -> fanfold.v1.PreviewScheduleResponse
-	129, // 158: fanfold.v1.Fanfold.GetSchedule:output_type -> fanfold.v1.GetScheduleResponse
-	130, // 159: fanfold.v1.Fanfold.ListSchedules:output_type -> fanfold.v1.ListSchedulesResponse
-	131, // 160: fanfold.v1.Fanfold.CreateBatch:output_type -> fanfold.v1.CreateBatchResponse
-	132, // 161: fanfold.v1.Fanfold.CloseBatch:output_type -> fanfold.v1.CloseBatchResponse
-	133, // 162: fanfold.v1.Fanfold.ReopenBatch:output_type -> fanfold.v1.ReopenBatchResponse
-	134, // 163: fanfold.v1.Fanfold.CancelBatch:output_type -> fanfold.v1.CancelBatchResponse
-	135, // 164: fanfold.v1.Fanfold.PurgeBatch:output_type -> fanfold.v1.PurgeBatchResponse
-	136, // 165: fanfold.v1.Fanfold.GetBatch:output_type -> fanfold.v1.GetBatchResponse
-	137, // 166: fanfold.v1.Fanfold.ListBatches:output_type -> fanfold.v1.ListBatchesResponse
-	138, // 167: fanfold.v1.Fanfold.ListBatchJobs:output_type -> fanfold.v1.ListBatchJobsResponse
-	139, // 168: fanfold.v1.Fanfold.SetWebhook:output_type -> fanfold.v1.SetWebhookResponse
-	140, // 169: fanfold.v1.Fanfold.ChangeWebhook:output_type -> fanfold.v1.ChangeWebhookResponse
-	141, // 170: fanfold.v1.Fanfold.ListWebhooks:output_type -> fanfold.v1.ListWebhooksResponse
-	142, // 171: fanfold.v1.Fanfold.ListDeliveries:output_type -> fanfold.v1.ListDeliveriesResponse
-	143, // 172: fanfold.v1.Fanfold.ReplayDelivery:output_type -> fanfold.v1.ReplayDeliveryResponse
-	144, // 173: fanfold.v1.Fanfold.SaveTask:output_type -> fanfold.v1.SaveTaskResponse
-	145, // 174: fanfold.v1.Fanfold.ListSaved:output_type -> fanfold.v1.ListSavedResponse
-	146, // 175: fanfold.v1.Fanfold.ListLogs:output_type -> fanfold.v1.ListLogsResponse
-	147, // 176: fanfold.v1.Fanfold.ExplainTask:output_type -> fanfold.v1.ExplainTaskResponse
-	119, // [119:177] is the sub-list for method output_type
-	61,  // [61:119] is the sub-list for method input_type
+	93,  // 102: fanfold.v1.Fanfold.ListAttempts:input_type -> fanfold.v1.ListAttemptsRequest
+	94,  // 103: fanfold.v1.Fanfold.ListDead:input_type -> fanfold.v1.ListDeadRequest
+	95,  // 104: fanfold.v1.Fanfold.ListDeadGroups:input_type -> fanfold.v1.ListDeadGroupsRequest
+	96,  // 105: fanfold.v1.Fanfold.StartRedrive:input_type -> fanfold.v1.StartRedriveRequest
+	97,  // 106: fanfold.v1.Fanfold.StopRedrive:input_type -> fanfold.v1.StopRedriveRequest
+	98,  // 107: fanfold.v1.Fanfold.ListRedrives:input_type -> fanfold.v1.ListRedrivesRequest
+	99,  // 108: fanfold.v1.Fanfold.DiscardJob:input_type -> fanfold.v1.DiscardJobRequest
+	100, // 109: fanfold.v1.Fanfold.CreateBatch:input_type -> fanfold.v1.CreateBatchRequest
+	101, // 110: fanfold.v1.Fanfold.CloseBatch:input_type -> fanfold.v1.CloseBatchRequest
+	102, // 111: fanfold.v1.Fanfold.ReopenBatch:input_type -> fanfold.v1.ReopenBatchRequest
+	103, // 112: fanfold.v1.Fanfold.CancelBatch:input_type -> fanfold.v1.CancelBatchRequest
+	104, // 113: fanfold.v1.Fanfold.PurgeBatch:input_type -> fanfold.v1.PurgeBatchRequest
+	105, // 114: fanfold.v1.Fanfold.GetBatch:input_type -> fanfold.v1.GetBatchRequest
+	106, // 115: fanfold.v1.Fanfold.ListBatches:input_type -> fanfold.v1.ListBatchesRequest
+	107, // 116: fanfold.v1.Fanfold.ListBatchJobs:input_type -> fanfold.v1.ListBatchJobsRequest
+	108, // 117: fanfold.v1.Fanfold.SetWebhook:input_type -> fanfold.v1.SetWebhookRequest
+	109, // 118: fanfold.v1.Fanfold.ChangeWebhook:input_type -> fanfold.v1.ChangeWebhookRequest
+	110, // 119: fanfold.v1.Fanfold.ListWebhooks:input_type -> fanfold.v1.ListWebhooksRequest
+	111, // 120: fanfold.v1.Fanfold.ListDeliveries:input_type -> fanfold.v1.ListDeliveriesRequest
+	112, // 121: fanfold.v1.Fanfold.ReplayDelivery:input_type -> fanfold.v1.ReplayDeliveryRequest
+	113, // 122: fanfold.v1.Fanfold.SaveTask:input_type -> fanfold.v1.SaveTaskRequest
+	114, // 123: fanfold.v1.Fanfold.ListSaved:input_type -> fanfold.v1.ListSavedRequest
+	115, // 124: fanfold.v1.Fanfold.ListLogs:input_type -> fanfold.v1.ListLogsRequest
+	116, // 125: fanfold.v1.Fanfold.ExplainTask:input_type -> fanfold.v1.ExplainTaskRequest
+	1,   // 126: fanfold.v1.Fanfold.SubmitJobs:output_type -> fanfold.v1.SubmitJobsResponse
+	4,   // 127: fanfold.v1.Fanfold.AwaitJobs:output_type -> fanfold.v1.AwaitJobsResponse
+	8,   // 128: fanfold.v1.Fanfold.GetJob:output_type -> fanfold.v1.GetJobResponse
+	12,  // 129: fanfold.v1.Fanfold.ListJobs:output_type -> fanfold.v1.ListJobsResponse
+	14,  // 130: fanfold.v1.Fanfold.ListTasks:output_type -> fanfold.v1.ListTasksResponse
+	17,  // 131: fanfold.v1.Fanfold.WatchJob:output_type -> fanfold.v1.WatchJobResponse
+	19,  // 132: fanfold.v1.Fanfold.CancelJob:output_type -> fanfold.v1.CancelJobResponse
+	21,  // 133: fanfold.v1.Fanfold.RetryJob:output_type -> fanfold.v1.RetryJobResponse
+	23,  // 134: fanfold.v1.Fanfold.PurgeJob:output_type -> fanfold.v1.PurgeJobResponse
+	25,  // 135: fanfold.v1.Fanfold.PutChunk:output_type -> fanfold.v1.PutChunkResponse
+	27,  // 136: fanfold.v1.Fanfold.ReadValue:output_type -> fanfold.v1.ReadValueResponse
+	36,  // 137: fanfold.v1.Fanfold.Work:output_type -> fanfold.v1.WorkResponse
+	42,  // 138: fanfold.v1.Fanfold.ListWorkers:output_type -> fanfold.v1.ListWorkersResponse
+	45,  // 139: fanfold.v1.Fanfold.ListQueues:output_type -> fanfold.v1.ListQueuesResponse
+	47,  // 140: fanfold.v1.Fanfold.ClusterStatus:output_type -> fanfold.v1.ClusterStatusResponse
+	51,  // 141: fanfold.v1.Fanfold.AddNode:output_type -> fanfold.v1.AddNodeResponse
+	53,  // 142: fanfold.v1.Fanfold.RemoveNode:output_type -> fanfold.v1.RemoveNodeResponse
+	55,  // 143: fanfold.v1.Fanfold.TransferLeadership:output_type -> fanfold.v1.TransferLeadershipResponse
+	57,  // 144: fanfold.v1.Fanfold.HashState:output_type -> fanfold.v1.HashStateResponse
+	59,  // 145: fanfold.v1.Fanfold.NodeHash:output_type -> fanfold.v1.NodeHashResponse
+	117, // 146: fanfold.v1.Fanfold.GetQueue:output_type -> fanfold.v1.GetQueueResponse
+	118, // 147: fanfold.v1.Fanfold.SetQueue:output_type -> fanfold.v1.SetQueueResponse
+	119, // 148: fanfold.v1.Fanfold.PauseQueue:output_type -> fanfold.v1.PauseQueueResponse
+	120, // 149: fanfold.v1.Fanfold.ResumeQueue:output_type -> fanfold.v1.ResumeQueueResponse
+	121, // 150: fanfold.v1.Fanfold.DrainQueue:output_type -> fanfold.v1.DrainQueueResponse
+	122, // 151: fanfold.v1.Fanfold.UndrainQueue:output_type -> fanfold.v1.UndrainQueueResponse
+	123, // 152: fanfold.v1.Fanfold.PurgeQueue:output_type -> fanfold.v1.PurgeQueueResponse
+	124, // 153: fanfold.v1.Fanfold.ListLimits:output_type -> fanfold.v1.ListLimitsResponse
+	125, // 154: fanfold.v1.Fanfold.SetLimit:output_type -> fanfold.v1.SetLimitResponse
+	126, // 155: fanfold.v1.Fanfold.DeleteLimit:output_type -> fanfold.v1.DeleteLimitResponse
+	127, // 156: fanfold.v1.Fanfold.SetBudget:output_type -> fanfold.v1.SetBudgetResponse
+	128, // 157: fanfold.v1.Fanfold.GetBudget:output_type -> fanfold.v1.GetBudgetResponse
+	129, // 158: fanfold.v1.Fanfold.SetSchedule:output_type -> fanfold.v1.SetScheduleResponse
+	130, // 159: fanfold.v1.Fanfold.DeleteSchedule:output_type -> fanfold.v1.DeleteScheduleResponse
+	131, // 160: fanfold.v1.Fanfold.PauseSchedule:output_type -> fanfold.v1.PauseScheduleResponse
+	132, // 161: fanfold.v1.Fanfold.ResumeSchedule:output_type -> fanfold.v1.ResumeScheduleResponse
+	133, // 162: fanfold.v1.Fanfold.TriggerSchedule:output_type -> fanfold.v1.TriggerScheduleResponse
+	134, // 163: fanfold.v1.Fanfold.BackfillSchedule:output_type -> fanfold.v1.BackfillScheduleResponse
+	135, // 164: fanfold.v1.Fanfold.PreviewSchedule:output_type -> fanfold.v1.PreviewScheduleResponse
+	136, // 165: fanfold.v1.Fanfold.GetSchedule:output_type -> fanfold.v1.GetScheduleResponse
+	137, // 166: fanfold.v1.Fanfold.ListSchedules:output_type -> fanfold.v1.ListSchedulesResponse
+	138, // 167: fanfold.v1.Fanfold.ListAttempts:output_type -> fanfold.v1.ListAttemptsResponse
+	139, // 168: fanfold.v1.Fanfold.ListDead:output_type -> fanfold.v1.ListDeadResponse
+	140, // 169: fanfold.v1.Fanfold.ListDeadGroups:output_type -> fanfold.v1.ListDeadGroupsResponse
+	141, // 170: fanfold.v1.Fanfold.StartRedrive:output_type -> fanfold.v1.StartRedriveResponse
+	142, // 171: fanfold.v1.Fanfold.StopRedrive:output_type -> fanfold.v1.StopRedriveResponse
+	143, // 172: fanfold.v1.Fanfold.ListRedrives:output_type -> fanfold.v1.ListRedrivesResponse
+	144, // 173: fanfold.v1.Fanfold.DiscardJob:output_type -> fanfold.v1.DiscardJobResponse
+	145, // 174: fanfold.v1.Fanfold.CreateBatch:output_type -> fanfold.v1.CreateBatchResponse
+	146, // 175: fanfold.v1.Fanfold.CloseBatch:output_type -> fanfold.v1.CloseBatchResponse
+	147, // 176: fanfold.v1.Fanfold.ReopenBatch:output_type -> fanfold.v1.ReopenBatchResponse
+	148, // 177: fanfold.v1.Fanfold.CancelBatch:output_type -> fanfold.v1.CancelBatchResponse
+	149, // 178: fanfold.v1.Fanfold.PurgeBatch:output_type -> fanfold.v1.PurgeBatchResponse
+	150, // 179: fanfold.v1.Fanfold.GetBatch:output_type -> fanfold.v1.GetBatchResponse
+	151, // 180: fanfold.v1.Fanfold.ListBatches:output_type -> fanfold.v1.ListBatchesResponse
+	152, // 181: fanfold.v1.Fanfold.ListBatchJobs:output_type -> fanfold.v1.ListBatchJobsResponse
+	153, // 182: fanfold.v1.Fanfold.SetWebhook:output_type -> fanfold.v1.SetWebhookResponse
+	154, // 183: fanfold.v1.Fanfold.ChangeWebhook:output_type -> fanfold.v1.ChangeWebhookResponse
+	155, // 184: fanfold.v1.Fanfold.ListWebhooks:output_type -> fanfold.v1.ListWebhooksResponse
+	156, // 185: fanfold.v1.Fanfold.ListDeliveries:output_type -> fanfold.v1.ListDeliveriesResponse
+	157, // 186: fanfold.v1.Fanfold.ReplayDelivery:output_type -> fanfold.v1.ReplayDeliveryResponse
+	158, // 187: fanfold.v1.Fanfold.SaveTask:output_type -> fanfold.v1.SaveTaskResponse
+	159, // 188: fanfold.v1.Fanfold.ListSaved:output_type -> fanfold.v1.ListSavedResponse
+	160, // 189: fanfold.v1.Fanfold.ListLogs:output_type -> fanfold.v1.ListLogsResponse
+	161, // 190: fanfold.v1.Fanfold.ExplainTask:output_type -> fanfold.v1.ExplainTaskResponse
+	126, // [126:191] is the sub-list for method output_type
+	61,  // [61:126] is the sub-list for method input_type
 	61,  // [61:61] is the sub-list for extension type_name
 	61,  // [61:61] is the sub-list for extension extendee
 	0,   // [0:61] is the sub-list for field type_name
@@ -5353,6 +5425,7 @@ func file_v1_fanfold_proto_init() {
 	}
 	file_v1_batches_proto_init()
 	file_v1_job_proto_init()
+	file_v1_dead_proto_init()
 	file_v1_queues_proto_init()
 	file_v1_tasks_proto_init()
 	file_v1_webhooks_proto_init()

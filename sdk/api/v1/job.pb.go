@@ -364,6 +364,10 @@ type JobOptions struct {
 	// Queues, keys and limits: 1-9.
 	Partition string `protobuf:"bytes,1,opt,name=partition,proto3" json:"partition,omitempty"` // of the job's tasks: fairness and limits per partition go by it
 	Priority  uint32 `protobuf:"varint,2,opt,name=priority,proto3" json:"priority,omitempty"`  // of the job's tasks, in place of their own: 1 (first) to 10 (last), one more than people's 0-9
+	// Retries, dead jobs and time limits: 10-19.
+	StartByMs     int64 `protobuf:"varint,10,opt,name=start_by_ms,json=startByMs,proto3" json:"start_by_ms,omitempty"`             // unix ms: a job of which nothing has started by then expires; 0 = never
+	StartWithinMs int64 `protobuf:"varint,11,opt,name=start_within_ms,json=startWithinMs,proto3" json:"start_within_ms,omitempty"` // the same, counted from the submission (or not_before_ms, when that is later)
+	TimeoutMs     int64 `protobuf:"varint,12,opt,name=timeout_ms,json=timeoutMs,proto3" json:"timeout_ms,omitempty"`               // a job that runs longer ends in FAILURE, counted as start_within_ms; 0 = no bound
 	// Unique jobs and batches: 20-29.
 	Unique *Unique `protobuf:"bytes,20,opt,name=unique,proto3" json:"unique,omitempty"`
 	Batch  string  `protobuf:"bytes,21,opt,name=batch,proto3" json:"batch,omitempty"` // id of the batch that the job is in
@@ -417,6 +421,27 @@ func (x *JobOptions) GetPriority() uint32 {
 	return 0
 }
 
+func (x *JobOptions) GetStartByMs() int64 {
+	if x != nil {
+		return x.StartByMs
+	}
+	return 0
+}
+
+func (x *JobOptions) GetStartWithinMs() int64 {
+	if x != nil {
+		return x.StartWithinMs
+	}
+	return 0
+}
+
+func (x *JobOptions) GetTimeoutMs() int64 {
+	if x != nil {
+		return x.TimeoutMs
+	}
+	return 0
+}
+
 func (x *JobOptions) GetUnique() *Unique {
 	if x != nil {
 		return x.Unique
@@ -464,11 +489,16 @@ const file_v1_job_proto_rawDesc = "" +
 	"\rnot_before_ms\x18\x05 \x01(\x03R\vnotBeforeMs\x12\x1b\n" +
 	"\tretain_ms\x18\x06 \x01(\x03R\bretainMs\x12\x10\n" +
 	"\x03key\x18\a \x01(\tR\x03key\x120\n" +
-	"\aoptions\x18\b \x01(\v2\x16.fanfold.v1.JobOptionsR\aoptions\"\x83\x02\n" +
+	"\aoptions\x18\b \x01(\v2\x16.fanfold.v1.JobOptionsR\aoptions\"\xea\x02\n" +
 	"\n" +
 	"JobOptions\x12\x1c\n" +
 	"\tpartition\x18\x01 \x01(\tR\tpartition\x12\x1a\n" +
-	"\bpriority\x18\x02 \x01(\rR\bpriority\x12*\n" +
+	"\bpriority\x18\x02 \x01(\rR\bpriority\x12\x1e\n" +
+	"\vstart_by_ms\x18\n" +
+	" \x01(\x03R\tstartByMs\x12&\n" +
+	"\x0fstart_within_ms\x18\v \x01(\x03R\rstartWithinMs\x12\x1d\n" +
+	"\n" +
+	"timeout_ms\x18\f \x01(\x03R\ttimeoutMs\x12*\n" +
 	"\x06unique\x18\x14 \x01(\v2\x12.fanfold.v1.UniqueR\x06unique\x12\x14\n" +
 	"\x05batch\x18\x15 \x01(\tR\x05batch\x12=\n" +
 	"\aheaders\x18< \x03(\v2#.fanfold.v1.JobOptions.HeadersEntryR\aheaders\x1a:\n" +

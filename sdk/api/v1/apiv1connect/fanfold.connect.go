@@ -124,6 +124,20 @@ const (
 	FanfoldGetScheduleProcedure = "/fanfold.v1.Fanfold/GetSchedule"
 	// FanfoldListSchedulesProcedure is the fully-qualified name of the Fanfold's ListSchedules RPC.
 	FanfoldListSchedulesProcedure = "/fanfold.v1.Fanfold/ListSchedules"
+	// FanfoldListAttemptsProcedure is the fully-qualified name of the Fanfold's ListAttempts RPC.
+	FanfoldListAttemptsProcedure = "/fanfold.v1.Fanfold/ListAttempts"
+	// FanfoldListDeadProcedure is the fully-qualified name of the Fanfold's ListDead RPC.
+	FanfoldListDeadProcedure = "/fanfold.v1.Fanfold/ListDead"
+	// FanfoldListDeadGroupsProcedure is the fully-qualified name of the Fanfold's ListDeadGroups RPC.
+	FanfoldListDeadGroupsProcedure = "/fanfold.v1.Fanfold/ListDeadGroups"
+	// FanfoldStartRedriveProcedure is the fully-qualified name of the Fanfold's StartRedrive RPC.
+	FanfoldStartRedriveProcedure = "/fanfold.v1.Fanfold/StartRedrive"
+	// FanfoldStopRedriveProcedure is the fully-qualified name of the Fanfold's StopRedrive RPC.
+	FanfoldStopRedriveProcedure = "/fanfold.v1.Fanfold/StopRedrive"
+	// FanfoldListRedrivesProcedure is the fully-qualified name of the Fanfold's ListRedrives RPC.
+	FanfoldListRedrivesProcedure = "/fanfold.v1.Fanfold/ListRedrives"
+	// FanfoldDiscardJobProcedure is the fully-qualified name of the Fanfold's DiscardJob RPC.
+	FanfoldDiscardJobProcedure = "/fanfold.v1.Fanfold/DiscardJob"
 	// FanfoldCreateBatchProcedure is the fully-qualified name of the Fanfold's CreateBatch RPC.
 	FanfoldCreateBatchProcedure = "/fanfold.v1.Fanfold/CreateBatch"
 	// FanfoldCloseBatchProcedure is the fully-qualified name of the Fanfold's CloseBatch RPC.
@@ -229,6 +243,19 @@ type FanfoldClient interface {
 	GetSchedule(context.Context, *connect.Request[v1.GetScheduleRequest]) (*connect.Response[v1.GetScheduleResponse], error)
 	// ListSchedules lists schedules by name, a page at a time.
 	ListSchedules(context.Context, *connect.Request[v1.ListSchedulesRequest]) (*connect.Response[v1.ListSchedulesResponse], error)
+	// Retries, dead jobs and time limits (dead.proto).
+	// ListAttempts lists the attempts of a job's tasks: those that did not succeed, the one that did, the one that runs.
+	ListAttempts(context.Context, *connect.Request[v1.ListAttemptsRequest]) (*connect.Response[v1.ListAttemptsResponse], error)
+	// ListDead lists the dead jobs (FAILURE), the newest first, a page at a time.
+	ListDead(context.Context, *connect.Request[v1.ListDeadRequest]) (*connect.Response[v1.ListDeadResponse], error)
+	// ListDeadGroups groups the dead jobs by their errors.
+	ListDeadGroups(context.Context, *connect.Request[v1.ListDeadGroupsRequest]) (*connect.Response[v1.ListDeadGroupsResponse], error)
+	// StartRedrive retries (or discards) dead jobs, oldest first, at a rate. It goes on by itself.
+	StartRedrive(context.Context, *connect.Request[v1.StartRedriveRequest]) (*connect.Response[v1.StartRedriveResponse], error)
+	StopRedrive(context.Context, *connect.Request[v1.StopRedriveRequest]) (*connect.Response[v1.StopRedriveResponse], error)
+	ListRedrives(context.Context, *connect.Request[v1.ListRedrivesRequest]) (*connect.Response[v1.ListRedrivesResponse], error)
+	// DiscardJob removes a dead job for good.
+	DiscardJob(context.Context, *connect.Request[v1.DiscardJobRequest]) (*connect.Response[v1.DiscardJobResponse], error)
 	// Unique jobs and batches (batches.proto).
 	CreateBatch(context.Context, *connect.Request[v1.CreateBatchRequest]) (*connect.Response[v1.CreateBatchResponse], error)
 	// CloseBatch says that no more jobs come from outside: when the last one has ended the batch is decided.
@@ -520,6 +547,48 @@ func NewFanfoldClient(httpClient connect.HTTPClient, baseURL string, opts ...con
 			connect.WithSchema(fanfoldMethods.ByName("ListSchedules")),
 			connect.WithClientOptions(opts...),
 		),
+		listAttempts: connect.NewClient[v1.ListAttemptsRequest, v1.ListAttemptsResponse](
+			httpClient,
+			baseURL+FanfoldListAttemptsProcedure,
+			connect.WithSchema(fanfoldMethods.ByName("ListAttempts")),
+			connect.WithClientOptions(opts...),
+		),
+		listDead: connect.NewClient[v1.ListDeadRequest, v1.ListDeadResponse](
+			httpClient,
+			baseURL+FanfoldListDeadProcedure,
+			connect.WithSchema(fanfoldMethods.ByName("ListDead")),
+			connect.WithClientOptions(opts...),
+		),
+		listDeadGroups: connect.NewClient[v1.ListDeadGroupsRequest, v1.ListDeadGroupsResponse](
+			httpClient,
+			baseURL+FanfoldListDeadGroupsProcedure,
+			connect.WithSchema(fanfoldMethods.ByName("ListDeadGroups")),
+			connect.WithClientOptions(opts...),
+		),
+		startRedrive: connect.NewClient[v1.StartRedriveRequest, v1.StartRedriveResponse](
+			httpClient,
+			baseURL+FanfoldStartRedriveProcedure,
+			connect.WithSchema(fanfoldMethods.ByName("StartRedrive")),
+			connect.WithClientOptions(opts...),
+		),
+		stopRedrive: connect.NewClient[v1.StopRedriveRequest, v1.StopRedriveResponse](
+			httpClient,
+			baseURL+FanfoldStopRedriveProcedure,
+			connect.WithSchema(fanfoldMethods.ByName("StopRedrive")),
+			connect.WithClientOptions(opts...),
+		),
+		listRedrives: connect.NewClient[v1.ListRedrivesRequest, v1.ListRedrivesResponse](
+			httpClient,
+			baseURL+FanfoldListRedrivesProcedure,
+			connect.WithSchema(fanfoldMethods.ByName("ListRedrives")),
+			connect.WithClientOptions(opts...),
+		),
+		discardJob: connect.NewClient[v1.DiscardJobRequest, v1.DiscardJobResponse](
+			httpClient,
+			baseURL+FanfoldDiscardJobProcedure,
+			connect.WithSchema(fanfoldMethods.ByName("DiscardJob")),
+			connect.WithClientOptions(opts...),
+		),
 		createBatch: connect.NewClient[v1.CreateBatchRequest, v1.CreateBatchResponse](
 			httpClient,
 			baseURL+FanfoldCreateBatchProcedure,
@@ -668,6 +737,13 @@ type fanfoldClient struct {
 	previewSchedule    *connect.Client[v1.PreviewScheduleRequest, v1.PreviewScheduleResponse]
 	getSchedule        *connect.Client[v1.GetScheduleRequest, v1.GetScheduleResponse]
 	listSchedules      *connect.Client[v1.ListSchedulesRequest, v1.ListSchedulesResponse]
+	listAttempts       *connect.Client[v1.ListAttemptsRequest, v1.ListAttemptsResponse]
+	listDead           *connect.Client[v1.ListDeadRequest, v1.ListDeadResponse]
+	listDeadGroups     *connect.Client[v1.ListDeadGroupsRequest, v1.ListDeadGroupsResponse]
+	startRedrive       *connect.Client[v1.StartRedriveRequest, v1.StartRedriveResponse]
+	stopRedrive        *connect.Client[v1.StopRedriveRequest, v1.StopRedriveResponse]
+	listRedrives       *connect.Client[v1.ListRedrivesRequest, v1.ListRedrivesResponse]
+	discardJob         *connect.Client[v1.DiscardJobRequest, v1.DiscardJobResponse]
 	createBatch        *connect.Client[v1.CreateBatchRequest, v1.CreateBatchResponse]
 	closeBatch         *connect.Client[v1.CloseBatchRequest, v1.CloseBatchResponse]
 	reopenBatch        *connect.Client[v1.ReopenBatchRequest, v1.ReopenBatchResponse]
@@ -892,6 +968,41 @@ func (c *fanfoldClient) ListSchedules(ctx context.Context, req *connect.Request[
 	return c.listSchedules.CallUnary(ctx, req)
 }
 
+// ListAttempts calls fanfold.v1.Fanfold.ListAttempts.
+func (c *fanfoldClient) ListAttempts(ctx context.Context, req *connect.Request[v1.ListAttemptsRequest]) (*connect.Response[v1.ListAttemptsResponse], error) {
+	return c.listAttempts.CallUnary(ctx, req)
+}
+
+// ListDead calls fanfold.v1.Fanfold.ListDead.
+func (c *fanfoldClient) ListDead(ctx context.Context, req *connect.Request[v1.ListDeadRequest]) (*connect.Response[v1.ListDeadResponse], error) {
+	return c.listDead.CallUnary(ctx, req)
+}
+
+// ListDeadGroups calls fanfold.v1.Fanfold.ListDeadGroups.
+func (c *fanfoldClient) ListDeadGroups(ctx context.Context, req *connect.Request[v1.ListDeadGroupsRequest]) (*connect.Response[v1.ListDeadGroupsResponse], error) {
+	return c.listDeadGroups.CallUnary(ctx, req)
+}
+
+// StartRedrive calls fanfold.v1.Fanfold.StartRedrive.
+func (c *fanfoldClient) StartRedrive(ctx context.Context, req *connect.Request[v1.StartRedriveRequest]) (*connect.Response[v1.StartRedriveResponse], error) {
+	return c.startRedrive.CallUnary(ctx, req)
+}
+
+// StopRedrive calls fanfold.v1.Fanfold.StopRedrive.
+func (c *fanfoldClient) StopRedrive(ctx context.Context, req *connect.Request[v1.StopRedriveRequest]) (*connect.Response[v1.StopRedriveResponse], error) {
+	return c.stopRedrive.CallUnary(ctx, req)
+}
+
+// ListRedrives calls fanfold.v1.Fanfold.ListRedrives.
+func (c *fanfoldClient) ListRedrives(ctx context.Context, req *connect.Request[v1.ListRedrivesRequest]) (*connect.Response[v1.ListRedrivesResponse], error) {
+	return c.listRedrives.CallUnary(ctx, req)
+}
+
+// DiscardJob calls fanfold.v1.Fanfold.DiscardJob.
+func (c *fanfoldClient) DiscardJob(ctx context.Context, req *connect.Request[v1.DiscardJobRequest]) (*connect.Response[v1.DiscardJobResponse], error) {
+	return c.discardJob.CallUnary(ctx, req)
+}
+
 // CreateBatch calls fanfold.v1.Fanfold.CreateBatch.
 func (c *fanfoldClient) CreateBatch(ctx context.Context, req *connect.Request[v1.CreateBatchRequest]) (*connect.Response[v1.CreateBatchResponse], error) {
 	return c.createBatch.CallUnary(ctx, req)
@@ -1046,6 +1157,19 @@ type FanfoldHandler interface {
 	GetSchedule(context.Context, *connect.Request[v1.GetScheduleRequest]) (*connect.Response[v1.GetScheduleResponse], error)
 	// ListSchedules lists schedules by name, a page at a time.
 	ListSchedules(context.Context, *connect.Request[v1.ListSchedulesRequest]) (*connect.Response[v1.ListSchedulesResponse], error)
+	// Retries, dead jobs and time limits (dead.proto).
+	// ListAttempts lists the attempts of a job's tasks: those that did not succeed, the one that did, the one that runs.
+	ListAttempts(context.Context, *connect.Request[v1.ListAttemptsRequest]) (*connect.Response[v1.ListAttemptsResponse], error)
+	// ListDead lists the dead jobs (FAILURE), the newest first, a page at a time.
+	ListDead(context.Context, *connect.Request[v1.ListDeadRequest]) (*connect.Response[v1.ListDeadResponse], error)
+	// ListDeadGroups groups the dead jobs by their errors.
+	ListDeadGroups(context.Context, *connect.Request[v1.ListDeadGroupsRequest]) (*connect.Response[v1.ListDeadGroupsResponse], error)
+	// StartRedrive retries (or discards) dead jobs, oldest first, at a rate. It goes on by itself.
+	StartRedrive(context.Context, *connect.Request[v1.StartRedriveRequest]) (*connect.Response[v1.StartRedriveResponse], error)
+	StopRedrive(context.Context, *connect.Request[v1.StopRedriveRequest]) (*connect.Response[v1.StopRedriveResponse], error)
+	ListRedrives(context.Context, *connect.Request[v1.ListRedrivesRequest]) (*connect.Response[v1.ListRedrivesResponse], error)
+	// DiscardJob removes a dead job for good.
+	DiscardJob(context.Context, *connect.Request[v1.DiscardJobRequest]) (*connect.Response[v1.DiscardJobResponse], error)
 	// Unique jobs and batches (batches.proto).
 	CreateBatch(context.Context, *connect.Request[v1.CreateBatchRequest]) (*connect.Response[v1.CreateBatchResponse], error)
 	// CloseBatch says that no more jobs come from outside: when the last one has ended the batch is decided.
@@ -1333,6 +1457,48 @@ func NewFanfoldHandler(svc FanfoldHandler, opts ...connect.HandlerOption) (strin
 		connect.WithSchema(fanfoldMethods.ByName("ListSchedules")),
 		connect.WithHandlerOptions(opts...),
 	)
+	fanfoldListAttemptsHandler := connect.NewUnaryHandler(
+		FanfoldListAttemptsProcedure,
+		svc.ListAttempts,
+		connect.WithSchema(fanfoldMethods.ByName("ListAttempts")),
+		connect.WithHandlerOptions(opts...),
+	)
+	fanfoldListDeadHandler := connect.NewUnaryHandler(
+		FanfoldListDeadProcedure,
+		svc.ListDead,
+		connect.WithSchema(fanfoldMethods.ByName("ListDead")),
+		connect.WithHandlerOptions(opts...),
+	)
+	fanfoldListDeadGroupsHandler := connect.NewUnaryHandler(
+		FanfoldListDeadGroupsProcedure,
+		svc.ListDeadGroups,
+		connect.WithSchema(fanfoldMethods.ByName("ListDeadGroups")),
+		connect.WithHandlerOptions(opts...),
+	)
+	fanfoldStartRedriveHandler := connect.NewUnaryHandler(
+		FanfoldStartRedriveProcedure,
+		svc.StartRedrive,
+		connect.WithSchema(fanfoldMethods.ByName("StartRedrive")),
+		connect.WithHandlerOptions(opts...),
+	)
+	fanfoldStopRedriveHandler := connect.NewUnaryHandler(
+		FanfoldStopRedriveProcedure,
+		svc.StopRedrive,
+		connect.WithSchema(fanfoldMethods.ByName("StopRedrive")),
+		connect.WithHandlerOptions(opts...),
+	)
+	fanfoldListRedrivesHandler := connect.NewUnaryHandler(
+		FanfoldListRedrivesProcedure,
+		svc.ListRedrives,
+		connect.WithSchema(fanfoldMethods.ByName("ListRedrives")),
+		connect.WithHandlerOptions(opts...),
+	)
+	fanfoldDiscardJobHandler := connect.NewUnaryHandler(
+		FanfoldDiscardJobProcedure,
+		svc.DiscardJob,
+		connect.WithSchema(fanfoldMethods.ByName("DiscardJob")),
+		connect.WithHandlerOptions(opts...),
+	)
 	fanfoldCreateBatchHandler := connect.NewUnaryHandler(
 		FanfoldCreateBatchProcedure,
 		svc.CreateBatch,
@@ -1519,6 +1685,20 @@ func NewFanfoldHandler(svc FanfoldHandler, opts ...connect.HandlerOption) (strin
 			fanfoldGetScheduleHandler.ServeHTTP(w, r)
 		case FanfoldListSchedulesProcedure:
 			fanfoldListSchedulesHandler.ServeHTTP(w, r)
+		case FanfoldListAttemptsProcedure:
+			fanfoldListAttemptsHandler.ServeHTTP(w, r)
+		case FanfoldListDeadProcedure:
+			fanfoldListDeadHandler.ServeHTTP(w, r)
+		case FanfoldListDeadGroupsProcedure:
+			fanfoldListDeadGroupsHandler.ServeHTTP(w, r)
+		case FanfoldStartRedriveProcedure:
+			fanfoldStartRedriveHandler.ServeHTTP(w, r)
+		case FanfoldStopRedriveProcedure:
+			fanfoldStopRedriveHandler.ServeHTTP(w, r)
+		case FanfoldListRedrivesProcedure:
+			fanfoldListRedrivesHandler.ServeHTTP(w, r)
+		case FanfoldDiscardJobProcedure:
+			fanfoldDiscardJobHandler.ServeHTTP(w, r)
 		case FanfoldCreateBatchProcedure:
 			fanfoldCreateBatchHandler.ServeHTTP(w, r)
 		case FanfoldCloseBatchProcedure:
@@ -1724,6 +1904,34 @@ func (UnimplementedFanfoldHandler) GetSchedule(context.Context, *connect.Request
 
 func (UnimplementedFanfoldHandler) ListSchedules(context.Context, *connect.Request[v1.ListSchedulesRequest]) (*connect.Response[v1.ListSchedulesResponse], error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("fanfold.v1.Fanfold.ListSchedules is not implemented"))
+}
+
+func (UnimplementedFanfoldHandler) ListAttempts(context.Context, *connect.Request[v1.ListAttemptsRequest]) (*connect.Response[v1.ListAttemptsResponse], error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("fanfold.v1.Fanfold.ListAttempts is not implemented"))
+}
+
+func (UnimplementedFanfoldHandler) ListDead(context.Context, *connect.Request[v1.ListDeadRequest]) (*connect.Response[v1.ListDeadResponse], error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("fanfold.v1.Fanfold.ListDead is not implemented"))
+}
+
+func (UnimplementedFanfoldHandler) ListDeadGroups(context.Context, *connect.Request[v1.ListDeadGroupsRequest]) (*connect.Response[v1.ListDeadGroupsResponse], error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("fanfold.v1.Fanfold.ListDeadGroups is not implemented"))
+}
+
+func (UnimplementedFanfoldHandler) StartRedrive(context.Context, *connect.Request[v1.StartRedriveRequest]) (*connect.Response[v1.StartRedriveResponse], error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("fanfold.v1.Fanfold.StartRedrive is not implemented"))
+}
+
+func (UnimplementedFanfoldHandler) StopRedrive(context.Context, *connect.Request[v1.StopRedriveRequest]) (*connect.Response[v1.StopRedriveResponse], error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("fanfold.v1.Fanfold.StopRedrive is not implemented"))
+}
+
+func (UnimplementedFanfoldHandler) ListRedrives(context.Context, *connect.Request[v1.ListRedrivesRequest]) (*connect.Response[v1.ListRedrivesResponse], error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("fanfold.v1.Fanfold.ListRedrives is not implemented"))
+}
+
+func (UnimplementedFanfoldHandler) DiscardJob(context.Context, *connect.Request[v1.DiscardJobRequest]) (*connect.Response[v1.DiscardJobResponse], error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("fanfold.v1.Fanfold.DiscardJob is not implemented"))
 }
 
 func (UnimplementedFanfoldHandler) CreateBatch(context.Context, *connect.Request[v1.CreateBatchRequest]) (*connect.Response[v1.CreateBatchResponse], error) {
