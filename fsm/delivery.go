@@ -160,14 +160,26 @@ func (t *tx) conclude(p *hookEndpoint, d *delivery, s DeliveryState) {
 	p.ended++
 	t.set(keyDelivery(d.ref), d.encode())
 	t.set(keyEnded(p.id, d.place), be.AppendUint64(nil, d.ref.Seq))
-	for ; p.ended > endedMax; p.head++ {
-		if b := t.get(keyEnded(p.id, p.head)); b != nil { // else it was replayed
-			t.del(keyEnded(p.id, p.head))
-			t.del(keyDelivery(DeliveryRef{p.id, be.Uint64(b)}))
-			p.ended--
-		}
+	for p.ended > endedMax {
+		seq := t.oldestEnded(p)
+		t.del(keyEnded(p.id, p.head))
+		t.del(keyDelivery(DeliveryRef{p.id, seq}))
+		p.head++
+		p.ended--
 	}
 	t.m.hooks.touch(p)
+}
+
+// oldestEnded moves the head to the oldest delivery that has ended. Those that were replayed leave gaps in the
+// order, and years of replays long ones: they are not walked through place by place. Precondition: there is one.
+func (t *tx) oldestEnded(p *hookEndpoint) (seq uint64) {
+	if b := t.get(keyEnded(p.id, p.head)); b != nil {
+		return be.Uint64(b)
+	}
+	t.ascend(keyEnded(p.id, p.head), keyEnded(p.id, p.tail), 1, func(k, b []byte) {
+		p.head, seq = parseEnded(k), be.Uint64(b)
+	})
+	return seq
 }
 
 // leaveEnded undoes conclude.

@@ -205,3 +205,58 @@ func TestPurgeQueue_BlockedStepsAreCanceled(t *testing.T) {
 		}
 	}
 }
+
+// Two schedules of one name that come and go in one entry are two.
+func TestSetSchedule_TwiceInAnEntry(t *testing.T) {
+	h := newHarness(t)
+	h.apply(every(t, "s", 60_000, nil), trigger("s", "a"), unschedule("s"), every(t, "s", 60_000, nil))
+	h.apply(cancel(jobID("a")))
+	if n := h.schedule("s").Running; n != 0 {
+		t.Fatalf("%d jobs run", n)
+	}
+	h.replay(1)
+}
+
+// A redrive looks at the size of jobs too: a thousand large ones are not one entry's work.
+func TestRedrive_LargeJobsAreTakenInTurns(t *testing.T) {
+	h := newHarness(t)
+	h.apply(openWorker("w", 10, "t"))
+	g := chain(t, 9000)
+	for i := range 5 {
+		r := h.apply(submit(fmt.Sprint("j", i), g, `1`))
+		h.apply(failure(r.Grants[0], "bad", true))
+	}
+	id := jobID("redrive")
+	h.apply(&fsmpb.Command{Kind: &fsmpb.Command_StartRedrive{StartRedrive: &fsmpb.StartRedrive{Id: id[:], Namespace: "default", Jobs: 1000, PeriodMs: 100}}})
+	for _, want := range []int{3, 2} {
+		h.now += 100
+		if r := h.apply(); len(r.Grants) != want {
+			t.Fatalf("%d jobs in one turn, want %d", len(r.Grants), want)
+		}
+	}
+}
+
+// Replays leave gaps among the deliveries that have ended. Nothing walks through them.
+func TestReplayDelivery_GapsAreNotWalked(t *testing.T) {
+	h := newHarness(t)
+	h.accepted(h.apply(setEndpoint("e")))
+	fail := func(job string) {
+		h.apply(submit(job, chain(t, 1), `1`))
+		h.apply(cancel(jobID(job)))
+		for _, d := range h.deliveries("e") {
+			if d.State == DeliveryPending {
+				h.now += giveUpMS
+				h.apply(reportOf(d, 500, 0))
+			}
+		}
+	}
+	fail("a")
+	p := h.m.hooks.byName["default"]["e"]
+	p.tail += 1 << 40 // as by so many replays
+	h.m.hooks.touch(p)
+	fail("b")
+	r := h.apply(&fsmpb.Command{Kind: &fsmpb.Command_ReplayDelivery{ReplayDelivery: &fsmpb.ReplayDelivery{Namespace: "default", Endpoint: "e"}}})
+	if n := r.Answers[0].Count; n != 2 {
+		t.Fatalf("%d were replayed, want 2", n)
+	}
+}

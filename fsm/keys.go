@@ -324,6 +324,8 @@ func keyEnded(endpoint, place uint64) []byte {
 	return be.AppendUint64(append(keyDeliveries(endpoint), partEnded), place)
 }
 
+func parseEnded(k []byte) (place uint64) { return be.Uint64(k[10:]) }
+
 func keyDue(r DeliveryRef, due int64) []byte {
 	return be.AppendUint64(be.AppendUint64(append(keyDeliveries(r.Endpoint), partDue), uint64(due)), r.Seq)
 }

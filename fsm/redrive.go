@@ -54,6 +54,8 @@ const (
 	redrivesKept = 100
 	// redriveLook bounds the entries of the dead set that one turn looks at.
 	redriveLook = 1000
+	// redriveSteps bounds the steps of the jobs that one turn takes; the job that passes it is the last.
+	redriveSteps = 20_000
 	// redriveTurnMS is the least time between two turns.
 	redriveTurnMS = 100
 	// redriveJobsMax bounds the jobs of one period, and so of one turn.
@@ -206,13 +208,20 @@ func (t *tx) fireAgain(d *redrive, due int64) {
 func (t *tx) fireRedrive(id redriveID) {
 	d := decodeRedrive(id, t.mustGet(keyRedrive(id)))
 	jobs, wait := d.turn()
-	ids, looked := t.nextDead(d, jobs)
-	for _, j := range ids {
+	dead, looked := t.nextDead(d, jobs)
+	steps, cut := 0, false
+	for n, e := range dead {
+		if cut = steps >= redriveSteps; cut {
+			d.cursorMS, d.cursorJob = dead[n-1].finishedMS, dead[n-1].id
+			break
+		}
+		j := t.job(e.id)
+		steps += len(j.steps)
 		var a Answer
 		if d.start.Discard {
-			t.discard(t.job(j))
+			t.discard(j)
 		} else {
-			a = retryJob(t, &fsmpb.RetryJob{Job: j[:]})
+			a = retryJob(t, &fsmpb.RetryJob{Job: e.id[:]})
 		}
 		if a.Refusal != nil {
 			d.refused++
@@ -222,7 +231,7 @@ func (t *tx) fireRedrive(id redriveID) {
 		d.done++
 	}
 	switch {
-	case len(ids) == jobs:
+	case len(dead) == jobs || cut:
 		t.fireAgain(d, t.now+wait)
 	case looked == redriveLook:
 		t.fireAgain(d, t.now+1)
@@ -233,21 +242,21 @@ func (t *tx) fireRedrive(id redriveID) {
 
 // nextDead moves the cursor on to the next jobs that match, at most n. Jobs that died after the redrive's
 // start are not meant: one that dies again at once must not be retried for ever.
-func (t *tx) nextDead(d *redrive, n int) (ids []JobID, looked int) {
+func (t *tx) nextDead(d *redrive, n int) (dead []*deadJob, looked int) {
 	low := append(keyDead(d.start.Namespace, max(d.cursorMS, d.start.Filter.GetSinceMs()), d.cursorJob), 0)
 	high := keyDead(d.start.Namespace, d.startedMS+1, JobID{})
 	t.ascend(low, high, redriveLook, func(k, v []byte) {
-		if len(ids) == n {
+		if len(dead) == n {
 			return
 		}
 		looked++
 		e := decodeDead(k, v)
 		d.cursorMS, d.cursorJob = e.finishedMS, e.id
 		if e.matches(d.start.Filter) {
-			ids = append(ids, e.id)
+			dead = append(dead, e)
 		}
 	})
-	return ids, looked
+	return dead, looked
 }
 
 // RedriveView is a redrive as users see it.

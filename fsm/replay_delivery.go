@@ -31,15 +31,11 @@ func replayDelivery(t *tx, c *fsmpb.ReplayDelivery) Answer {
 
 func (t *tx) replayFailed(p *hookEndpoint, since int64) Answer {
 	var failed []*delivery
-	for place := p.head; place < p.tail; place++ {
-		b := t.get(keyEnded(p.id, place))
-		if b == nil {
-			continue
-		}
+	t.ascend(keyEnded(p.id, p.head), keyEnded(p.id, p.tail), 0, func(_, b []byte) { // at most endedMax
 		if d := t.delivery(DeliveryRef{p.id, be.Uint64(b)}); d.state == DeliveryFailed && d.createdMS >= since {
 			failed = append(failed, d)
 		}
-	}
+	})
 	for _, d := range failed {
 		t.replay(p, d)
 	}

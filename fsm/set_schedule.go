@@ -31,7 +31,8 @@ func setSchedule(t *tx, c *fsmpb.SetSchedule) Answer {
 		if n := t.m.state.SchedulesCreated - t.m.state.SchedulesDeleted; n >= schedulesMax {
 			return no(CodeTooLarge, "the cluster has %d schedules, and at most %d: delete those that are not needed any more", n, schedulesMax)
 		}
-		sum := sha256.Sum256(be.AppendUint64([]byte(s.namespace+"\x00"+s.name+"\x00"), t.index))
+		cause := be.AppendUint64([]byte(s.namespace+"\x00"+s.name+"\x00"), t.index)
+		sum := sha256.Sum256(be.AppendUint64(cause, t.m.state.SchedulesCreated)) // an entry may make two of a name
 		s.id = scheduleID(sum[:16])
 	}
 	must(s.derive()) // newSchedule has tried it
