@@ -219,6 +219,7 @@ func TestSubmit_ErrorsKeepTheirMeaning(t *testing.T) {
 		for want, err := range map[string]error{
 			"NOT_FOUND": sdk.ErrNotFound, "INVALID": sdk.ErrInvalid, "CONFLICT": sdk.ErrConflict,
 			"TOO_LARGE": sdk.ErrTooLarge, "TYPE_MISMATCH": sdk.ErrTypeMismatch, "NOT_ENDED": sdk.ErrNotEnded,
+			"EXISTS": sdk.ErrExists, "QUEUE_DRAINING": sdk.ErrQueueDraining, "OVER_BUDGET": sdk.ErrOverBudget,
 		} {
 			code = want
 			_, got := tInc.Submit(t.Context(), c, 1)

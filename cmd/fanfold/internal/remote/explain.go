@@ -77,14 +77,14 @@ func Refused(info *apiv1.ErrorInfo) error {
 			hint = "" // the message says where to look
 		}
 		return exit.With(exit.NotFound, hint, err)
-	case "CONFLICT", "EXISTS":
+	case "INVALID", "TOO_LARGE":
+		return exit.With(exit.Usage, "", err) // the message says what to mend
+	case "CONFLICT", "EXISTS", "QUEUE_DRAINING", "TYPE_MISMATCH":
 		return exit.With(exit.Conflict, "", err)
 	case "NOT_ENDED":
 		return exit.With(exit.Conflict, "wait for it by `fanfold job watch`, or stop it by `fanfold job cancel`", err)
 	case "NO_LEADER", "NOT_LEADER":
 		return exit.With(exit.Unavailable, "a majority of the nodes must be running; see `fanfold cluster status`", err)
-	case "QUEUE_DRAINING":
-		return exit.With(exit.Conflict, "", err)
 	case "OVER_BUDGET":
 		return exit.With(exit.Unavailable, "try again when jobs have ended; `fanfold queue show` and `fanfold cluster budget` say what there is", err)
 	case "OVERLOADED":

@@ -27,7 +27,7 @@ const (
 // uploaded here. A blob that no job names is removed by the cluster after an hour.
 func (c *Client) Upload(ctx context.Context, document []byte) (*apiv1.Value, error) {
 	if len(document) > valueLimit {
-		return nil, exit.With(exit.Failure, "store it elsewhere and submit its address",
+		return nil, exit.With(exit.Usage, "store it elsewhere and submit its address",
 			fmt.Errorf("the input has %d bytes and the limit is %d (64 MiB)", len(document), valueLimit))
 	}
 	if len(document) <= inlineLimit {
