@@ -26,9 +26,13 @@ func (s *server) ExplainTask(ctx context.Context, req *connect.Request[apiv1.Exp
 	if err == nil || req.Header().Get(forwardedHeader) != "" || ctx.Err() != nil || !noQuorum(err) {
 		return res, err
 	}
-	stale, err := viewing(s, req.Msg, explainTask)
-	if err != nil {
-		return nil, s.fail(err)
+	stale, viewErr := viewing(s, req.Msg, explainTask)
+	var refusal *fsm.Refusal
+	switch {
+	case errors.Is(viewErr, fsm.ErrNotFound), errors.As(viewErr, &refusal) && refusal.Code == fsm.CodeNotFound:
+		return nil, err // a node that has just started knows little: what it does not know may well exist
+	case viewErr != nil:
+		return nil, s.fail(viewErr)
 	}
 	stale.Stale = true
 	stale.Reasons = append([]*apiv1.Reason{{Code: "NO_QUORUM", Text: fmt.Sprintf(
@@ -79,6 +83,9 @@ func reason(r *fsm.Reason) *apiv1.Reason {
 	out := &apiv1.Reason{
 		Code: string(r.Why), Text: r.Text, UntilMs: r.UntilMS, SinceMs: r.SinceMS, Queue: r.Queue, Position: r.Position,
 		Worker: r.Worker, Session: r.Session, Steps: r.Steps,
+	}
+	if !r.Job.IsZero() {
+		out.Job = r.Job.String()
 	}
 	if r.Why == fsm.WhyRunning && r.Session != 0 {
 		out.Fence = fenceTo(r.Fence)

@@ -34,6 +34,8 @@ const (
 	WhyNotMade     Why = "NOT_MADE"     // items before it in its list come first
 	WhyChildren    Why = "CHILDREN"     // a fold's node whose values are not all there
 	WhyRunning     Why = "RUNNING"      //
+	WhyKeepLatest  Why = "KEEP_LATEST"  // another job of its key runs, and has to end first
+	WhyDebounce    Why = "DEBOUNCE"     // it starts when no other submission of its key has come for a while
 )
 
 // Reason is one answer to why a task is not done.
@@ -49,6 +51,7 @@ type Reason struct {
 	Session  uint64       // WhyRunning
 	Fence    Fence        // WhyRunning
 	Steps    []string     // WhyBlocked: which are not done
+	Job      JobID        // WhyKeepLatest: the one to wait for
 }
 
 // Explanation says why a task is not done.
@@ -143,7 +146,7 @@ func (x *explainer) task(ref TaskRef, tk *task) {
 	case TaskBlocked:
 		x.blocked()
 	case TaskScheduled:
-		x.add(Reason{Why: WhyScheduled, Text: "the job is not due yet", UntilMS: tk.due})
+		x.scheduled(tk.due)
 	case TaskPending:
 		x.pending(ref)
 	case TaskStarted:
@@ -191,9 +194,40 @@ func (x *explainer) blocked() {
 	if len(names) > 0 {
 		x.add(Reason{Why: WhyBlocked, Text: "it waits for " + strings.Join(texts, ", "), Steps: names})
 	}
-	if x.j.notBefore > x.v.NowMS() {
+	if !x.j.state.Ended() {
+		x.held()
+	}
+}
+
+// scheduled says why a job has not begun: its time, or its unique key.
+func (x *explainer) scheduled(due int64) {
+	if !x.held() {
+		x.add(Reason{Why: WhyScheduled, Text: "the job is not due yet", UntilMS: due})
+	}
+}
+
+// held finds what holds the job as a whole back; false: nothing.
+func (x *explainer) held() bool {
+	u := x.v.unique(x.j, x.j.plan.graph.Name)
+	waits := x.j.notBefore > x.v.NowMS()
+	if u != nil && !u.WaitsFor.IsZero() {
+		x.add(Reason{Why: WhyKeepLatest, Job: u.WaitsFor, Text: fmt.Sprintf(
+			"of the key %q one job runs at a time: this one, the latest, begins when job %s has ended", u.Unique.Key, u.WaitsFor)})
+		if waits {
+			x.add(Reason{Why: WhyScheduled, Text: "the job is not due yet", UntilMS: x.j.notBefore})
+		}
+		return true
+	}
+	switch {
+	case !waits:
+		return false
+	case u != nil && u.Unique.Mode == fsmpb.Unique_DEBOUNCE:
+		x.add(Reason{Why: WhyDebounce, UntilMS: x.j.notBefore, Text: fmt.Sprintf(
+			"it begins when no submission of the key %q has come for %d ms", u.Unique.Key, u.Unique.PeriodMs)})
+	default:
 		x.add(Reason{Why: WhyScheduled, Text: "the job is not due yet", UntilMS: x.j.notBefore})
 	}
+	return true
 }
 
 func (x *explainer) retry(ref TaskRef, tk *task) {

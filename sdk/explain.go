@@ -26,7 +26,7 @@ func OfItem(step string, shard uint64) ExplainOption {
 	return func(q *apiv1.ExplainTaskRequest) { q.Step, q.Shard = step, &shard }
 }
 
-// Explain says why a task is not done: paused, due at, blocked by, behind a limit and at which place, without
+// Explain says why a task is not done: paused, due at, held by its unique key, blocked by, behind a limit and at which place, without
 // a worker that offers it, without a free slot, running where and since when. A cluster without a leader
 // answers too: from one node's state, with Stale set and NO_QUORUM as the first reason.
 func (c *Client) Explain(ctx context.Context, id string, opts ...ExplainOption) (*Explanation, error) {

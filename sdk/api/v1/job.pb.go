@@ -77,8 +77,7 @@ func (Consistency) EnumDescriptor() ([]byte, []int) {
 type ErrorInfo struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// code is stable: NOT_LEADER, NO_LEADER, OUTCOME_UNKNOWN, OVERLOADED, NOT_FOUND, INVALID, CONFLICT,
-	// TOO_LARGE, TYPE_MISMATCH, STALE, NOT_ENDED, QUEUE_DRAINING, OVER_BUDGET, INTERNAL.
-	// TOO_LARGE, TYPE_MISMATCH, STALE, NOT_ENDED, EXISTS, INTERNAL.
+	// TOO_LARGE, TYPE_MISMATCH, STALE, NOT_ENDED, CANCELED, QUEUE_DRAINING, OVER_BUDGET, EXISTS, WEBHOOK_PAUSED, INTERNAL.
 	Code          string `protobuf:"bytes,1,opt,name=code,proto3" json:"code,omitempty"`
 	Message       string `protobuf:"bytes,2,opt,name=message,proto3" json:"message,omitempty"`                                  // what is wrong and what to do next
 	Leader        string `protobuf:"bytes,3,opt,name=leader,proto3" json:"leader,omitempty"`                                    // NOT_LEADER: the leader's API address

@@ -994,7 +994,7 @@ func (x *ExplainTaskResponse) GetNowMs() int64 {
 type Reason struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// code is stable: NO_QUORUM, JOB_ENDED, DONE, DEAD, CANCELED, SKIPPED, EXPIRED, JOB_PAUSED, SCHEDULED, BLOCKED, RETRY, QUEUE_PAUSED,
-	// RATE_LIMITED, LIMIT_FULL, NO_WORKER, NO_FREE_SLOT, IN_LINE, PARALLEL, NOT_MADE, CHILDREN, RUNNING.
+	// RATE_LIMITED, LIMIT_FULL, NO_WORKER, NO_FREE_SLOT, IN_LINE, PARALLEL, NOT_MADE, CHILDREN, RUNNING, KEEP_LATEST, DEBOUNCE.
 	Code          string    `protobuf:"bytes,1,opt,name=code,proto3" json:"code,omitempty"`
 	Text          string    `protobuf:"bytes,2,opt,name=text,proto3" json:"text,omitempty"`                       // a sentence
 	UntilMs       int64     `protobuf:"varint,3,opt,name=until_ms,json=untilMs,proto3" json:"until_ms,omitempty"` // when it ends by itself, unix ms; 0 = not known. RUNNING: the attempt's time limit
@@ -1006,6 +1006,7 @@ type Reason struct {
 	Steps         []string  `protobuf:"bytes,9,rep,name=steps,proto3" json:"steps,omitempty"`        // BLOCKED: which are not done
 	Fence         *Fence    `protobuf:"bytes,10,opt,name=fence,proto3" json:"fence,omitempty"`       // RUNNING
 	Progress      *Progress `protobuf:"bytes,11,opt,name=progress,proto3" json:"progress,omitempty"` // RUNNING: what the worker said last
+	Job           string    `protobuf:"bytes,40,opt,name=job,proto3" json:"job,omitempty"`           // KEEP_LATEST: the job that has to end first
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1117,6 +1118,13 @@ func (x *Reason) GetProgress() *Progress {
 	return nil
 }
 
+func (x *Reason) GetJob() string {
+	if x != nil {
+		return x.Job
+	}
+	return ""
+}
+
 var File_v1_tasks_proto protoreflect.FileDescriptor
 
 const file_v1_tasks_proto_rawDesc = "" +
@@ -1204,7 +1212,7 @@ const file_v1_tasks_proto_rawDesc = "" +
 	"\areasons\x18\x06 \x03(\v2\x12.fanfold.v1.ReasonR\areasons\x12\x14\n" +
 	"\x05index\x18\a \x01(\x04R\x05index\x12\x14\n" +
 	"\x05stale\x18\b \x01(\bR\x05stale\x12\x15\n" +
-	"\x06now_ms\x18\t \x01(\x03R\x05nowMs\"\xbb\x02\n" +
+	"\x06now_ms\x18\t \x01(\x03R\x05nowMs\"\xcd\x02\n" +
 	"\x06Reason\x12\x12\n" +
 	"\x04code\x18\x01 \x01(\tR\x04code\x12\x12\n" +
 	"\x04text\x18\x02 \x01(\tR\x04text\x12\x19\n" +
@@ -1217,7 +1225,8 @@ const file_v1_tasks_proto_rawDesc = "" +
 	"\x05steps\x18\t \x03(\tR\x05steps\x12'\n" +
 	"\x05fence\x18\n" +
 	" \x01(\v2\x11.fanfold.v1.FenceR\x05fence\x120\n" +
-	"\bprogress\x18\v \x01(\v2\x14.fanfold.v1.ProgressR\bprogressB-Z+github.com/fanfold/fanfold/sdk/api/v1;apiv1b\x06proto3"
+	"\bprogress\x18\v \x01(\v2\x14.fanfold.v1.ProgressR\bprogress\x12\x10\n" +
+	"\x03job\x18( \x01(\tR\x03jobB-Z+github.com/fanfold/fanfold/sdk/api/v1;apiv1b\x06proto3"
 
 var (
 	file_v1_tasks_proto_rawDescOnce sync.Once
