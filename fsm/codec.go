@@ -74,6 +74,20 @@ const recordVersion = 2 // docs/decisions/0016-format-2.md
 
 type enc []byte
 
+// encodeCount is a record that is one number.
+func encodeCount(n uint64) []byte {
+	e := newEnc(11)
+	e.uint(n)
+	return e
+}
+
+func decodeCount(what string, b []byte) uint64 {
+	d := newDec(what, b)
+	n := d.uint()
+	d.end()
+	return n
+}
+
 func newEnc(size int) enc { return append(make(enc, 0, size), recordVersion) }
 
 func (e *enc) uint(v uint64)  { *e = binary.AppendUvarint(*e, v) }

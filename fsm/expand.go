@@ -217,14 +217,10 @@ func (t *tx) childDone(j *job, step uint32, child dag.Node) {
 	key := keyNode(TaskRef{Job: j.id, Step: step, Shard: parent.Shard()})
 	_, missing := tree.Children(parent)
 	if b := t.get(key); b != nil {
-		d := newDec("fold node", b)
-		missing = d.u32()
-		d.end()
+		missing = uint32(decodeCount("fold node", b))
 	}
 	if missing--; missing > 0 {
-		e := newEnc(6)
-		e.uint(uint64(missing))
-		t.set(key, e)
+		t.set(key, encodeCount(uint64(missing)))
 		return
 	}
 	t.del(key)

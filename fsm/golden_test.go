@@ -13,11 +13,12 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/google/go-cmp/cmp"
 	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protoreflect"
 
 	"github.com/fanfold/fanfold/fsm/fsmpb"
 )
 
-// goldenCommands is one of every kind that can be in the log.
+// goldenCommands is one of every kind that can be in the log, with every field set.
 func goldenCommands() []*fsmpb.Command {
 	id, f := jobID("golden"), Fence{Index: 300, Pos: 7}
 	ref := TaskRef{Job: id, Step: 3, Shard: 1 << 48}
@@ -28,7 +29,7 @@ func goldenCommands() []*fsmpb.Command {
 	fail.GetFailTask().RetryAfterMs, fail.GetFailTask().Snooze = 5, true
 	fail.GetFailTask().Error.Stack = "stack"
 	lim := &fsmpb.Limit{Namespace: "ns", Scope: fsmpb.LimitScope_LIMIT_SCOPE_TASK, Name: "t", PerPartition: true, Kind: fsmpb.LimitKind_LIMIT_KIND_RATE, N: 5, PeriodMs: 1000, Burst: 2}
-	return []*fsmpb.Command{
+	return append([]*fsmpb.Command{
 		goldenSchedules()[0], goldenSchedules()[1], goldenSchedules()[2], goldenSchedules()[3], goldenSchedules()[4],
 		{Kind: &fsmpb.Command_SubmitJob{SubmitJob: &fsmpb.SubmitJob{Job: id[:], Namespace: "ns", Graph: []byte("{}"), Input: blob, NotBeforeMs: 1, RetainMs: 2, Key: "k"}}},
 		cancel(id), retry(id), purge(id),
@@ -66,7 +67,7 @@ func goldenCommands() []*fsmpb.Command {
 		{Kind: &fsmpb.Command_ReopenBatch{ReopenBatch: &fsmpb.ReopenBatch{Batch: id[:]}}},
 		{Kind: &fsmpb.Command_CancelBatch{CancelBatch: &fsmpb.CancelBatch{Batch: id[:], Reason: "r"}}},
 		{Kind: &fsmpb.Command_PurgeBatch{PurgeBatch: &fsmpb.PurgeBatch{Batch: id[:]}}},
-	}
+	}, goldenLater(id, g)...)
 }
 
 func goldenRedrive(id JobID) *fsmpb.StartRedrive {
@@ -93,9 +94,82 @@ func TestGolden_Log(t *testing.T) {
 		}
 		return b.String()
 	})
-	kinds := (&fsmpb.Command{}).ProtoReflect().Descriptor().Oneofs().Get(0).Fields().Len()
-	if n := len(goldenCommands()); n != kinds {
-		t.Fatalf("%d golden commands of %d kinds: add the new one", n, kinds)
+}
+
+// TestGolden_LogHasEveryField: of every kind of command, and of all that is in one, a job's options among it,
+// each field is set in some golden command. A field that is new needs a command of its own: a line that is
+// there never changes.
+func TestGolden_LogHasEveryField(t *testing.T) {
+	set := make(map[protoreflect.FullName]bool)
+	var look func(protoreflect.Message)
+	look = func(m protoreflect.Message) {
+		m.Range(func(f protoreflect.FieldDescriptor, v protoreflect.Value) bool {
+			set[f.FullName()] = true
+			switch {
+			case f.IsMap() || f.Kind() != protoreflect.MessageKind:
+			case f.IsList():
+				for i := range v.List().Len() {
+					look(v.List().Get(i).Message())
+				}
+			default:
+				look(v.Message())
+			}
+			return true
+		})
+	}
+	for _, c := range goldenCommands() {
+		look(c.ProtoReflect())
+	}
+	o := new(fsmpb.JobOptions)
+	if err := proto.Unmarshal(goldenOptions(), o); err != nil {
+		t.Fatal(err)
+	}
+	look(o.ProtoReflect())
+	seen := make(map[protoreflect.FullName]bool)
+	var need func(protoreflect.MessageDescriptor)
+	need = func(m protoreflect.MessageDescriptor) {
+		if seen[m.FullName()] || m.IsMapEntry() {
+			return
+		}
+		seen[m.FullName()] = true
+		for i := range m.Fields().Len() {
+			f := m.Fields().Get(i)
+			if !set[f.FullName()] {
+				t.Errorf("no golden command has %s: add one at the end", f.FullName())
+			}
+			if f.Kind() == protoreflect.MessageKind {
+				need(f.Message())
+			}
+		}
+	}
+	need((&fsmpb.Command{}).ProtoReflect().Descriptor())
+	need(o.ProtoReflect().Descriptor())
+}
+
+// goldenOptions are a job's options with every field set.
+func goldenOptions() []byte {
+	id := jobID("golden")
+	raw, err := proto.MarshalOptions{Deterministic: true}.Marshal(&fsmpb.JobOptions{
+		Partition: "p", Priority: 2, StartByMs: 3, StartWithinMs: 4, TimeoutMs: 5, Batch: id[:],
+		Unique: &fsmpb.Unique{Key: "k", Derived: true, Mode: fsmpb.Unique_DEBOUNCE, Scope: fsmpb.Unique_UNTIL_START,
+			OnConflict: fsmpb.Unique_REJECT, PeriodMs: 6, MaxMs: 7},
+		Schedule: "s", TickMs: 8, ScheduleId: id[:], Headers: map[string]string{"a": "b", "c": "d"},
+	})
+	must(err)
+	return raw
+}
+
+// goldenLater are commands with fields that came after the first line of their kind.
+func goldenLater(id JobID, g Grant) []*fsmpb.Command {
+	return []*fsmpb.Command{
+		{Kind: &fsmpb.Command_SubmitJob{SubmitJob: &fsmpb.SubmitJob{Job: id[:], Namespace: "ns", Graph: []byte("{}"), Input: inline("1"), Options: goldenOptions()}}},
+		{Kind: &fsmpb.Command_OpenSession{OpenSession: &fsmpb.OpenSession{
+			Namespace: "ns", Worker: "w", Queues: []*fsmpb.QueueSlots{{Queue: "q", Slots: 3}}, TtlMs: 4, Nonce: id[:], Slots: 5, Strict: true,
+		}}},
+		rateLimited(g, 1000),
+		{Kind: &fsmpb.Command_LogTask{LogTask: &fsmpb.LogTask{Session: 9, Tasks: []*fsmpb.TaskLines{{
+			Fence: g.Fence.Proto(), Task: g.Task.Proto(), Dropped: 2, Lines: []*fsmpb.LogLine{{TimeMs: 1, Level: -4, Text: "x"}},
+		}}}}},
 	}
 }
 
@@ -222,6 +296,11 @@ func goldenRecords() []struct {
 		{"batch", ba.encode, func(b []byte) any { return decodeBatch(id, b) }, ba},
 		{"batch callbacks", func() []byte { return encodeCallbacks(create, cbs) }, func(b []byte) any { return string(encodeCallbacks(create, decodeCallbacks(b))) }, string(encodeCallbacks(create, cbs))},
 		{"batch member", func() []byte { return encodeMember(JobFailure) }, func(b []byte) any { return decodeMember(b) }, JobFailure},
+		{"rate", func() []byte { return encodeRate(1<<40, 5) }, func(b []byte) any { tat, n := decodeRate(b); return []uint64{tat, n} }, []uint64{1 << 40, 5}},
+		{"window", func() []byte { return encodeCount(300) }, func(b []byte) any { return decodeBegan(b) }, uint64(300)},
+		{"pause", func() []byte { return encodePause(1_000_000) }, func(b []byte) any { return decodePause(b) }, int64(1_000_000)},
+		{"graph references", func() []byte { return encodeCount(3) }, func(b []byte) any { return decodeCount("graph references", b) }, uint64(3)},
+		{"fold node", func() []byte { return encodeCount(15) }, func(b []byte) any { return decodeCount("fold node", b) }, uint64(15)},
 		{"conf", func() []byte { return encodeConf(3, []byte("c")) }, func(b []byte) any { i, c := decodeConf(b); return fmt.Sprint(i, string(c)) }, "3c"},
 	}
 }

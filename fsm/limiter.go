@@ -107,10 +107,7 @@ func (t *tx) take(s *limiter) {
 		return
 	case fsmpb.LimitKind_LIMIT_KIND_RATE:
 		s.tat, s.n = s.arrival(t.now)+uint64(s.l.period), s.l.n
-		e := newEnc(24)
-		e.uint(s.tat)
-		e.uint(s.n)
-		t.set(keyLimiter(s.l.id, s.name), e)
+		t.set(keyLimiter(s.l.id, s.name), encodeRate(s.tat, s.n))
 	case fsmpb.LimitKind_LIMIT_KIND_WINDOW:
 		gone := 0
 		for gone < len(s.times) && s.times[gone].ms <= t.now-s.l.period {
@@ -125,9 +122,7 @@ func (t *tx) take(s *limiter) {
 		last := &s.times[len(s.times)-1]
 		last.n++
 		s.total++
-		e := newEnc(8)
-		e.uint(last.n)
-		t.set(keyBegan(s.l.id, s.name, t.now), e)
+		t.set(keyBegan(s.l.id, s.name, t.now), encodeCount(last.n))
 	}
 	t.m.setExpiry(s)
 }

@@ -41,6 +41,13 @@ func (m *Machine) loadHeld(l *lease) {
 	}
 }
 
+func encodeRate(tat, n uint64) []byte {
+	e := newEnc(24)
+	e.uint(tat)
+	e.uint(n)
+	return e
+}
+
 func decodeRate(b []byte) (tat, n uint64) {
 	d := newDec("rate", b)
 	tat, n = d.uint(), d.uint()
@@ -48,11 +55,12 @@ func decodeRate(b []byte) (tat, n uint64) {
 	return tat, n
 }
 
-func decodeBegan(b []byte) uint64 {
-	d := newDec("window", b)
-	n := d.uint()
-	d.end()
-	return n
+func decodeBegan(b []byte) uint64 { return decodeCount("window", b) }
+
+func encodePause(until int64) []byte {
+	e := newEnc(10)
+	e.int(until)
+	return e
 }
 
 func decodePause(b []byte) int64 {

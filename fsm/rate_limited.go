@@ -20,9 +20,7 @@ func (t *tx) rateLimited(j *job, ref TaskRef, tk *task, l *lease, ms int64) {
 	until := t.now + min(ms, pauseMaxMS, dag.MaxDurationMS)
 	if old := t.m.pauses[key]; until > old {
 		t.m.setPause(key, old, until)
-		e := newEnc(10)
-		e.int(until)
-		t.set(keyPause(key.kind, key.partition), e)
+		t.set(keyPause(key.kind, key.partition), encodePause(until))
 	}
 	t.unhold(j, ref)
 	t.runnable(j, ref, tk)

@@ -3,11 +3,13 @@ package fsm
 import (
 	"bytes"
 	"fmt"
+	"os"
 	"strconv"
 	"strings"
 	"testing"
 
 	"github.com/cockroachdb/datadriven"
+	"google.golang.org/protobuf/reflect/protoreflect"
 
 	"github.com/fanfold/fanfold/dag"
 	"github.com/fanfold/fanfold/fsm/fsmpb"
@@ -20,6 +22,10 @@ import (
 //	graph NAME            the JSON of a graph, or its two-line text form
 //	submit JOB graph= input= [key=] [delay=]     open NAME slots= tasks=a,b     close SESSION [lost]
 //	complete JOB/STEP/SHARD [late] | fail ... [permanent] [after=] [snooze] | release ...
+//	submit ... [partition= priority=] [unique= mode= scope= conflict= period= max=] [batch=] [within=] [timeout=]
+//	open ... shared=N [strict] queues=NAME/WEIGHT,... | fail ... [limited=MS] [discard] [timeout] | silent JOB/STEP/SHARD
+//	do KIND               a command of any kind, in protobuf's text form: @NAME is an id, $NAME a graph
+//	limits | batch NAME | dead | redrives
 //	cancel JOB | retry JOB | purge JOB | drain SESSION | chunk BLOB index= size= | advance MS
 //	save JOB/STEP/SHARD [slot= name=] [seq=] [size=] [late] | log JOB/STEP/SHARD [n= size=] [late]
 //	saved JOB STEP SHARD | logs JOB [step=] [after=] [limit=]
@@ -30,19 +36,38 @@ import (
 //	schedule NAME graph= [cron=] [every=] [zone=] [missed=] [max=] [overlap=] [start=] [end=] [jitter=] [late=] [paused]
 //	unschedule NAME | pause NAME | resume NAME | trigger NAME job= | backfill NAME from= to=  (times: from now)
 //	dump | ticks NAME | result JOB | reopen | hash
+//
+// Every kind of command has to be in some script.
 func TestScripts(t *testing.T) {
+	seen := make(map[protoreflect.Name]bool)
+	ran := 0
 	datadriven.Walk(t, "testdata/scripts", func(t *testing.T, path string) {
-		r := &runner{h: newHarness(t), graphs: make(map[string]*dag.Graph), grants: make(map[string][]Grant), names: make(map[string]string)}
+		ran++
+		r := &runner{h: newHarness(t), graphs: make(map[string]*dag.Graph), grants: make(map[string][]Grant), names: make(map[string]string), seen: seen}
 		datadriven.RunTest(t, path, func(t *testing.T, d *datadriven.TestData) string { return r.step(t, d) })
 		r.h.replay(3)
 	})
+	files, err := os.ReadDir("testdata/scripts")
+	if err != nil || ran < len(files) {
+		return // -run has chosen some
+	}
+	for kinds, i := commandKind.Fields(), 0; i < kinds.Len(); i++ {
+		if name := kinds.Get(i).Name(); !seen[name] {
+			t.Errorf("no script has the command %s: add testdata/scripts/%s.txt", name, name)
+		}
+	}
 }
+
+var commandKind = (&fsmpb.Command{}).ProtoReflect().Descriptor().Oneofs().Get(0)
 
 type runner struct {
 	h      *harness
 	graphs map[string]*dag.Graph
 	grants map[string][]Grant // by task, oldest first
 	names  map[string]string  // of jobs, by id
+
+	batches []BatchID
+	seen    map[protoreflect.Name]bool // kinds of commands
 }
 
 func (r *runner) step(t *testing.T, d *datadriven.TestData) string {
@@ -60,6 +85,8 @@ func (r *runner) step(t *testing.T, d *datadriven.TestData) string {
 		return r.h.result(jobID(d.CmdArgs[0].Key)) + "\n"
 	case "saved", "logs":
 		return r.look(t, d)
+	case "limits", "batch", "dead", "redrives":
+		return r.lookAt(t, d)
 	case "ticks":
 		return r.ticks(d.CmdArgs[0].Key)
 	case "reopen":
@@ -70,7 +97,9 @@ func (r *runner) step(t *testing.T, d *datadriven.TestData) string {
 		r.h.now += ms
 		return r.show(r.h.apply())
 	}
-	return r.show(r.h.apply(r.command(t, d)))
+	c := r.command(t, d)
+	r.seen[c.ProtoReflect().WhichOneof(commandKind).Name()] = true
+	return r.show(r.h.apply(c))
 }
 
 func arg(d *datadriven.TestData, name string) string {
@@ -104,6 +133,7 @@ func (r *runner) command(t *testing.T, d *datadriven.TestData) *fsmpb.Command {
 		c := submit(who, r.graphs[arg(d, "graph")], strings.TrimSpace(d.Input))
 		s := c.GetSubmitJob()
 		s.Key = arg(d, "key")
+		s.Options = jobOptions(t, d)
 		if n := number(d, "delay"); n > 0 {
 			s.NotBeforeMs = r.h.now + n
 		}
@@ -116,7 +146,9 @@ func (r *runner) command(t *testing.T, d *datadriven.TestData) *fsmpb.Command {
 		}
 		return c
 	case "open":
-		return openWorker(who, uint32(number(d, "slots")), strings.Split(arg(d, "tasks"), ",")...)
+		return sharedSlots(d, openWorker(who, uint32(number(d, "slots")), strings.Split(arg(d, "tasks"), ",")...))
+	case "do":
+		return r.any(t, d)
 	case "close":
 		n, _ := strconv.ParseUint(who, 10, 64)
 		return closeWorker(n, arg(d, "lost") != "")
@@ -141,7 +173,7 @@ func (r *runner) command(t *testing.T, d *datadriven.TestData) *fsmpb.Command {
 		return r.hook(t, d, who)
 	case "schedule", "unschedule", "pause", "resume", "trigger", "backfill":
 		return r.schedule(t, d, who)
-	case "complete", "fail", "release", "save", "log":
+	case "complete", "fail", "release", "save", "log", "silent":
 		return r.report(t, d, who)
 	}
 	if c := queueCommand(d, who); c != nil {
@@ -167,10 +199,14 @@ func (r *runner) report(t *testing.T, d *datadriven.TestData, task string) *fsmp
 		return release(g)
 	case "save", "log":
 		return saveOrLog(d, g)
+	case "silent":
+		return &fsmpb.Command{Kind: &fsmpb.Command_TimeOutTask{TimeOutTask: &fsmpb.TimeOutTask{Session: g.Session, Fence: g.Fence.Proto(), Task: g.Task.Proto()}}}
 	}
 	c := failure(g, strings.TrimSpace(d.Input), arg(d, "permanent") != "")
 	c.GetFailTask().RetryAfterMs = number(d, "after")
 	c.GetFailTask().Snooze = arg(d, "snooze") != ""
+	c.GetFailTask().RateLimitedMs = number(d, "limited")
+	c.GetFailTask().Discard, c.GetFailTask().Timeout = arg(d, "discard") != "", arg(d, "timeout") != ""
 	return c
 }
 
@@ -178,6 +214,7 @@ func (r *runner) report(t *testing.T, d *datadriven.TestData, task string) *fsmp
 func (r *runner) show(res *Result) string {
 	var b strings.Builder
 	r.nameTicks(res)
+	r.nameCallbacks()
 	for _, a := range res.Answers {
 		switch {
 		case a.Refusal != nil:

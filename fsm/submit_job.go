@@ -165,14 +165,9 @@ func (t *tx) refs(h graphHash) uint64 {
 	if b == nil {
 		return 0
 	}
-	d := newDec("graph references", b)
-	n := d.uint()
-	d.end()
-	return n
+	return decodeCount("graph references", b)
 }
 
 func (t *tx) setRefs(h graphHash, n uint64) {
-	e := newEnc(11)
-	e.uint(n)
-	t.set(keyRefs(h), e)
+	t.set(keyRefs(h), encodeCount(n))
 }
