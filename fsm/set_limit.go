@@ -64,8 +64,8 @@ func deleteLimit(t *tx, c *fsmpb.DeleteLimit) Answer {
 		return no(CodeNotFound, "there is no such limit on %q: `fanfold limit list` shows those that are", c.Limit.Name)
 	}
 	l := t.m.limits[i]
-	t.limitChanged(l)
 	t.m.removeLimit(l)
+	t.limitChanged(l)
 	for _, s := range l.states {
 		t.m.expiries.Delete(expiry{at: s.expires, limit: l.id, name: s.name})
 	}

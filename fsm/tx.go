@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/cockroachdb/pebble/v2"
+	"github.com/google/btree"
 )
 
 // reader reads single keys. A value must not be modified, and stays valid.
@@ -26,8 +27,11 @@ type tx struct {
 	m        *Machine
 	changes  map[string]*change
 	order    []*change // insertion order: the batch is the same on every replica that applies the same entries
-	jobs     []*job    // touched
-	loaded   []*job    // of these, new in the machine's cache
+	scans    int       // of order, by ascend
+	sorted   *btree.BTreeG[*change]
+	inSorted int    // of order, how many are in sorted
+	jobs     []*job // touched
+	loaded   []*job // of these, new in the machine's cache
 	tasks    map[TaskRef]*heldTask
 	held     []*heldTask
 	ranges   [][2][]byte    // removed whole: what purges left
@@ -131,13 +135,7 @@ func (t *tx) scan(prefix []byte, f func(key, val []byte) bool) {
 // ascend calls f for the keys in [low, high) in order, at most limit of them (0 = all), this call's
 // changes included; it looks at all of them. Key and value are valid only during the call.
 func (t *tx) ascend(low, high []byte, limit int, f func(key, val []byte)) {
-	var own []*change
-	for _, c := range t.order {
-		if !c.del && c.key >= string(low) && c.key < string(high) {
-			own = append(own, c)
-		}
-	}
-	slices.SortFunc(own, func(a, b *change) int { return strings.Compare(a.key, b.key) })
+	own := t.own(low, high, limit)
 	n := 0
 	emit := func(k, v []byte) bool {
 		f(k, v)
@@ -169,6 +167,41 @@ func (t *tx) scanDisk(low, high []byte, f func(key, val []byte) bool) {
 	if !t.isDropped(low) {
 		t.m.disk.scan(low, high, f)
 	}
+}
+
+// scansMax is how often a call looks through its changes one by one before it sorts them.
+const scansMax = 32
+
+// own lists this call's changes in [low, high) that are not deletions, in order, and at least limit of them
+// if there are as many (0 = all).
+//
+// Most calls ask a few times, and looking through the changes is cheaper than to keep them sorted. But the
+// lanes of thousands of partitions can run dry in one call: each looks here, so from then on the changes are
+// sorted, each once.
+func (t *tx) own(low, high []byte, limit int) (all []*change) {
+	if t.scans++; t.scans <= scansMax {
+		for _, c := range t.order {
+			if !c.del && c.key >= string(low) && c.key < string(high) {
+				all = append(all, c)
+			}
+		}
+		slices.SortFunc(all, func(a, b *change) int { return strings.Compare(a.key, b.key) })
+		return all
+	}
+	if t.sorted == nil {
+		t.sorted = btree.NewG(32, func(a, b *change) bool { return a.key < b.key })
+	}
+	for _, c := range t.order[t.inSorted:] {
+		t.sorted.ReplaceOrInsert(c)
+	}
+	t.inSorted = len(t.order)
+	t.sorted.AscendRange(&change{key: string(low)}, &change{key: string(high)}, func(c *change) bool {
+		if !c.del {
+			all = append(all, c)
+		}
+		return limit == 0 || len(all) < limit
+	})
+	return all
 }
 
 // flush writes everything that was changed into the batch.
