@@ -57,7 +57,7 @@ func Command(use string, prefix ...string) *cobra.Command {
 busy, breaks them, heals them, and compares what clients were told with what the committed log says.`,
 		SilenceErrors: true, SilenceUsage: true,
 	}
-	root.AddCommand(runCommand(prefix), listCommand(), nodeCommand(), workerCommand())
+	root.AddCommand(runCommand(prefix), matrixCommand(prefix), listCommand(), nodeCommand(), workerCommand())
 	return root
 }
 
@@ -120,10 +120,7 @@ func runDir(dir string) (string, error) {
 // conclude prints a summary, keeps it beside the evidence, and turns it into an exit code.
 func conclude(w io.Writer, s *trial.Summary, format string) error {
 	data, err := json.MarshalIndent(s, "", "  ")
-	if err == nil {
-		err = os.WriteFile(filepath.Join(s.Dir, "summary.json"), append(data, '\n'), 0o644)
-	}
-	if err != nil {
+	if err = errors.Join(err, s.Save()); err != nil {
 		return &Error{CodeFailed, err}
 	}
 	if format == "json" {

@@ -9,7 +9,6 @@ import (
 	"math/rand/v2"
 	"path/filepath"
 	"strconv"
-	"strings"
 	"sync"
 	"time"
 
@@ -57,49 +56,6 @@ func (c Config) withDefaults() Config {
 		c.Note = func(string, ...any) {}
 	}
 	return c
-}
-
-// again is the command that repeats the run with its seed.
-func (c *Config) again() string {
-	words := []string{c.Program, "run", "--workload", c.Workload}
-	if len(c.Nemeses) > 0 {
-		words = append(words, "--nemesis", strings.Join(c.Nemeses, ","))
-	}
-	return strings.Join(words, " ") + fmt.Sprintf(" --nodes %d --workers %d --clients %d --time %v --seed %d", c.Nodes, c.Workers, c.Clients, c.Time, c.Seed)
-}
-
-// Summary is what a run came to.
-type Summary struct {
-	Workload string   `json:"workload"`
-	Nemeses  []string `json:"nemeses"`
-	Nodes    int      `json:"nodes"`
-	Workers  int      `json:"workers"`
-	Seed     uint64   `json:"seed"`
-	Seconds  float64  `json:"seconds"`
-
-	Operations map[string]map[history.Outcome]int `json:"operations"`
-	Entries    int                                `json:"entries"`
-	Faults     []evidence.Fault                   `json:"faults"`
-	Verdicts   []evidence.Verdict                 `json:"verdicts"`
-	// Invalid says why the run proves nothing: a fault without effect, too little load.
-	Invalid []string `json:"invalid,omitempty"`
-	// Gaps are the times of the load in which no client had a success.
-	Gaps       []timeline.Gap    `json:"gaps,omitempty"`
-	LongestGap time.Duration     `json:"longest_gap"`
-	Leaders    []timeline.Leader `json:"leaders"`
-	// Again is the command that repeats the run.
-	Again string `json:"again"`
-	Dir   string `json:"dir"`
-}
-
-// Violated reports whether an invariant was broken.
-func (s *Summary) Violated() bool {
-	for i := range s.Verdicts {
-		if !s.Verdicts[i].Held() {
-			return true
-		}
-	}
-	return false
 }
 
 const (
@@ -194,7 +150,9 @@ func (t *trial) strike(working, ctx context.Context) error {
 		return nil
 	}
 	r := rand.New(rand.NewPCG(t.Seed, 1<<32))
-	between := func(least, most time.Duration) time.Duration { return least + time.Duration(r.Int64N(int64(most-least+1))) }
+	between := func(least, most time.Duration) time.Duration {
+		return least + time.Duration(r.Int64N(int64(most-least+1)))
+	}
 	wait := func(d time.Duration) bool {
 		select {
 		case <-working.Done():
@@ -332,15 +290,4 @@ func (t *trial) validity() (why []string) {
 		}
 	}
 	return why
-}
-
-func count(ops []history.Op) map[string]map[history.Outcome]int {
-	n := map[string]map[history.Outcome]int{}
-	for _, op := range ops {
-		if n[op.Kind] == nil {
-			n[op.Kind] = map[history.Outcome]int{}
-		}
-		n[op.Kind][op.Outcome]++
-	}
-	return n
 }

@@ -1,0 +1,154 @@
+// Package matrix runs many trials: a table of workloads and of what goes wrong under each.
+package matrix
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strings"
+
+	"github.com/fanfold/fanfold/jepsen-lite/nemesis"
+	"github.com/fanfold/fanfold/jepsen-lite/workload"
+)
+
+// Cell is one trial of the matrix.
+type Cell struct {
+	Workload string   `json:"workload"`
+	Nemeses  []string `json:"nemeses"`
+}
+
+func (c Cell) String() string { return c.Workload + " × " + strings.Join(c.Nemeses, ",") }
+
+// smoke are the cells that run on every push, all within four minutes. What finds most comes first.
+var smoke = []Cell{
+	{"submit", []string{"kill-leader", "kill-worker"}},
+	{"map-reduce", []string{"kill-leader", "kill-worker"}},
+	{"lease", []string{"pause-worker"}},
+	{"submit", []string{"partition-half", "one-way-in"}},
+	{"register", []string{"pause-leader"}},
+	{"map-reduce", []string{"partition-leader"}},
+	{"submit", []string{"rolling-restart"}},
+	{"lease", []string{"clock-offset"}},
+	{"timers", []string{"clock-jump"}},
+	{"snapshot", []string{"kill-one"}},
+	{"submit", []string{"disk-hang"}},
+	{"snapshot", []string{"kill-all"}},
+}
+
+// column is a group of nemeses that one nightly trial draws its two from.
+type column struct {
+	name    string
+	nemeses []string
+	useless []string // workloads for which it is not worth the time
+}
+
+var columns = []column{
+	{name: "kill", nemeses: []string{"kill-leader", "kill-one", "kill-all", "kill-worker"}},
+	{name: "pause", nemeses: []string{"pause-leader", "pause-worker"}},
+	{name: "partition", nemeses: []string{"partition-one", "partition-leader", "partition-half"}},
+	{name: "odd links", nemeses: []string{"one-way-in", "one-way-out", "bridge", "ring", "flap"}, useless: []string{"timers"}},
+	{name: "slow links", nemeses: []string{"slow-net", "throttle", "reset"}, useless: []string{"dag"}},
+	{name: "clock", nemeses: []string{"clock-offset", "clock-jump", "clock-freeze"}, useless: []string{"stream", "membership", "snapshot"}},
+	{name: "slow disk", nemeses: []string{"disk-slow", "disk-hang"}, useless: []string{"stream"}},
+	{name: "bad disk", nemeses: []string{"disk-error", "disk-full"}, useless: []string{"register", "lease", "timers", "stream", "membership"}},
+	{name: "replies", nemeses: []string{"drop-replies"}},
+	{name: "transfer", nemeses: []string{"transfer"}},
+	{name: "restart", nemeses: []string{"rolling-restart", "restart-worker"}},
+	{name: "loss", nemeses: []string{"netns-loss", "netns-reorder"}},
+}
+
+// Tiers are the names of the tiers.
+var Tiers = []string{"smoke", "nightly"}
+
+// Cells lists a tier's cells, and says which of its table are left out because this program does not have them.
+// What is random of nightly cells comes from the seed.
+func Cells(tier string, seed uint64) (cells []Cell, left []string, err error) {
+	var workloads, nemeses []string
+	for _, w := range workload.All() {
+		workloads = append(workloads, w.Name)
+	}
+	for _, n := range nemesis.All() {
+		nemeses = append(nemeses, n.Name)
+	}
+	switch tier {
+	case "smoke":
+		cells, left = only(smoke, workloads, nemeses)
+	case "nightly":
+		cells, left = nightly(workloads, nemeses, seed), lacking(nemeses)
+	default:
+		err = fmt.Errorf("there is no tier %q; there are %s", tier, strings.Join(Tiers, ", "))
+	}
+	return cells, left, err
+}
+
+// only keeps the cells of what there is.
+func only(all []Cell, workloads, nemeses []string) (cells []Cell, left []string) {
+	for _, c := range all {
+		there := slices.Contains(workloads, c.Workload)
+		for _, n := range c.Nemeses {
+			there = there && slices.Contains(nemeses, n)
+		}
+		if there {
+			cells = append(cells, c)
+		} else {
+			left = append(left, c.String())
+		}
+	}
+	return cells, left
+}
+
+// lacking are the nemeses of the columns that there are not.
+func lacking(nemeses []string) (left []string) {
+	for _, col := range columns {
+		for _, n := range col.nemeses {
+			if !slices.Contains(nemeses, n) {
+				left = append(left, n)
+			}
+		}
+	}
+	return left
+}
+
+// composed is how many nemeses of any columns the last cell of each workload has.
+const composed = 3
+
+// nightly crosses every workload with every column; a nemesis that no column names is one by itself.
+func nightly(workloads, nemeses []string, seed uint64) (cells []Cell) {
+	r := rand.New(rand.NewPCG(seed, 2<<32))
+	known := map[string]bool{}
+	var all []column
+	for _, col := range columns {
+		var there []string
+		for _, n := range col.nemeses {
+			known[n] = true
+			if slices.Contains(nemeses, n) {
+				there = append(there, n)
+			}
+		}
+		if len(there) > 0 {
+			col.nemeses = there
+			all = append(all, col)
+		}
+	}
+	for _, n := range nemeses {
+		if !known[n] {
+			all = append(all, column{name: n, nemeses: []string{n}})
+		}
+	}
+	for _, w := range workloads {
+		for _, col := range all {
+			if !slices.Contains(col.useless, w) {
+				cells = append(cells, Cell{w, draw(r, col.nemeses, 2)})
+			}
+		}
+		cells = append(cells, Cell{w, draw(r, nemeses, composed)})
+	}
+	return cells
+}
+
+// draw takes up to n of a list.
+func draw(r *rand.Rand, list []string, n int) []string {
+	list = slices.Clone(list)
+	r.Shuffle(len(list), func(i, j int) { list[i], list[j] = list[j], list[i] })
+	return list[:min(n, len(list))]
+}

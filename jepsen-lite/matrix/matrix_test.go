@@ -1,0 +1,105 @@
+package matrix
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"slices"
+	"sync"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/fanfold/fanfold/jepsen-lite/evidence"
+	"github.com/fanfold/fanfold/jepsen-lite/history"
+	"github.com/fanfold/fanfold/jepsen-lite/trial"
+)
+
+// outcomes runs no cluster: the trial of each workload comes to what is asked of it.
+func outcomes(of map[string][]trial.Summary) func(context.Context, trial.Config) (*trial.Summary, error) {
+	var mu sync.Mutex
+	return func(_ context.Context, c trial.Config) (*trial.Summary, error) {
+		mu.Lock()
+		defer mu.Unlock()
+		if len(of[c.Workload]) == 0 {
+			return nil, errors.New("no leader")
+		}
+		s := of[c.Workload][0]
+		of[c.Workload] = of[c.Workload][1:]
+		s.Dir = c.Dir
+		return &s, os.WriteFile(filepath.Join(c.Dir, "history.jsonl"), nil, 0o644)
+	}
+}
+
+func TestRun_OnlyAValidRunWithoutViolationHasHeld(t *testing.T) {
+	held := trial.Summary{Operations: map[string]map[history.Outcome]int{"submit": {history.OK: 100, history.Unknown: 2}}, Faults: make([]evidence.Fault, 3)}
+	violated := trial.Summary{Verdicts: []evidence.Verdict{{ID: "A1", Total: 2}}, Invalid: []string{"too little load"}}
+	invalid := trial.Summary{Invalid: []string{"no effect"}}
+	rows, err := Run(t.Context(), Config{
+		Cells: []Cell{{Workload: "a"}, {Workload: "b"}, {Workload: "c"}, {Workload: "d"}, {Workload: "e"}},
+		Dir:   t.TempDir(), Parallel: 2,
+		Run: outcomes(map[string][]trial.Summary{"a": {held}, "b": {violated, held}, "c": {invalid, held}, "d": {invalid, invalid, held}}),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	type result struct {
+		Verdict Verdict
+		Runs    int
+	}
+	var got []result
+	for _, r := range rows {
+		got = append(got, result{r.Verdict, r.Runs})
+	}
+	if diff := cmp.Diff([]result{{Held, 1}, {Violated, 1}, {Held, 2}, {Invalid, 2}, {Failed, 1}}, got); diff != "" {
+		t.Errorf("rows (-want +got):\n%s", diff)
+	}
+	want := Totals{Cells: 5, Held: 2, Violated: 1, Invalid: 1, Failed: 1, Operations: 200, Unknown: 4, Faults: 6, Violations: 2}
+	if diff := cmp.Diff(want, Sum(rows)); diff != "" {
+		t.Errorf("totals (-want +got):\n%s", diff)
+	}
+	for i, kept := range []bool{false, true} {
+		if _, err := os.Stat(filepath.Join(rows[i].Dir, "history.jsonl")); kept != (err == nil) {
+			t.Errorf("%s: the evidence is kept: %t", rows[i].Verdict, err == nil)
+		}
+		if _, err := os.Stat(filepath.Join(rows[i].Dir, "summary.json")); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+func TestCells_SmokeHasWhatThereIsAndSaysWhatItLeavesOut(t *testing.T) {
+	cells, left := only(smoke, []string{"submit", "lease"}, []string{"kill-leader", "kill-worker", "clock-offset"})
+	if diff := cmp.Diff([]Cell{smoke[0], {"lease", []string{"clock-offset"}}}, cells); diff != "" {
+		t.Errorf("cells (-want +got):\n%s", diff)
+	}
+	if len(cells)+len(left) != len(smoke) {
+		t.Errorf("%d cells and %d left out, of %d", len(cells), len(left), len(smoke))
+	}
+}
+
+func TestCells_NightlyCrossesAllAndIsTheSameOfTheSameSeed(t *testing.T) {
+	workloads, nemeses := []string{"submit", "timers"}, []string{"kill-all", "kill-one", "kill-leader", "flap", "brand-new"}
+	cells := nightly(workloads, nemeses, 7)
+	if diff := cmp.Diff(cells, nightly(workloads, nemeses, 7)); diff != "" {
+		t.Errorf("two lists of one seed differ:\n%s", diff)
+	}
+	if len(cells) != 4+3 { // kill, odd links, brand-new, composed; odd links are useless for timers
+		t.Errorf("%d cells: %v", len(cells), cells)
+	}
+	if !slices.ContainsFunc(cells, func(c Cell) bool { return slices.Equal(c.Nemeses, []string{"brand-new"}) }) {
+		t.Error("a nemesis that no column names is left out")
+	}
+}
+
+func TestCells_TheTiersOfThisProgramAreNotEmpty(t *testing.T) {
+	for _, tier := range Tiers {
+		if cells, _, err := Cells(tier, 1); err != nil || len(cells) < 3 {
+			t.Errorf("%s: %v, %v", tier, cells, err)
+		}
+	}
+	if _, _, err := Cells("weekly", 1); err == nil {
+		t.Error("a tier that there is not is not refused")
+	}
+}
