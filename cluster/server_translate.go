@@ -11,7 +11,7 @@ func jobStatus(j *fsm.JobView) *apiv1.JobStatus {
 	out := &apiv1.JobStatus{
 		Id: j.ID.String(), Namespace: j.Namespace, Workflow: j.Workflow, State: j.State.String(), Key: j.Key,
 		CreatedMs: j.CreatedMS, FinishedMs: j.FinishedMS, Error: taskError(j.Error), CancelReason: j.CancelReason,
-		Schedule: j.Schedule, TickMs: j.TickMS,
+		Schedule: j.Schedule, TickMs: j.TickMS, Headers: j.Headers,
 	}
 	out.Unique = uniqueStatus(j.Unique)
 	if !j.Batch.IsZero() {

@@ -132,7 +132,7 @@ func (v *View) job(j *job) *JobView {
 		ID: j.id, Namespace: j.namespace, Workflow: g.Name, State: j.state, Key: j.key,
 		CreatedMS: j.createdMS, FinishedMS: j.finishedMS, CancelReason: j.reason,
 		Schedule: j.opts.GetSchedule(), TickMS: j.opts.GetTickMs(),
-		Steps: make([]StepView, len(j.steps)),
+		Steps: make([]StepView, len(j.steps)), Headers: j.opts.GetHeaders(),
 	}
 	view.Unique = v.unique(j, g.Name)
 	copy(view.Batch[:], j.opts.Batch)

@@ -25,6 +25,7 @@ type JobView struct {
 	Steps        []StepView
 	Unique       *UniqueView // nil: none
 	Batch        BatchID     // zero: none
+	Headers      map[string]string
 }
 
 // TaskError is a failure with its place.

@@ -2,6 +2,8 @@ package main
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -30,6 +32,9 @@ func jobTable(rows *output.Rows, job *apiv1.JobStatus) {
 	rows.Add("state", job.GetState())
 	rows.Add("created", time.UnixMilli(job.GetCreatedMs()).UTC().Format(time.RFC3339))
 	rows.Add("took", took(job))
+	for _, name := range slices.Sorted(maps.Keys(job.GetHeaders())) {
+		rows.Add("header", name+"="+job.GetHeaders()[name])
+	}
 	if job.GetError() != nil {
 		rows.Add("error", taskError(job.GetError()))
 	}

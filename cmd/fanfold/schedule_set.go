@@ -90,7 +90,7 @@ times again change nothing of what is due. A schedule that is paused stays pause
 	times.add(cmd)
 	times.addPolicies(cmd)
 	cmd.Flags().StringVar(&job.task, "task", "", "the jobs are one task of this name")
-	cmd.Flags().StringVar(&job.queue, "queue", "", `queue of the task (with --task; default "default")`)
+	cmd.Flags().StringVar(&job.queue, "queue", "", `queue of the jobs' tasks (default: what the graph says; "default" with --task)`)
 	cmd.Flags().StringVarP(&job.input, "input", "i", "null", "the jobs' input: JSON, @FILE or -; up to 256 KiB")
 	cmd.Flags().StringVar(&job.namespace, "namespace", "", `namespace (default "default")`)
 	cmd.Flags().DurationVar(&retain, "retain", 0, "how long a job is kept after its end (default: by how it ended)")

@@ -32,6 +32,7 @@ type submitFlags struct {
 	wait                                   bool
 	timeout                                time.Duration
 	limits                                 timeFlags
+	job                                    jobOptionFlags
 }
 
 func (a *app) submit() *cobra.Command {
@@ -56,7 +57,7 @@ With --wait the command waits for the end of the job and prints its result; the 
 		},
 	}
 	cmd.Flags().StringVar(&f.task, "task", "", "submit one task of this name instead of a graph")
-	cmd.Flags().StringVar(&f.queue, "queue", "", `queue of the task (with --task; default "default")`)
+	cmd.Flags().StringVar(&f.queue, "queue", "", `queue of the job's tasks (default: what the graph says; "default" with --task)`)
 	cmd.Flags().StringVarP(&f.input, "input", "i", "null", "the job's input: JSON, @FILE or -")
 	cmd.Flags().StringVar(&f.id, "id", "", "job id (a ULID); the same id again is the same job")
 	cmd.Flags().StringVar(&f.key, "key", "", "idempotency key: a second submit with it within 24 h, or while the job runs, returns the first job")
@@ -66,6 +67,7 @@ With --wait the command waits for the end of the job and prints its result; the 
 	f.unique.add(cmd.Flags())
 	cmd.Flags().BoolVar(&f.wait, "wait", false, "wait for the result and print it")
 	f.limits.add(cmd)
+	f.job.add(cmd)
 	cmd.Flags().DurationVar(&f.timeout, "timeout", 0, "give up after this time; the job goes on (default: never)")
 	return cmd
 }
@@ -74,6 +76,9 @@ func (a *app) submitJob(ctx context.Context, f submitFlags, args []string) error
 	graph, err := a.readGraph(f, args)
 	if err != nil {
 		return err
+	}
+	if f.job.partitionBy != "" {
+		eachTask(graph, func(o *dag.Options) { o.PartitionBy = f.job.partitionBy })
 	}
 	if graph, err = f.limits.override(graph); err != nil {
 		return err
@@ -97,17 +102,18 @@ func (a *app) submitJob(ctx context.Context, f submitFlags, args []string) error
 	if err := f.unique.fill(options); err != nil {
 		return err
 	}
+	job := &apiv1.Job{Id: f.id, Namespace: f.namespace, Graph: dag.Encode(graph), Key: f.key, Options: options}
+	if err := f.job.fill(job); err != nil {
+		return err
+	}
 	client, err := a.client()
 	if err != nil {
 		return err
 	}
-	value, err := client.Upload(ctx, input)
-	if err != nil {
+	if job.Input, err = client.Upload(ctx, input); err != nil {
 		return err
 	}
-	answer, err := remote.Call(ctx, client, apiv1connect.FanfoldClient.SubmitJobs, &apiv1.SubmitJobsRequest{
-		Jobs: []*apiv1.Job{{Id: f.id, Namespace: f.namespace, Graph: dag.Encode(graph), Input: value, Key: f.key, Options: options}},
-	})
+	answer, err := remote.Call(ctx, client, apiv1connect.FanfoldClient.SubmitJobs, &apiv1.SubmitJobsRequest{Jobs: []*apiv1.Job{job}})
 	if err != nil {
 		return err
 	}
@@ -152,9 +158,6 @@ func (a *app) readGraph(f submitFlags, args []string) (*dag.Graph, error) {
 		graph, err := b.Build()
 		return graph, exit.With(exit.Usage, "", err)
 	}
-	if f.queue != "" {
-		return nil, exit.Usagef("--queue goes with --task: in a graph each step names its queue")
-	}
 	text, err := a.readFile(args[0])
 	if err != nil {
 		return nil, exit.With(exit.Usage, "", err)
@@ -167,7 +170,13 @@ func (a *app) readGraph(f submitFlags, args []string) (*dag.Graph, error) {
 	if err != nil {
 		return nil, exit.With(exit.Usage, "mend the graph and submit again; nothing was stored", fmt.Errorf("%s: %w", args[0], err))
 	}
-	return graph, nil
+	if f.queue != "" {
+		for i := range graph.Steps {
+			graph.Steps[i].Options.Queue = f.queue
+		}
+		graph, err = dag.Decode(dag.Encode(graph))
+	}
+	return graph, exit.With(exit.Usage, "", err)
 }
 
 // readInput reads the value of -i.

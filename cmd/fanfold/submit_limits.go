@@ -1,6 +1,7 @@
 package main
 
 import (
+	"math"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -18,12 +19,17 @@ type timeFlags struct {
 	attemptTimeout, hardTimeout, heartbeatTimeout, queueWait time.Duration
 	startWithin, jobTimeout                                  time.Duration
 	startBy                                                  string
+	crashLimit                                               uint32
+	factor, jitter                                           float64
 }
 
 func (f *timeFlags) add(cmd *cobra.Command) {
 	cmd.Flags().Uint32Var(&f.attempts, "attempts", 0, "attempts of each task, the first included (default 25)")
 	cmd.Flags().DurationVar(&f.first, "retry-first", 0, "delay after the first failure (default: the curve n^4 + 15 s)")
 	cmd.Flags().DurationVar(&f.cap, "retry-cap", 0, "longest delay (default 24h)")
+	cmd.Flags().Float64Var(&f.factor, "retry-factor", 0, "what the delay grows by with each failure (default 2)")
+	cmd.Flags().Float64Var(&f.jitter, "retry-jitter", 0, "random part of a delay, up to 1; -1 for none (default 0.1)")
+	cmd.Flags().Uint32Var(&f.crashLimit, "crash-limit", 0, "how many workers a task may lose (default 3)")
 	cmd.Flags().DurationVar(&f.deadline, "retry-deadline", 0, "no attempt begins later than this after the first (default: none)")
 	cmd.Flags().StringSliceVar(&f.permanentOn, "permanent-on", nil, "types of errors after which no attempt is made")
 	cmd.Flags().StringSliceVar(&f.discardOn, "discard-on", nil, "types of errors that end the job quietly")
@@ -51,6 +57,9 @@ func (f *timeFlags) options(o *apiv1.JobOptions) error {
 
 // override writes what was given into the options of every step.
 func (f *timeFlags) override(g *dag.Graph) (*dag.Graph, error) {
+	if f.factor < 0 || f.factor > 1000 || f.jitter > 1 {
+		return nil, exit.Usagef("--retry-factor is from 1 to 1,000, --retry-jitter up to 1")
+	}
 	set := func(field *int64, d time.Duration) {
 		if d != 0 {
 			*field = d.Milliseconds()
@@ -60,6 +69,18 @@ func (f *timeFlags) override(g *dag.Graph) (*dag.Graph, error) {
 		o := &g.Steps[i].Options
 		if f.attempts != 0 {
 			o.Retry.MaxAttempts = f.attempts
+		}
+		if f.crashLimit != 0 {
+			o.Retry.CrashLimit = f.crashLimit
+		}
+		if f.factor != 0 {
+			o.Retry.FactorMilli = uint32(math.Round(f.factor * 1000))
+		}
+		switch {
+		case f.jitter < 0:
+			o.Retry.JitterPercent = -1
+		case f.jitter > 0:
+			o.Retry.JitterPercent = max(1, int32(math.Round(f.jitter*100)))
 		}
 		if f.permanentOn != nil {
 			o.Retry.PermanentOn = f.permanentOn

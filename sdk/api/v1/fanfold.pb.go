@@ -590,8 +590,9 @@ type JobStatus struct {
 	Error         *TaskError             `protobuf:"bytes,8,opt,name=error,proto3" json:"error,omitempty"`
 	Steps         []*StepStatus          `protobuf:"bytes,9,rep,name=steps,proto3" json:"steps,omitempty"`
 	CancelReason  string                 `protobuf:"bytes,10,opt,name=cancel_reason,json=cancelReason,proto3" json:"cancel_reason,omitempty"`
-	Schedule      string                 `protobuf:"bytes,30,opt,name=schedule,proto3" json:"schedule,omitempty"`            // the schedule that made the job
-	TickMs        int64                  `protobuf:"varint,31,opt,name=tick_ms,json=tickMs,proto3" json:"tick_ms,omitempty"` // the tick that it is for
+	Schedule      string                 `protobuf:"bytes,30,opt,name=schedule,proto3" json:"schedule,omitempty"`                                                                         // the schedule that made the job
+	TickMs        int64                  `protobuf:"varint,31,opt,name=tick_ms,json=tickMs,proto3" json:"tick_ms,omitempty"`                                                              // the tick that it is for
+	Headers       map[string]string      `protobuf:"bytes,50,rep,name=headers,proto3" json:"headers,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"` // that it was submitted with
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -722,6 +723,13 @@ func (x *JobStatus) GetTickMs() int64 {
 		return x.TickMs
 	}
 	return 0
+}
+
+func (x *JobStatus) GetHeaders() map[string]string {
+	if x != nil {
+		return x.Headers
+	}
+	return nil
 }
 
 type StepStatus struct {
@@ -4613,7 +4621,7 @@ const file_v1_fanfold_proto_rawDesc = "" +
 	"\x0eGetJobResponse\x12'\n" +
 	"\x03job\x18\x01 \x01(\v2\x15.fanfold.v1.JobStatusR\x03job\x12\x14\n" +
 	"\x05index\x18\x02 \x01(\x04R\x05index\x12-\n" +
-	"\x06result\x18\x03 \x01(\v2\x15.fanfold.v1.JobResultR\x06result\"\xba\x03\n" +
+	"\x06result\x18\x03 \x01(\v2\x15.fanfold.v1.JobResultR\x06result\"\xb4\x04\n" +
 	"\tJobStatus\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x1c\n" +
 	"\tnamespace\x18\x02 \x01(\tR\tnamespace\x12\x1a\n" +
@@ -4631,7 +4639,11 @@ const file_v1_fanfold_proto_rawDesc = "" +
 	"\rcancel_reason\x18\n" +
 	" \x01(\tR\fcancelReason\x12\x1a\n" +
 	"\bschedule\x18\x1e \x01(\tR\bschedule\x12\x17\n" +
-	"\atick_ms\x18\x1f \x01(\x03R\x06tickMs\"\xb1\x04\n" +
+	"\atick_ms\x18\x1f \x01(\x03R\x06tickMs\x12<\n" +
+	"\aheaders\x182 \x03(\v2\".fanfold.v1.JobStatus.HeadersEntryR\aheaders\x1a:\n" +
+	"\fHeadersEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xb1\x04\n" +
 	"\n" +
 	"StepStatus\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x12\n" +
@@ -5054,7 +5066,7 @@ func file_v1_fanfold_proto_rawDescGZIP() []byte {
 	return file_v1_fanfold_proto_rawDescData
 }
 
-var file_v1_fanfold_proto_msgTypes = make([]protoimpl.MessageInfo, 63)
+var file_v1_fanfold_proto_msgTypes = make([]protoimpl.MessageInfo, 64)
 var file_v1_fanfold_proto_goTypes = []any{
 	(*SubmitJobsRequest)(nil),          // 0: fanfold.v1.SubmitJobsRequest
 	(*SubmitJobsResponse)(nil),         // 1: fanfold.v1.SubmitJobsResponse
@@ -5116,306 +5128,308 @@ var file_v1_fanfold_proto_goTypes = []any{
 	(*HashStateResponse)(nil),          // 57: fanfold.v1.HashStateResponse
 	(*NodeHashRequest)(nil),            // 58: fanfold.v1.NodeHashRequest
 	(*NodeHashResponse)(nil),           // 59: fanfold.v1.NodeHashResponse
-	nil,                                // 60: fanfold.v1.Hello.LabelsEntry
-	nil,                                // 61: fanfold.v1.Assignment.HeadersEntry
-	nil,                                // 62: fanfold.v1.Worker.LabelsEntry
-	(*Job)(nil),                        // 63: fanfold.v1.Job
-	(*ErrorInfo)(nil),                  // 64: fanfold.v1.ErrorInfo
-	(Consistency)(0),                   // 65: fanfold.v1.Consistency
-	(*UniqueStatus)(nil),               // 66: fanfold.v1.UniqueStatus
-	(*Progress)(nil),                   // 67: fanfold.v1.Progress
-	(*Fence)(nil),                      // 68: fanfold.v1.Fence
-	(*LogLine)(nil),                    // 69: fanfold.v1.LogLine
-	(*Value)(nil),                      // 70: fanfold.v1.Value
-	(*Queue)(nil),                      // 71: fanfold.v1.Queue
-	(*GetQueueRequest)(nil),            // 72: fanfold.v1.GetQueueRequest
-	(*SetQueueRequest)(nil),            // 73: fanfold.v1.SetQueueRequest
-	(*PauseQueueRequest)(nil),          // 74: fanfold.v1.PauseQueueRequest
-	(*ResumeQueueRequest)(nil),         // 75: fanfold.v1.ResumeQueueRequest
-	(*DrainQueueRequest)(nil),          // 76: fanfold.v1.DrainQueueRequest
-	(*UndrainQueueRequest)(nil),        // 77: fanfold.v1.UndrainQueueRequest
-	(*PurgeQueueRequest)(nil),          // 78: fanfold.v1.PurgeQueueRequest
-	(*ListLimitsRequest)(nil),          // 79: fanfold.v1.ListLimitsRequest
-	(*SetLimitRequest)(nil),            // 80: fanfold.v1.SetLimitRequest
-	(*DeleteLimitRequest)(nil),         // 81: fanfold.v1.DeleteLimitRequest
-	(*SetBudgetRequest)(nil),           // 82: fanfold.v1.SetBudgetRequest
-	(*GetBudgetRequest)(nil),           // 83: fanfold.v1.GetBudgetRequest
-	(*SetScheduleRequest)(nil),         // 84: fanfold.v1.SetScheduleRequest
-	(*DeleteScheduleRequest)(nil),      // 85: fanfold.v1.DeleteScheduleRequest
-	(*PauseScheduleRequest)(nil),       // 86: fanfold.v1.PauseScheduleRequest
-	(*ResumeScheduleRequest)(nil),      // 87: fanfold.v1.ResumeScheduleRequest
-	(*TriggerScheduleRequest)(nil),     // 88: fanfold.v1.TriggerScheduleRequest
-	(*BackfillScheduleRequest)(nil),    // 89: fanfold.v1.BackfillScheduleRequest
-	(*PreviewScheduleRequest)(nil),     // 90: fanfold.v1.PreviewScheduleRequest
-	(*GetScheduleRequest)(nil),         // 91: fanfold.v1.GetScheduleRequest
-	(*ListSchedulesRequest)(nil),       // 92: fanfold.v1.ListSchedulesRequest
-	(*ListAttemptsRequest)(nil),        // 93: fanfold.v1.ListAttemptsRequest
-	(*ListDeadRequest)(nil),            // 94: fanfold.v1.ListDeadRequest
-	(*ListDeadGroupsRequest)(nil),      // 95: fanfold.v1.ListDeadGroupsRequest
-	(*StartRedriveRequest)(nil),        // 96: fanfold.v1.StartRedriveRequest
-	(*StopRedriveRequest)(nil),         // 97: fanfold.v1.StopRedriveRequest
-	(*ListRedrivesRequest)(nil),        // 98: fanfold.v1.ListRedrivesRequest
-	(*DiscardJobRequest)(nil),          // 99: fanfold.v1.DiscardJobRequest
-	(*CreateBatchRequest)(nil),         // 100: fanfold.v1.CreateBatchRequest
-	(*CloseBatchRequest)(nil),          // 101: fanfold.v1.CloseBatchRequest
-	(*ReopenBatchRequest)(nil),         // 102: fanfold.v1.ReopenBatchRequest
-	(*CancelBatchRequest)(nil),         // 103: fanfold.v1.CancelBatchRequest
-	(*PurgeBatchRequest)(nil),          // 104: fanfold.v1.PurgeBatchRequest
-	(*GetBatchRequest)(nil),            // 105: fanfold.v1.GetBatchRequest
-	(*ListBatchesRequest)(nil),         // 106: fanfold.v1.ListBatchesRequest
-	(*ListBatchJobsRequest)(nil),       // 107: fanfold.v1.ListBatchJobsRequest
-	(*SetWebhookRequest)(nil),          // 108: fanfold.v1.SetWebhookRequest
-	(*ChangeWebhookRequest)(nil),       // 109: fanfold.v1.ChangeWebhookRequest
-	(*ListWebhooksRequest)(nil),        // 110: fanfold.v1.ListWebhooksRequest
-	(*ListDeliveriesRequest)(nil),      // 111: fanfold.v1.ListDeliveriesRequest
-	(*ReplayDeliveryRequest)(nil),      // 112: fanfold.v1.ReplayDeliveryRequest
-	(*SaveTaskRequest)(nil),            // 113: fanfold.v1.SaveTaskRequest
-	(*ListSavedRequest)(nil),           // 114: fanfold.v1.ListSavedRequest
-	(*ListLogsRequest)(nil),            // 115: fanfold.v1.ListLogsRequest
-	(*ExplainTaskRequest)(nil),         // 116: fanfold.v1.ExplainTaskRequest
-	(*GetQueueResponse)(nil),           // 117: fanfold.v1.GetQueueResponse
-	(*SetQueueResponse)(nil),           // 118: fanfold.v1.SetQueueResponse
-	(*PauseQueueResponse)(nil),         // 119: fanfold.v1.PauseQueueResponse
-	(*ResumeQueueResponse)(nil),        // 120: fanfold.v1.ResumeQueueResponse
-	(*DrainQueueResponse)(nil),         // 121: fanfold.v1.DrainQueueResponse
-	(*UndrainQueueResponse)(nil),       // 122: fanfold.v1.UndrainQueueResponse
-	(*PurgeQueueResponse)(nil),         // 123: fanfold.v1.PurgeQueueResponse
-	(*ListLimitsResponse)(nil),         // 124: fanfold.v1.ListLimitsResponse
-	(*SetLimitResponse)(nil),           // 125: fanfold.v1.SetLimitResponse
-	(*DeleteLimitResponse)(nil),        // 126: fanfold.v1.DeleteLimitResponse
-	(*SetBudgetResponse)(nil),          // 127: fanfold.v1.SetBudgetResponse
-	(*GetBudgetResponse)(nil),          // 128: fanfold.v1.GetBudgetResponse
-	(*SetScheduleResponse)(nil),        // 129: fanfold.v1.SetScheduleResponse
-	(*DeleteScheduleResponse)(nil),     // 130: fanfold.v1.DeleteScheduleResponse
-	(*PauseScheduleResponse)(nil),      // 131: fanfold.v1.PauseScheduleResponse
-	(*ResumeScheduleResponse)(nil),     // 132: fanfold.v1.ResumeScheduleResponse
-	(*TriggerScheduleResponse)(nil),    // 133: fanfold.v1.TriggerScheduleResponse
-	(*BackfillScheduleResponse)(nil),   // 134: fanfold.v1.BackfillScheduleResponse
-	(*PreviewScheduleResponse)(nil),    // 135: fanfold.v1.PreviewScheduleResponse
-	(*GetScheduleResponse)(nil),        // 136: fanfold.v1.GetScheduleResponse
-	(*ListSchedulesResponse)(nil),      // 137: fanfold.v1.ListSchedulesResponse
-	(*ListAttemptsResponse)(nil),       // 138: fanfold.v1.ListAttemptsResponse
-	(*ListDeadResponse)(nil),           // 139: fanfold.v1.ListDeadResponse
-	(*ListDeadGroupsResponse)(nil),     // 140: fanfold.v1.ListDeadGroupsResponse
-	(*StartRedriveResponse)(nil),       // 141: fanfold.v1.StartRedriveResponse
-	(*StopRedriveResponse)(nil),        // 142: fanfold.v1.StopRedriveResponse
-	(*ListRedrivesResponse)(nil),       // 143: fanfold.v1.ListRedrivesResponse
-	(*DiscardJobResponse)(nil),         // 144: fanfold.v1.DiscardJobResponse
-	(*CreateBatchResponse)(nil),        // 145: fanfold.v1.CreateBatchResponse
-	(*CloseBatchResponse)(nil),         // 146: fanfold.v1.CloseBatchResponse
-	(*ReopenBatchResponse)(nil),        // 147: fanfold.v1.ReopenBatchResponse
-	(*CancelBatchResponse)(nil),        // 148: fanfold.v1.CancelBatchResponse
-	(*PurgeBatchResponse)(nil),         // 149: fanfold.v1.PurgeBatchResponse
-	(*GetBatchResponse)(nil),           // 150: fanfold.v1.GetBatchResponse
-	(*ListBatchesResponse)(nil),        // 151: fanfold.v1.ListBatchesResponse
-	(*ListBatchJobsResponse)(nil),      // 152: fanfold.v1.ListBatchJobsResponse
-	(*SetWebhookResponse)(nil),         // 153: fanfold.v1.SetWebhookResponse
-	(*ChangeWebhookResponse)(nil),      // 154: fanfold.v1.ChangeWebhookResponse
-	(*ListWebhooksResponse)(nil),       // 155: fanfold.v1.ListWebhooksResponse
-	(*ListDeliveriesResponse)(nil),     // 156: fanfold.v1.ListDeliveriesResponse
-	(*ReplayDeliveryResponse)(nil),     // 157: fanfold.v1.ReplayDeliveryResponse
-	(*SaveTaskResponse)(nil),           // 158: fanfold.v1.SaveTaskResponse
-	(*ListSavedResponse)(nil),          // 159: fanfold.v1.ListSavedResponse
-	(*ListLogsResponse)(nil),           // 160: fanfold.v1.ListLogsResponse
-	(*ExplainTaskResponse)(nil),        // 161: fanfold.v1.ExplainTaskResponse
+	nil,                                // 60: fanfold.v1.JobStatus.HeadersEntry
+	nil,                                // 61: fanfold.v1.Hello.LabelsEntry
+	nil,                                // 62: fanfold.v1.Assignment.HeadersEntry
+	nil,                                // 63: fanfold.v1.Worker.LabelsEntry
+	(*Job)(nil),                        // 64: fanfold.v1.Job
+	(*ErrorInfo)(nil),                  // 65: fanfold.v1.ErrorInfo
+	(Consistency)(0),                   // 66: fanfold.v1.Consistency
+	(*UniqueStatus)(nil),               // 67: fanfold.v1.UniqueStatus
+	(*Progress)(nil),                   // 68: fanfold.v1.Progress
+	(*Fence)(nil),                      // 69: fanfold.v1.Fence
+	(*LogLine)(nil),                    // 70: fanfold.v1.LogLine
+	(*Value)(nil),                      // 71: fanfold.v1.Value
+	(*Queue)(nil),                      // 72: fanfold.v1.Queue
+	(*GetQueueRequest)(nil),            // 73: fanfold.v1.GetQueueRequest
+	(*SetQueueRequest)(nil),            // 74: fanfold.v1.SetQueueRequest
+	(*PauseQueueRequest)(nil),          // 75: fanfold.v1.PauseQueueRequest
+	(*ResumeQueueRequest)(nil),         // 76: fanfold.v1.ResumeQueueRequest
+	(*DrainQueueRequest)(nil),          // 77: fanfold.v1.DrainQueueRequest
+	(*UndrainQueueRequest)(nil),        // 78: fanfold.v1.UndrainQueueRequest
+	(*PurgeQueueRequest)(nil),          // 79: fanfold.v1.PurgeQueueRequest
+	(*ListLimitsRequest)(nil),          // 80: fanfold.v1.ListLimitsRequest
+	(*SetLimitRequest)(nil),            // 81: fanfold.v1.SetLimitRequest
+	(*DeleteLimitRequest)(nil),         // 82: fanfold.v1.DeleteLimitRequest
+	(*SetBudgetRequest)(nil),           // 83: fanfold.v1.SetBudgetRequest
+	(*GetBudgetRequest)(nil),           // 84: fanfold.v1.GetBudgetRequest
+	(*SetScheduleRequest)(nil),         // 85: fanfold.v1.SetScheduleRequest
+	(*DeleteScheduleRequest)(nil),      // 86: fanfold.v1.DeleteScheduleRequest
+	(*PauseScheduleRequest)(nil),       // 87: fanfold.v1.PauseScheduleRequest
+	(*ResumeScheduleRequest)(nil),      // 88: fanfold.v1.ResumeScheduleRequest
+	(*TriggerScheduleRequest)(nil),     // 89: fanfold.v1.TriggerScheduleRequest
+	(*BackfillScheduleRequest)(nil),    // 90: fanfold.v1.BackfillScheduleRequest
+	(*PreviewScheduleRequest)(nil),     // 91: fanfold.v1.PreviewScheduleRequest
+	(*GetScheduleRequest)(nil),         // 92: fanfold.v1.GetScheduleRequest
+	(*ListSchedulesRequest)(nil),       // 93: fanfold.v1.ListSchedulesRequest
+	(*ListAttemptsRequest)(nil),        // 94: fanfold.v1.ListAttemptsRequest
+	(*ListDeadRequest)(nil),            // 95: fanfold.v1.ListDeadRequest
+	(*ListDeadGroupsRequest)(nil),      // 96: fanfold.v1.ListDeadGroupsRequest
+	(*StartRedriveRequest)(nil),        // 97: fanfold.v1.StartRedriveRequest
+	(*StopRedriveRequest)(nil),         // 98: fanfold.v1.StopRedriveRequest
+	(*ListRedrivesRequest)(nil),        // 99: fanfold.v1.ListRedrivesRequest
+	(*DiscardJobRequest)(nil),          // 100: fanfold.v1.DiscardJobRequest
+	(*CreateBatchRequest)(nil),         // 101: fanfold.v1.CreateBatchRequest
+	(*CloseBatchRequest)(nil),          // 102: fanfold.v1.CloseBatchRequest
+	(*ReopenBatchRequest)(nil),         // 103: fanfold.v1.ReopenBatchRequest
+	(*CancelBatchRequest)(nil),         // 104: fanfold.v1.CancelBatchRequest
+	(*PurgeBatchRequest)(nil),          // 105: fanfold.v1.PurgeBatchRequest
+	(*GetBatchRequest)(nil),            // 106: fanfold.v1.GetBatchRequest
+	(*ListBatchesRequest)(nil),         // 107: fanfold.v1.ListBatchesRequest
+	(*ListBatchJobsRequest)(nil),       // 108: fanfold.v1.ListBatchJobsRequest
+	(*SetWebhookRequest)(nil),          // 109: fanfold.v1.SetWebhookRequest
+	(*ChangeWebhookRequest)(nil),       // 110: fanfold.v1.ChangeWebhookRequest
+	(*ListWebhooksRequest)(nil),        // 111: fanfold.v1.ListWebhooksRequest
+	(*ListDeliveriesRequest)(nil),      // 112: fanfold.v1.ListDeliveriesRequest
+	(*ReplayDeliveryRequest)(nil),      // 113: fanfold.v1.ReplayDeliveryRequest
+	(*SaveTaskRequest)(nil),            // 114: fanfold.v1.SaveTaskRequest
+	(*ListSavedRequest)(nil),           // 115: fanfold.v1.ListSavedRequest
+	(*ListLogsRequest)(nil),            // 116: fanfold.v1.ListLogsRequest
+	(*ExplainTaskRequest)(nil),         // 117: fanfold.v1.ExplainTaskRequest
+	(*GetQueueResponse)(nil),           // 118: fanfold.v1.GetQueueResponse
+	(*SetQueueResponse)(nil),           // 119: fanfold.v1.SetQueueResponse
+	(*PauseQueueResponse)(nil),         // 120: fanfold.v1.PauseQueueResponse
+	(*ResumeQueueResponse)(nil),        // 121: fanfold.v1.ResumeQueueResponse
+	(*DrainQueueResponse)(nil),         // 122: fanfold.v1.DrainQueueResponse
+	(*UndrainQueueResponse)(nil),       // 123: fanfold.v1.UndrainQueueResponse
+	(*PurgeQueueResponse)(nil),         // 124: fanfold.v1.PurgeQueueResponse
+	(*ListLimitsResponse)(nil),         // 125: fanfold.v1.ListLimitsResponse
+	(*SetLimitResponse)(nil),           // 126: fanfold.v1.SetLimitResponse
+	(*DeleteLimitResponse)(nil),        // 127: fanfold.v1.DeleteLimitResponse
+	(*SetBudgetResponse)(nil),          // 128: fanfold.v1.SetBudgetResponse
+	(*GetBudgetResponse)(nil),          // 129: fanfold.v1.GetBudgetResponse
+	(*SetScheduleResponse)(nil),        // 130: fanfold.v1.SetScheduleResponse
+	(*DeleteScheduleResponse)(nil),     // 131: fanfold.v1.DeleteScheduleResponse
+	(*PauseScheduleResponse)(nil),      // 132: fanfold.v1.PauseScheduleResponse
+	(*ResumeScheduleResponse)(nil),     // 133: fanfold.v1.ResumeScheduleResponse
+	(*TriggerScheduleResponse)(nil),    // 134: fanfold.v1.TriggerScheduleResponse
+	(*BackfillScheduleResponse)(nil),   // 135: fanfold.v1.BackfillScheduleResponse
+	(*PreviewScheduleResponse)(nil),    // 136: fanfold.v1.PreviewScheduleResponse
+	(*GetScheduleResponse)(nil),        // 137: fanfold.v1.GetScheduleResponse
+	(*ListSchedulesResponse)(nil),      // 138: fanfold.v1.ListSchedulesResponse
+	(*ListAttemptsResponse)(nil),       // 139: fanfold.v1.ListAttemptsResponse
+	(*ListDeadResponse)(nil),           // 140: fanfold.v1.ListDeadResponse
+	(*ListDeadGroupsResponse)(nil),     // 141: fanfold.v1.ListDeadGroupsResponse
+	(*StartRedriveResponse)(nil),       // 142: fanfold.v1.StartRedriveResponse
+	(*StopRedriveResponse)(nil),        // 143: fanfold.v1.StopRedriveResponse
+	(*ListRedrivesResponse)(nil),       // 144: fanfold.v1.ListRedrivesResponse
+	(*DiscardJobResponse)(nil),         // 145: fanfold.v1.DiscardJobResponse
+	(*CreateBatchResponse)(nil),        // 146: fanfold.v1.CreateBatchResponse
+	(*CloseBatchResponse)(nil),         // 147: fanfold.v1.CloseBatchResponse
+	(*ReopenBatchResponse)(nil),        // 148: fanfold.v1.ReopenBatchResponse
+	(*CancelBatchResponse)(nil),        // 149: fanfold.v1.CancelBatchResponse
+	(*PurgeBatchResponse)(nil),         // 150: fanfold.v1.PurgeBatchResponse
+	(*GetBatchResponse)(nil),           // 151: fanfold.v1.GetBatchResponse
+	(*ListBatchesResponse)(nil),        // 152: fanfold.v1.ListBatchesResponse
+	(*ListBatchJobsResponse)(nil),      // 153: fanfold.v1.ListBatchJobsResponse
+	(*SetWebhookResponse)(nil),         // 154: fanfold.v1.SetWebhookResponse
+	(*ChangeWebhookResponse)(nil),      // 155: fanfold.v1.ChangeWebhookResponse
+	(*ListWebhooksResponse)(nil),       // 156: fanfold.v1.ListWebhooksResponse
+	(*ListDeliveriesResponse)(nil),     // 157: fanfold.v1.ListDeliveriesResponse
+	(*ReplayDeliveryResponse)(nil),     // 158: fanfold.v1.ReplayDeliveryResponse
+	(*SaveTaskResponse)(nil),           // 159: fanfold.v1.SaveTaskResponse
+	(*ListSavedResponse)(nil),          // 160: fanfold.v1.ListSavedResponse
+	(*ListLogsResponse)(nil),           // 161: fanfold.v1.ListLogsResponse
+	(*ExplainTaskResponse)(nil),        // 162: fanfold.v1.ExplainTaskResponse
 }
 var file_v1_fanfold_proto_depIdxs = []int32{
-	63,  // 0: fanfold.v1.SubmitJobsRequest.jobs:type_name -> fanfold.v1.Job
+	64,  // 0: fanfold.v1.SubmitJobsRequest.jobs:type_name -> fanfold.v1.Job
 	2,   // 1: fanfold.v1.SubmitJobsResponse.results:type_name -> fanfold.v1.SubmitResult
-	64,  // 2: fanfold.v1.SubmitResult.error:type_name -> fanfold.v1.ErrorInfo
+	65,  // 2: fanfold.v1.SubmitResult.error:type_name -> fanfold.v1.ErrorInfo
 	5,   // 3: fanfold.v1.AwaitJobsResponse.results:type_name -> fanfold.v1.JobResult
 	6,   // 4: fanfold.v1.JobResult.error:type_name -> fanfold.v1.TaskError
-	64,  // 5: fanfold.v1.JobResult.refused:type_name -> fanfold.v1.ErrorInfo
-	65,  // 6: fanfold.v1.GetJobRequest.consistency:type_name -> fanfold.v1.Consistency
+	65,  // 5: fanfold.v1.JobResult.refused:type_name -> fanfold.v1.ErrorInfo
+	66,  // 6: fanfold.v1.GetJobRequest.consistency:type_name -> fanfold.v1.Consistency
 	9,   // 7: fanfold.v1.GetJobResponse.job:type_name -> fanfold.v1.JobStatus
 	5,   // 8: fanfold.v1.GetJobResponse.result:type_name -> fanfold.v1.JobResult
-	66,  // 9: fanfold.v1.JobStatus.unique:type_name -> fanfold.v1.UniqueStatus
+	67,  // 9: fanfold.v1.JobStatus.unique:type_name -> fanfold.v1.UniqueStatus
 	6,   // 10: fanfold.v1.JobStatus.error:type_name -> fanfold.v1.TaskError
 	10,  // 11: fanfold.v1.JobStatus.steps:type_name -> fanfold.v1.StepStatus
-	6,   // 12: fanfold.v1.StepStatus.error:type_name -> fanfold.v1.TaskError
-	67,  // 13: fanfold.v1.StepStatus.progress:type_name -> fanfold.v1.Progress
-	68,  // 14: fanfold.v1.StepStatus.fence:type_name -> fanfold.v1.Fence
-	65,  // 15: fanfold.v1.ListJobsRequest.consistency:type_name -> fanfold.v1.Consistency
-	9,   // 16: fanfold.v1.ListJobsResponse.jobs:type_name -> fanfold.v1.JobStatus
-	65,  // 17: fanfold.v1.ListTasksRequest.consistency:type_name -> fanfold.v1.Consistency
-	15,  // 18: fanfold.v1.ListTasksResponse.tasks:type_name -> fanfold.v1.TaskStatus
-	6,   // 19: fanfold.v1.TaskStatus.error:type_name -> fanfold.v1.TaskError
-	67,  // 20: fanfold.v1.TaskStatus.progress:type_name -> fanfold.v1.Progress
-	68,  // 21: fanfold.v1.TaskStatus.fence:type_name -> fanfold.v1.Fence
-	9,   // 22: fanfold.v1.WatchJobResponse.job:type_name -> fanfold.v1.JobStatus
-	28,  // 23: fanfold.v1.ReadValueRequest.task:type_name -> fanfold.v1.Task
-	65,  // 24: fanfold.v1.ReadValueRequest.consistency:type_name -> fanfold.v1.Consistency
-	31,  // 25: fanfold.v1.WorkRequest.hello:type_name -> fanfold.v1.Hello
-	34,  // 26: fanfold.v1.WorkRequest.reports:type_name -> fanfold.v1.Report
-	67,  // 27: fanfold.v1.WorkRequest.progress:type_name -> fanfold.v1.Progress
-	30,  // 28: fanfold.v1.WorkRequest.logs:type_name -> fanfold.v1.TaskLog
-	68,  // 29: fanfold.v1.TaskLog.fence:type_name -> fanfold.v1.Fence
-	28,  // 30: fanfold.v1.TaskLog.task:type_name -> fanfold.v1.Task
-	69,  // 31: fanfold.v1.TaskLog.lines:type_name -> fanfold.v1.LogLine
-	68,  // 32: fanfold.v1.Hello.held:type_name -> fanfold.v1.Fence
-	32,  // 33: fanfold.v1.Hello.queues:type_name -> fanfold.v1.QueueSlots
-	33,  // 34: fanfold.v1.Hello.kinds:type_name -> fanfold.v1.TaskKind
-	60,  // 35: fanfold.v1.Hello.labels:type_name -> fanfold.v1.Hello.LabelsEntry
-	68,  // 36: fanfold.v1.Report.fence:type_name -> fanfold.v1.Fence
-	28,  // 37: fanfold.v1.Report.task:type_name -> fanfold.v1.Task
-	70,  // 38: fanfold.v1.Report.result:type_name -> fanfold.v1.Value
-	35,  // 39: fanfold.v1.Report.failure:type_name -> fanfold.v1.Failure
-	6,   // 40: fanfold.v1.Failure.error:type_name -> fanfold.v1.TaskError
-	37,  // 41: fanfold.v1.WorkResponse.welcome:type_name -> fanfold.v1.Welcome
-	38,  // 42: fanfold.v1.WorkResponse.assignments:type_name -> fanfold.v1.Assignment
-	39,  // 43: fanfold.v1.WorkResponse.acks:type_name -> fanfold.v1.Ack
-	40,  // 44: fanfold.v1.WorkResponse.revokes:type_name -> fanfold.v1.Revoke
-	68,  // 45: fanfold.v1.Welcome.drop:type_name -> fanfold.v1.Fence
-	68,  // 46: fanfold.v1.Assignment.fence:type_name -> fanfold.v1.Fence
-	28,  // 47: fanfold.v1.Assignment.task:type_name -> fanfold.v1.Task
-	61,  // 48: fanfold.v1.Assignment.headers:type_name -> fanfold.v1.Assignment.HeadersEntry
-	68,  // 49: fanfold.v1.Ack.fence:type_name -> fanfold.v1.Fence
-	68,  // 50: fanfold.v1.Revoke.fence:type_name -> fanfold.v1.Fence
-	65,  // 51: fanfold.v1.ListWorkersRequest.consistency:type_name -> fanfold.v1.Consistency
-	43,  // 52: fanfold.v1.ListWorkersResponse.workers:type_name -> fanfold.v1.Worker
-	32,  // 53: fanfold.v1.Worker.queues:type_name -> fanfold.v1.QueueSlots
-	32,  // 54: fanfold.v1.Worker.used:type_name -> fanfold.v1.QueueSlots
-	33,  // 55: fanfold.v1.Worker.kinds:type_name -> fanfold.v1.TaskKind
-	62,  // 56: fanfold.v1.Worker.labels:type_name -> fanfold.v1.Worker.LabelsEntry
-	65,  // 57: fanfold.v1.ListQueuesRequest.consistency:type_name -> fanfold.v1.Consistency
-	71,  // 58: fanfold.v1.ListQueuesResponse.queues:type_name -> fanfold.v1.Queue
-	48,  // 59: fanfold.v1.ClusterStatusResponse.nodes:type_name -> fanfold.v1.Node
-	49,  // 60: fanfold.v1.ClusterStatusResponse.counters:type_name -> fanfold.v1.Counters
-	0,   // 61: fanfold.v1.Fanfold.SubmitJobs:input_type -> fanfold.v1.SubmitJobsRequest
-	3,   // 62: fanfold.v1.Fanfold.AwaitJobs:input_type -> fanfold.v1.AwaitJobsRequest
-	7,   // 63: fanfold.v1.Fanfold.GetJob:input_type -> fanfold.v1.GetJobRequest
-	11,  // 64: fanfold.v1.Fanfold.ListJobs:input_type -> fanfold.v1.ListJobsRequest
-	13,  // 65: fanfold.v1.Fanfold.ListTasks:input_type -> fanfold.v1.ListTasksRequest
-	16,  // 66: fanfold.v1.Fanfold.WatchJob:input_type -> fanfold.v1.WatchJobRequest
-	18,  // 67: fanfold.v1.Fanfold.CancelJob:input_type -> fanfold.v1.CancelJobRequest
-	20,  // 68: fanfold.v1.Fanfold.RetryJob:input_type -> fanfold.v1.RetryJobRequest
-	22,  // 69: fanfold.v1.Fanfold.PurgeJob:input_type -> fanfold.v1.PurgeJobRequest
-	24,  // 70: fanfold.v1.Fanfold.PutChunk:input_type -> fanfold.v1.PutChunkRequest
-	26,  // 71: fanfold.v1.Fanfold.ReadValue:input_type -> fanfold.v1.ReadValueRequest
-	29,  // 72: fanfold.v1.Fanfold.Work:input_type -> fanfold.v1.WorkRequest
-	41,  // 73: fanfold.v1.Fanfold.ListWorkers:input_type -> fanfold.v1.ListWorkersRequest
-	44,  // 74: fanfold.v1.Fanfold.ListQueues:input_type -> fanfold.v1.ListQueuesRequest
-	46,  // 75: fanfold.v1.Fanfold.ClusterStatus:input_type -> fanfold.v1.ClusterStatusRequest
-	50,  // 76: fanfold.v1.Fanfold.AddNode:input_type -> fanfold.v1.AddNodeRequest
-	52,  // 77: fanfold.v1.Fanfold.RemoveNode:input_type -> fanfold.v1.RemoveNodeRequest
-	54,  // 78: fanfold.v1.Fanfold.TransferLeadership:input_type -> fanfold.v1.TransferLeadershipRequest
-	56,  // 79: fanfold.v1.Fanfold.HashState:input_type -> fanfold.v1.HashStateRequest
-	58,  // 80: fanfold.v1.Fanfold.NodeHash:input_type -> fanfold.v1.NodeHashRequest
-	72,  // 81: fanfold.v1.Fanfold.GetQueue:input_type -> fanfold.v1.GetQueueRequest
-	73,  // 82: fanfold.v1.Fanfold.SetQueue:input_type -> fanfold.v1.SetQueueRequest
-	74,  // 83: fanfold.v1.Fanfold.PauseQueue:input_type -> fanfold.v1.PauseQueueRequest
-	75,  // 84: fanfold.v1.Fanfold.ResumeQueue:input_type -> fanfold.v1.ResumeQueueRequest
-	76,  // 85: fanfold.v1.Fanfold.DrainQueue:input_type -> fanfold.v1.DrainQueueRequest
-	77,  // 86: fanfold.v1.Fanfold.UndrainQueue:input_type -> fanfold.v1.UndrainQueueRequest
-	78,  // 87: fanfold.v1.Fanfold.PurgeQueue:input_type -> fanfold.v1.PurgeQueueRequest
-	79,  // 88: fanfold.v1.Fanfold.ListLimits:input_type -> fanfold.v1.ListLimitsRequest
-	80,  // 89: fanfold.v1.Fanfold.SetLimit:input_type -> fanfold.v1.SetLimitRequest
-	81,  // 90: fanfold.v1.Fanfold.DeleteLimit:input_type -> fanfold.v1.DeleteLimitRequest
-	82,  // 91: fanfold.v1.Fanfold.SetBudget:input_type -> fanfold.v1.SetBudgetRequest
-	83,  // 92: fanfold.v1.Fanfold.GetBudget:input_type -> fanfold.v1.GetBudgetRequest
-	84,  // 93: fanfold.v1.Fanfold.SetSchedule:input_type -> fanfold.v1.SetScheduleRequest
-	85,  // 94: fanfold.v1.Fanfold.DeleteSchedule:input_type -> fanfold.v1.DeleteScheduleRequest
-	86,  // 95: fanfold.v1.Fanfold.PauseSchedule:input_type -> fanfold.v1.PauseScheduleRequest
-	87,  // 96: fanfold.v1.Fanfold.ResumeSchedule:input_type -> fanfold.v1.ResumeScheduleRequest
-	88,  // 97: fanfold.v1.Fanfold.TriggerSchedule:input_type -> fanfold.v1.TriggerScheduleRequest
-	89,  // 98: fanfold.v1.Fanfold.BackfillSchedule:input_type -> fanfold.v1.BackfillScheduleRequest
-	90,  // 99: fanfold.v1.Fanfold.PreviewSchedule:input_type -> fanfold.v1.PreviewScheduleRequest
-	91,  // 100: fanfold.v1.Fanfold.GetSchedule:input_type -> fanfold.v1.GetScheduleRequest
-	92,  // 101: fanfold.v1.Fanfold.ListSchedules:input_type -> fanfold.v1.ListSchedulesRequest
-	93,  // 102: fanfold.v1.Fanfold.ListAttempts:input_type -> fanfold.v1.ListAttemptsRequest
-	94,  // 103: fanfold.v1.Fanfold.ListDead:input_type -> fanfold.v1.ListDeadRequest
-	95,  // 104: fanfold.v1.Fanfold.ListDeadGroups:input_type -> fanfold.v1.ListDeadGroupsRequest
-	96,  // 105: fanfold.v1.Fanfold.StartRedrive:input_type -> fanfold.v1.StartRedriveRequest
-	97,  // 106: fanfold.v1.Fanfold.StopRedrive:input_type -> fanfold.v1.StopRedriveRequest
-	98,  // 107: fanfold.v1.Fanfold.ListRedrives:input_type -> fanfold.v1.ListRedrivesRequest
-	99,  // 108: fanfold.v1.Fanfold.DiscardJob:input_type -> fanfold.v1.DiscardJobRequest
-	100, // 109: fanfold.v1.Fanfold.CreateBatch:input_type -> fanfold.v1.CreateBatchRequest
-	101, // 110: fanfold.v1.Fanfold.CloseBatch:input_type -> fanfold.v1.CloseBatchRequest
-	102, // 111: fanfold.v1.Fanfold.ReopenBatch:input_type -> fanfold.v1.ReopenBatchRequest
-	103, // 112: fanfold.v1.Fanfold.CancelBatch:input_type -> fanfold.v1.CancelBatchRequest
-	104, // 113: fanfold.v1.Fanfold.PurgeBatch:input_type -> fanfold.v1.PurgeBatchRequest
-	105, // 114: fanfold.v1.Fanfold.GetBatch:input_type -> fanfold.v1.GetBatchRequest
-	106, // 115: fanfold.v1.Fanfold.ListBatches:input_type -> fanfold.v1.ListBatchesRequest
-	107, // 116: fanfold.v1.Fanfold.ListBatchJobs:input_type -> fanfold.v1.ListBatchJobsRequest
-	108, // 117: fanfold.v1.Fanfold.SetWebhook:input_type -> fanfold.v1.SetWebhookRequest
-	109, // 118: fanfold.v1.Fanfold.ChangeWebhook:input_type -> fanfold.v1.ChangeWebhookRequest
-	110, // 119: fanfold.v1.Fanfold.ListWebhooks:input_type -> fanfold.v1.ListWebhooksRequest
-	111, // 120: fanfold.v1.Fanfold.ListDeliveries:input_type -> fanfold.v1.ListDeliveriesRequest
-	112, // 121: fanfold.v1.Fanfold.ReplayDelivery:input_type -> fanfold.v1.ReplayDeliveryRequest
-	113, // 122: fanfold.v1.Fanfold.SaveTask:input_type -> fanfold.v1.SaveTaskRequest
-	114, // 123: fanfold.v1.Fanfold.ListSaved:input_type -> fanfold.v1.ListSavedRequest
-	115, // 124: fanfold.v1.Fanfold.ListLogs:input_type -> fanfold.v1.ListLogsRequest
-	116, // 125: fanfold.v1.Fanfold.ExplainTask:input_type -> fanfold.v1.ExplainTaskRequest
-	1,   // 126: fanfold.v1.Fanfold.SubmitJobs:output_type -> fanfold.v1.SubmitJobsResponse
-	4,   // 127: fanfold.v1.Fanfold.AwaitJobs:output_type -> fanfold.v1.AwaitJobsResponse
-	8,   // 128: fanfold.v1.Fanfold.GetJob:output_type -> fanfold.v1.GetJobResponse
-	12,  // 129: fanfold.v1.Fanfold.ListJobs:output_type -> fanfold.v1.ListJobsResponse
-	14,  // 130: fanfold.v1.Fanfold.ListTasks:output_type -> fanfold.v1.ListTasksResponse
-	17,  // 131: fanfold.v1.Fanfold.WatchJob:output_type -> fanfold.v1.WatchJobResponse
-	19,  // 132: fanfold.v1.Fanfold.CancelJob:output_type -> fanfold.v1.CancelJobResponse
-	21,  // 133: fanfold.v1.Fanfold.RetryJob:output_type -> fanfold.v1.RetryJobResponse
-	23,  // 134: fanfold.v1.Fanfold.PurgeJob:output_type -> fanfold.v1.PurgeJobResponse
-	25,  // 135: fanfold.v1.Fanfold.PutChunk:output_type -> fanfold.v1.PutChunkResponse
-	27,  // 136: fanfold.v1.Fanfold.ReadValue:output_type -> fanfold.v1.ReadValueResponse
-	36,  // 137: fanfold.v1.Fanfold.Work:output_type -> fanfold.v1.WorkResponse
-	42,  // 138: fanfold.v1.Fanfold.ListWorkers:output_type -> fanfold.v1.ListWorkersResponse
-	45,  // 139: fanfold.v1.Fanfold.ListQueues:output_type -> fanfold.v1.ListQueuesResponse
-	47,  // 140: fanfold.v1.Fanfold.ClusterStatus:output_type -> fanfold.v1.ClusterStatusResponse
-	51,  // 141: fanfold.v1.Fanfold.AddNode:output_type -> fanfold.v1.AddNodeResponse
-	53,  // 142: fanfold.v1.Fanfold.RemoveNode:output_type -> fanfold.v1.RemoveNodeResponse
-	55,  // 143: fanfold.v1.Fanfold.TransferLeadership:output_type -> fanfold.v1.TransferLeadershipResponse
-	57,  // 144: fanfold.v1.Fanfold.HashState:output_type -> fanfold.v1.HashStateResponse
-	59,  // 145: fanfold.v1.Fanfold.NodeHash:output_type -> fanfold.v1.NodeHashResponse
-	117, // 146: fanfold.v1.Fanfold.GetQueue:output_type -> fanfold.v1.GetQueueResponse
-	118, // 147: fanfold.v1.Fanfold.SetQueue:output_type -> fanfold.v1.SetQueueResponse
-	119, // 148: fanfold.v1.Fanfold.PauseQueue:output_type -> fanfold.v1.PauseQueueResponse
-	120, // 149: fanfold.v1.Fanfold.ResumeQueue:output_type -> fanfold.v1.ResumeQueueResponse
-	121, // 150: fanfold.v1.Fanfold.DrainQueue:output_type -> fanfold.v1.DrainQueueResponse
-	122, // 151: fanfold.v1.Fanfold.UndrainQueue:output_type -> fanfold.v1.UndrainQueueResponse
-	123, // 152: fanfold.v1.Fanfold.PurgeQueue:output_type -> fanfold.v1.PurgeQueueResponse
-	124, // 153: fanfold.v1.Fanfold.ListLimits:output_type -> fanfold.v1.ListLimitsResponse
-	125, // 154: fanfold.v1.Fanfold.SetLimit:output_type -> fanfold.v1.SetLimitResponse
-	126, // 155: fanfold.v1.Fanfold.DeleteLimit:output_type -> fanfold.v1.DeleteLimitResponse
-	127, // 156: fanfold.v1.Fanfold.SetBudget:output_type -> fanfold.v1.SetBudgetResponse
-	128, // 157: fanfold.v1.Fanfold.GetBudget:output_type -> fanfold.v1.GetBudgetResponse
-	129, // 158: fanfold.v1.Fanfold.SetSchedule:output_type -> fanfold.v1.SetScheduleResponse
-	130, // 159: fanfold.v1.Fanfold.DeleteSchedule:output_type -> fanfold.v1.DeleteScheduleResponse
-	131, // 160: fanfold.v1.Fanfold.PauseSchedule:output_type -> fanfold.v1.PauseScheduleResponse
-	132, // 161: fanfold.v1.Fanfold.ResumeSchedule:output_type -> fanfold.v1.ResumeScheduleResponse
-	133, // 162: fanfold.v1.Fanfold.TriggerSchedule:output_type -> fanfold.v1.TriggerScheduleResponse
-	134, // 163: fanfold.v1.Fanfold.BackfillSchedule:output_type -> fanfold.v1.BackfillScheduleResponse
-	135, // 164: fanfold.v1.Fanfold.PreviewSchedule:output_type -> fanfold.v1.PreviewScheduleResponse
-	136, // 165: fanfold.v1.Fanfold.GetSchedule:output_type -> fanfold.v1.GetScheduleResponse
-	137, // 166: fanfold.v1.Fanfold.ListSchedules:output_type -> fanfold.v1.ListSchedulesResponse
-	138, // 167: fanfold.v1.Fanfold.ListAttempts:output_type -> fanfold.v1.ListAttemptsResponse
-	139, // 168: fanfold.v1.Fanfold.ListDead:output_type -> fanfold.v1.ListDeadResponse
-	140, // 169: fanfold.v1.Fanfold.ListDeadGroups:output_type -> fanfold.v1.ListDeadGroupsResponse
-	141, // 170: fanfold.v1.Fanfold.StartRedrive:output_type -> fanfold.v1.StartRedriveResponse
-	142, // 171: fanfold.v1.Fanfold.StopRedrive:output_type -> fanfold.v1.StopRedriveResponse
-	143, // 172: fanfold.v1.Fanfold.ListRedrives:output_type -> fanfold.v1.ListRedrivesResponse
-	144, // 173: fanfold.v1.Fanfold.DiscardJob:output_type -> fanfold.v1.DiscardJobResponse
-	145, // 174: fanfold.v1.Fanfold.CreateBatch:output_type -> fanfold.v1.CreateBatchResponse
-	146, // 175: fanfold.v1.Fanfold.CloseBatch:output_type -> fanfold.v1.CloseBatchResponse
-	147, // 176: fanfold.v1.Fanfold.ReopenBatch:output_type -> fanfold.v1.ReopenBatchResponse
-	148, // 177: fanfold.v1.Fanfold.CancelBatch:output_type -> fanfold.v1.CancelBatchResponse
-	149, // 178: fanfold.v1.Fanfold.PurgeBatch:output_type -> fanfold.v1.PurgeBatchResponse
-	150, // 179: fanfold.v1.Fanfold.GetBatch:output_type -> fanfold.v1.GetBatchResponse
-	151, // 180: fanfold.v1.Fanfold.ListBatches:output_type -> fanfold.v1.ListBatchesResponse
-	152, // 181: fanfold.v1.Fanfold.ListBatchJobs:output_type -> fanfold.v1.ListBatchJobsResponse
-	153, // 182: fanfold.v1.Fanfold.SetWebhook:output_type -> fanfold.v1.SetWebhookResponse
-	154, // 183: fanfold.v1.Fanfold.ChangeWebhook:output_type -> fanfold.v1.ChangeWebhookResponse
-	155, // 184: fanfold.v1.Fanfold.ListWebhooks:output_type -> fanfold.v1.ListWebhooksResponse
-	156, // 185: fanfold.v1.Fanfold.ListDeliveries:output_type -> fanfold.v1.ListDeliveriesResponse
-	157, // 186: fanfold.v1.Fanfold.ReplayDelivery:output_type -> fanfold.v1.ReplayDeliveryResponse
-	158, // 187: fanfold.v1.Fanfold.SaveTask:output_type -> fanfold.v1.SaveTaskResponse
-	159, // 188: fanfold.v1.Fanfold.ListSaved:output_type -> fanfold.v1.ListSavedResponse
-	160, // 189: fanfold.v1.Fanfold.ListLogs:output_type -> fanfold.v1.ListLogsResponse
-	161, // 190: fanfold.v1.Fanfold.ExplainTask:output_type -> fanfold.v1.ExplainTaskResponse
-	126, // [126:191] is the sub-list for method output_type
-	61,  // [61:126] is the sub-list for method input_type
-	61,  // [61:61] is the sub-list for extension type_name
-	61,  // [61:61] is the sub-list for extension extendee
-	0,   // [0:61] is the sub-list for field type_name
+	60,  // 12: fanfold.v1.JobStatus.headers:type_name -> fanfold.v1.JobStatus.HeadersEntry
+	6,   // 13: fanfold.v1.StepStatus.error:type_name -> fanfold.v1.TaskError
+	68,  // 14: fanfold.v1.StepStatus.progress:type_name -> fanfold.v1.Progress
+	69,  // 15: fanfold.v1.StepStatus.fence:type_name -> fanfold.v1.Fence
+	66,  // 16: fanfold.v1.ListJobsRequest.consistency:type_name -> fanfold.v1.Consistency
+	9,   // 17: fanfold.v1.ListJobsResponse.jobs:type_name -> fanfold.v1.JobStatus
+	66,  // 18: fanfold.v1.ListTasksRequest.consistency:type_name -> fanfold.v1.Consistency
+	15,  // 19: fanfold.v1.ListTasksResponse.tasks:type_name -> fanfold.v1.TaskStatus
+	6,   // 20: fanfold.v1.TaskStatus.error:type_name -> fanfold.v1.TaskError
+	68,  // 21: fanfold.v1.TaskStatus.progress:type_name -> fanfold.v1.Progress
+	69,  // 22: fanfold.v1.TaskStatus.fence:type_name -> fanfold.v1.Fence
+	9,   // 23: fanfold.v1.WatchJobResponse.job:type_name -> fanfold.v1.JobStatus
+	28,  // 24: fanfold.v1.ReadValueRequest.task:type_name -> fanfold.v1.Task
+	66,  // 25: fanfold.v1.ReadValueRequest.consistency:type_name -> fanfold.v1.Consistency
+	31,  // 26: fanfold.v1.WorkRequest.hello:type_name -> fanfold.v1.Hello
+	34,  // 27: fanfold.v1.WorkRequest.reports:type_name -> fanfold.v1.Report
+	68,  // 28: fanfold.v1.WorkRequest.progress:type_name -> fanfold.v1.Progress
+	30,  // 29: fanfold.v1.WorkRequest.logs:type_name -> fanfold.v1.TaskLog
+	69,  // 30: fanfold.v1.TaskLog.fence:type_name -> fanfold.v1.Fence
+	28,  // 31: fanfold.v1.TaskLog.task:type_name -> fanfold.v1.Task
+	70,  // 32: fanfold.v1.TaskLog.lines:type_name -> fanfold.v1.LogLine
+	69,  // 33: fanfold.v1.Hello.held:type_name -> fanfold.v1.Fence
+	32,  // 34: fanfold.v1.Hello.queues:type_name -> fanfold.v1.QueueSlots
+	33,  // 35: fanfold.v1.Hello.kinds:type_name -> fanfold.v1.TaskKind
+	61,  // 36: fanfold.v1.Hello.labels:type_name -> fanfold.v1.Hello.LabelsEntry
+	69,  // 37: fanfold.v1.Report.fence:type_name -> fanfold.v1.Fence
+	28,  // 38: fanfold.v1.Report.task:type_name -> fanfold.v1.Task
+	71,  // 39: fanfold.v1.Report.result:type_name -> fanfold.v1.Value
+	35,  // 40: fanfold.v1.Report.failure:type_name -> fanfold.v1.Failure
+	6,   // 41: fanfold.v1.Failure.error:type_name -> fanfold.v1.TaskError
+	37,  // 42: fanfold.v1.WorkResponse.welcome:type_name -> fanfold.v1.Welcome
+	38,  // 43: fanfold.v1.WorkResponse.assignments:type_name -> fanfold.v1.Assignment
+	39,  // 44: fanfold.v1.WorkResponse.acks:type_name -> fanfold.v1.Ack
+	40,  // 45: fanfold.v1.WorkResponse.revokes:type_name -> fanfold.v1.Revoke
+	69,  // 46: fanfold.v1.Welcome.drop:type_name -> fanfold.v1.Fence
+	69,  // 47: fanfold.v1.Assignment.fence:type_name -> fanfold.v1.Fence
+	28,  // 48: fanfold.v1.Assignment.task:type_name -> fanfold.v1.Task
+	62,  // 49: fanfold.v1.Assignment.headers:type_name -> fanfold.v1.Assignment.HeadersEntry
+	69,  // 50: fanfold.v1.Ack.fence:type_name -> fanfold.v1.Fence
+	69,  // 51: fanfold.v1.Revoke.fence:type_name -> fanfold.v1.Fence
+	66,  // 52: fanfold.v1.ListWorkersRequest.consistency:type_name -> fanfold.v1.Consistency
+	43,  // 53: fanfold.v1.ListWorkersResponse.workers:type_name -> fanfold.v1.Worker
+	32,  // 54: fanfold.v1.Worker.queues:type_name -> fanfold.v1.QueueSlots
+	32,  // 55: fanfold.v1.Worker.used:type_name -> fanfold.v1.QueueSlots
+	33,  // 56: fanfold.v1.Worker.kinds:type_name -> fanfold.v1.TaskKind
+	63,  // 57: fanfold.v1.Worker.labels:type_name -> fanfold.v1.Worker.LabelsEntry
+	66,  // 58: fanfold.v1.ListQueuesRequest.consistency:type_name -> fanfold.v1.Consistency
+	72,  // 59: fanfold.v1.ListQueuesResponse.queues:type_name -> fanfold.v1.Queue
+	48,  // 60: fanfold.v1.ClusterStatusResponse.nodes:type_name -> fanfold.v1.Node
+	49,  // 61: fanfold.v1.ClusterStatusResponse.counters:type_name -> fanfold.v1.Counters
+	0,   // 62: fanfold.v1.Fanfold.SubmitJobs:input_type -> fanfold.v1.SubmitJobsRequest
+	3,   // 63: fanfold.v1.Fanfold.AwaitJobs:input_type -> fanfold.v1.AwaitJobsRequest
+	7,   // 64: fanfold.v1.Fanfold.GetJob:input_type -> fanfold.v1.GetJobRequest
+	11,  // 65: fanfold.v1.Fanfold.ListJobs:input_type -> fanfold.v1.ListJobsRequest
+	13,  // 66: fanfold.v1.Fanfold.ListTasks:input_type -> fanfold.v1.ListTasksRequest
+	16,  // 67: fanfold.v1.Fanfold.WatchJob:input_type -> fanfold.v1.WatchJobRequest
+	18,  // 68: fanfold.v1.Fanfold.CancelJob:input_type -> fanfold.v1.CancelJobRequest
+	20,  // 69: fanfold.v1.Fanfold.RetryJob:input_type -> fanfold.v1.RetryJobRequest
+	22,  // 70: fanfold.v1.Fanfold.PurgeJob:input_type -> fanfold.v1.PurgeJobRequest
+	24,  // 71: fanfold.v1.Fanfold.PutChunk:input_type -> fanfold.v1.PutChunkRequest
+	26,  // 72: fanfold.v1.Fanfold.ReadValue:input_type -> fanfold.v1.ReadValueRequest
+	29,  // 73: fanfold.v1.Fanfold.Work:input_type -> fanfold.v1.WorkRequest
+	41,  // 74: fanfold.v1.Fanfold.ListWorkers:input_type -> fanfold.v1.ListWorkersRequest
+	44,  // 75: fanfold.v1.Fanfold.ListQueues:input_type -> fanfold.v1.ListQueuesRequest
+	46,  // 76: fanfold.v1.Fanfold.ClusterStatus:input_type -> fanfold.v1.ClusterStatusRequest
+	50,  // 77: fanfold.v1.Fanfold.AddNode:input_type -> fanfold.v1.AddNodeRequest
+	52,  // 78: fanfold.v1.Fanfold.RemoveNode:input_type -> fanfold.v1.RemoveNodeRequest
+	54,  // 79: fanfold.v1.Fanfold.TransferLeadership:input_type -> fanfold.v1.TransferLeadershipRequest
+	56,  // 80: fanfold.v1.Fanfold.HashState:input_type -> fanfold.v1.HashStateRequest
+	58,  // 81: fanfold.v1.Fanfold.NodeHash:input_type -> fanfold.v1.NodeHashRequest
+	73,  // 82: fanfold.v1.Fanfold.GetQueue:input_type -> fanfold.v1.GetQueueRequest
+	74,  // 83: fanfold.v1.Fanfold.SetQueue:input_type -> fanfold.v1.SetQueueRequest
+	75,  // 84: fanfold.v1.Fanfold.PauseQueue:input_type -> fanfold.v1.PauseQueueRequest
+	76,  // 85: fanfold.v1.Fanfold.ResumeQueue:input_type -> fanfold.v1.ResumeQueueRequest
+	77,  // 86: fanfold.v1.Fanfold.DrainQueue:input_type -> fanfold.v1.DrainQueueRequest
+	78,  // 87: fanfold.v1.Fanfold.UndrainQueue:input_type -> fanfold.v1.UndrainQueueRequest
+	79,  // 88: fanfold.v1.Fanfold.PurgeQueue:input_type -> fanfold.v1.PurgeQueueRequest
+	80,  // 89: fanfold.v1.Fanfold.ListLimits:input_type -> fanfold.v1.ListLimitsRequest
+	81,  // 90: fanfold.v1.Fanfold.SetLimit:input_type -> fanfold.v1.SetLimitRequest
+	82,  // 91: fanfold.v1.Fanfold.DeleteLimit:input_type -> fanfold.v1.DeleteLimitRequest
+	83,  // 92: fanfold.v1.Fanfold.SetBudget:input_type -> fanfold.v1.SetBudgetRequest
+	84,  // 93: fanfold.v1.Fanfold.GetBudget:input_type -> fanfold.v1.GetBudgetRequest
+	85,  // 94: fanfold.v1.Fanfold.SetSchedule:input_type -> fanfold.v1.SetScheduleRequest
+	86,  // 95: fanfold.v1.Fanfold.DeleteSchedule:input_type -> fanfold.v1.DeleteScheduleRequest
+	87,  // 96: fanfold.v1.Fanfold.PauseSchedule:input_type -> fanfold.v1.PauseScheduleRequest
+	88,  // 97: fanfold.v1.Fanfold.ResumeSchedule:input_type -> fanfold.v1.ResumeScheduleRequest
+	89,  // 98: fanfold.v1.Fanfold.TriggerSchedule:input_type -> fanfold.v1.TriggerScheduleRequest
+	90,  // 99: fanfold.v1.Fanfold.BackfillSchedule:input_type -> fanfold.v1.BackfillScheduleRequest
+	91,  // 100: fanfold.v1.Fanfold.PreviewSchedule:input_type -> fanfold.v1.PreviewScheduleRequest
+	92,  // 101: fanfold.v1.Fanfold.GetSchedule:input_type -> fanfold.v1.GetScheduleRequest
+	93,  // 102: fanfold.v1.Fanfold.ListSchedules:input_type -> fanfold.v1.ListSchedulesRequest
+	94,  // 103: fanfold.v1.Fanfold.ListAttempts:input_type -> fanfold.v1.ListAttemptsRequest
+	95,  // 104: fanfold.v1.Fanfold.ListDead:input_type -> fanfold.v1.ListDeadRequest
+	96,  // 105: fanfold.v1.Fanfold.ListDeadGroups:input_type -> fanfold.v1.ListDeadGroupsRequest
+	97,  // 106: fanfold.v1.Fanfold.StartRedrive:input_type -> fanfold.v1.StartRedriveRequest
+	98,  // 107: fanfold.v1.Fanfold.StopRedrive:input_type -> fanfold.v1.StopRedriveRequest
+	99,  // 108: fanfold.v1.Fanfold.ListRedrives:input_type -> fanfold.v1.ListRedrivesRequest
+	100, // 109: fanfold.v1.Fanfold.DiscardJob:input_type -> fanfold.v1.DiscardJobRequest
+	101, // 110: fanfold.v1.Fanfold.CreateBatch:input_type -> fanfold.v1.CreateBatchRequest
+	102, // 111: fanfold.v1.Fanfold.CloseBatch:input_type -> fanfold.v1.CloseBatchRequest
+	103, // 112: fanfold.v1.Fanfold.ReopenBatch:input_type -> fanfold.v1.ReopenBatchRequest
+	104, // 113: fanfold.v1.Fanfold.CancelBatch:input_type -> fanfold.v1.CancelBatchRequest
+	105, // 114: fanfold.v1.Fanfold.PurgeBatch:input_type -> fanfold.v1.PurgeBatchRequest
+	106, // 115: fanfold.v1.Fanfold.GetBatch:input_type -> fanfold.v1.GetBatchRequest
+	107, // 116: fanfold.v1.Fanfold.ListBatches:input_type -> fanfold.v1.ListBatchesRequest
+	108, // 117: fanfold.v1.Fanfold.ListBatchJobs:input_type -> fanfold.v1.ListBatchJobsRequest
+	109, // 118: fanfold.v1.Fanfold.SetWebhook:input_type -> fanfold.v1.SetWebhookRequest
+	110, // 119: fanfold.v1.Fanfold.ChangeWebhook:input_type -> fanfold.v1.ChangeWebhookRequest
+	111, // 120: fanfold.v1.Fanfold.ListWebhooks:input_type -> fanfold.v1.ListWebhooksRequest
+	112, // 121: fanfold.v1.Fanfold.ListDeliveries:input_type -> fanfold.v1.ListDeliveriesRequest
+	113, // 122: fanfold.v1.Fanfold.ReplayDelivery:input_type -> fanfold.v1.ReplayDeliveryRequest
+	114, // 123: fanfold.v1.Fanfold.SaveTask:input_type -> fanfold.v1.SaveTaskRequest
+	115, // 124: fanfold.v1.Fanfold.ListSaved:input_type -> fanfold.v1.ListSavedRequest
+	116, // 125: fanfold.v1.Fanfold.ListLogs:input_type -> fanfold.v1.ListLogsRequest
+	117, // 126: fanfold.v1.Fanfold.ExplainTask:input_type -> fanfold.v1.ExplainTaskRequest
+	1,   // 127: fanfold.v1.Fanfold.SubmitJobs:output_type -> fanfold.v1.SubmitJobsResponse
+	4,   // 128: fanfold.v1.Fanfold.AwaitJobs:output_type -> fanfold.v1.AwaitJobsResponse
+	8,   // 129: fanfold.v1.Fanfold.GetJob:output_type -> fanfold.v1.GetJobResponse
+	12,  // 130: fanfold.v1.Fanfold.ListJobs:output_type -> fanfold.v1.ListJobsResponse
+	14,  // 131: fanfold.v1.Fanfold.ListTasks:output_type -> fanfold.v1.ListTasksResponse
+	17,  // 132: fanfold.v1.Fanfold.WatchJob:output_type -> fanfold.v1.WatchJobResponse
+	19,  // 133: fanfold.v1.Fanfold.CancelJob:output_type -> fanfold.v1.CancelJobResponse
+	21,  // 134: fanfold.v1.Fanfold.RetryJob:output_type -> fanfold.v1.RetryJobResponse
+	23,  // 135: fanfold.v1.Fanfold.PurgeJob:output_type -> fanfold.v1.PurgeJobResponse
+	25,  // 136: fanfold.v1.Fanfold.PutChunk:output_type -> fanfold.v1.PutChunkResponse
+	27,  // 137: fanfold.v1.Fanfold.ReadValue:output_type -> fanfold.v1.ReadValueResponse
+	36,  // 138: fanfold.v1.Fanfold.Work:output_type -> fanfold.v1.WorkResponse
+	42,  // 139: fanfold.v1.Fanfold.ListWorkers:output_type -> fanfold.v1.ListWorkersResponse
+	45,  // 140: fanfold.v1.Fanfold.ListQueues:output_type -> fanfold.v1.ListQueuesResponse
+	47,  // 141: fanfold.v1.Fanfold.ClusterStatus:output_type -> fanfold.v1.ClusterStatusResponse
+	51,  // 142: fanfold.v1.Fanfold.AddNode:output_type -> fanfold.v1.AddNodeResponse
+	53,  // 143: fanfold.v1.Fanfold.RemoveNode:output_type -> fanfold.v1.RemoveNodeResponse
+	55,  // 144: fanfold.v1.Fanfold.TransferLeadership:output_type -> fanfold.v1.TransferLeadershipResponse
+	57,  // 145: fanfold.v1.Fanfold.HashState:output_type -> fanfold.v1.HashStateResponse
+	59,  // 146: fanfold.v1.Fanfold.NodeHash:output_type -> fanfold.v1.NodeHashResponse
+	118, // 147: fanfold.v1.Fanfold.GetQueue:output_type -> fanfold.v1.GetQueueResponse
+	119, // 148: fanfold.v1.Fanfold.SetQueue:output_type -> fanfold.v1.SetQueueResponse
+	120, // 149: fanfold.v1.Fanfold.PauseQueue:output_type -> fanfold.v1.PauseQueueResponse
+	121, // 150: fanfold.v1.Fanfold.ResumeQueue:output_type -> fanfold.v1.ResumeQueueResponse
+	122, // 151: fanfold.v1.Fanfold.DrainQueue:output_type -> fanfold.v1.DrainQueueResponse
+	123, // 152: fanfold.v1.Fanfold.UndrainQueue:output_type -> fanfold.v1.UndrainQueueResponse
+	124, // 153: fanfold.v1.Fanfold.PurgeQueue:output_type -> fanfold.v1.PurgeQueueResponse
+	125, // 154: fanfold.v1.Fanfold.ListLimits:output_type -> fanfold.v1.ListLimitsResponse
+	126, // 155: fanfold.v1.Fanfold.SetLimit:output_type -> fanfold.v1.SetLimitResponse
+	127, // 156: fanfold.v1.Fanfold.DeleteLimit:output_type -> fanfold.v1.DeleteLimitResponse
+	128, // 157: fanfold.v1.Fanfold.SetBudget:output_type -> fanfold.v1.SetBudgetResponse
+	129, // 158: fanfold.v1.Fanfold.GetBudget:output_type -> fanfold.v1.GetBudgetResponse
+	130, // 159: fanfold.v1.Fanfold.SetSchedule:output_type -> fanfold.v1.SetScheduleResponse
+	131, // 160: fanfold.v1.Fanfold.DeleteSchedule:output_type -> fanfold.v1.DeleteScheduleResponse
+	132, // 161: fanfold.v1.Fanfold.PauseSchedule:output_type -> fanfold.v1.PauseScheduleResponse
+	133, // 162: fanfold.v1.Fanfold.ResumeSchedule:output_type -> fanfold.v1.ResumeScheduleResponse
+	134, // 163: fanfold.v1.Fanfold.TriggerSchedule:output_type -> fanfold.v1.TriggerScheduleResponse
+	135, // 164: fanfold.v1.Fanfold.BackfillSchedule:output_type -> fanfold.v1.BackfillScheduleResponse
+	136, // 165: fanfold.v1.Fanfold.PreviewSchedule:output_type -> fanfold.v1.PreviewScheduleResponse
+	137, // 166: fanfold.v1.Fanfold.GetSchedule:output_type -> fanfold.v1.GetScheduleResponse
+	138, // 167: fanfold.v1.Fanfold.ListSchedules:output_type -> fanfold.v1.ListSchedulesResponse
+	139, // 168: fanfold.v1.Fanfold.ListAttempts:output_type -> fanfold.v1.ListAttemptsResponse
+	140, // 169: fanfold.v1.Fanfold.ListDead:output_type -> fanfold.v1.ListDeadResponse
+	141, // 170: fanfold.v1.Fanfold.ListDeadGroups:output_type -> fanfold.v1.ListDeadGroupsResponse
+	142, // 171: fanfold.v1.Fanfold.StartRedrive:output_type -> fanfold.v1.StartRedriveResponse
+	143, // 172: fanfold.v1.Fanfold.StopRedrive:output_type -> fanfold.v1.StopRedriveResponse
+	144, // 173: fanfold.v1.Fanfold.ListRedrives:output_type -> fanfold.v1.ListRedrivesResponse
+	145, // 174: fanfold.v1.Fanfold.DiscardJob:output_type -> fanfold.v1.DiscardJobResponse
+	146, // 175: fanfold.v1.Fanfold.CreateBatch:output_type -> fanfold.v1.CreateBatchResponse
+	147, // 176: fanfold.v1.Fanfold.CloseBatch:output_type -> fanfold.v1.CloseBatchResponse
+	148, // 177: fanfold.v1.Fanfold.ReopenBatch:output_type -> fanfold.v1.ReopenBatchResponse
+	149, // 178: fanfold.v1.Fanfold.CancelBatch:output_type -> fanfold.v1.CancelBatchResponse
+	150, // 179: fanfold.v1.Fanfold.PurgeBatch:output_type -> fanfold.v1.PurgeBatchResponse
+	151, // 180: fanfold.v1.Fanfold.GetBatch:output_type -> fanfold.v1.GetBatchResponse
+	152, // 181: fanfold.v1.Fanfold.ListBatches:output_type -> fanfold.v1.ListBatchesResponse
+	153, // 182: fanfold.v1.Fanfold.ListBatchJobs:output_type -> fanfold.v1.ListBatchJobsResponse
+	154, // 183: fanfold.v1.Fanfold.SetWebhook:output_type -> fanfold.v1.SetWebhookResponse
+	155, // 184: fanfold.v1.Fanfold.ChangeWebhook:output_type -> fanfold.v1.ChangeWebhookResponse
+	156, // 185: fanfold.v1.Fanfold.ListWebhooks:output_type -> fanfold.v1.ListWebhooksResponse
+	157, // 186: fanfold.v1.Fanfold.ListDeliveries:output_type -> fanfold.v1.ListDeliveriesResponse
+	158, // 187: fanfold.v1.Fanfold.ReplayDelivery:output_type -> fanfold.v1.ReplayDeliveryResponse
+	159, // 188: fanfold.v1.Fanfold.SaveTask:output_type -> fanfold.v1.SaveTaskResponse
+	160, // 189: fanfold.v1.Fanfold.ListSaved:output_type -> fanfold.v1.ListSavedResponse
+	161, // 190: fanfold.v1.Fanfold.ListLogs:output_type -> fanfold.v1.ListLogsResponse
+	162, // 191: fanfold.v1.Fanfold.ExplainTask:output_type -> fanfold.v1.ExplainTaskResponse
+	127, // [127:192] is the sub-list for method output_type
+	62,  // [62:127] is the sub-list for method input_type
+	62,  // [62:62] is the sub-list for extension type_name
+	62,  // [62:62] is the sub-list for extension extendee
+	0,   // [0:62] is the sub-list for field type_name
 }
 
 func init() { file_v1_fanfold_proto_init() }
@@ -5447,7 +5461,7 @@ func file_v1_fanfold_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_v1_fanfold_proto_rawDesc), len(file_v1_fanfold_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   63,
+			NumMessages:   64,
 			NumExtensions: 0,
 			NumServices:   1,
 		},
