@@ -43,6 +43,11 @@ func listAttempts(v *fsm.View, q *apiv1.ListAttemptsRequest) (*apiv1.ListAttempt
 	} else if of != ns {
 		return nil, notIn(ns, id)
 	}
+	if step := q.GetStep(); step != "" {
+		if _, err := v.Step(id, step); err != nil {
+			return nil, refuse(fsm.CodeNotFound, "the job has no step of that name; `fanfold job show` lists its steps")
+		}
+	}
 	all, next, err := v.Attempts(id, fsm.AttemptFilter{Step: q.GetStep(), Shard: q.Shard}, after, size)
 	if err != nil {
 		return nil, err

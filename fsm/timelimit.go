@@ -163,7 +163,8 @@ func (t *tx) checkTimes(c *fsmpb.SubmitJob, o *fsmpb.JobOptions) *Refusal {
 	case o.StartByMs > 0 && o.StartWithinMs > 0:
 		return refuse(CodeInvalid, "start_by and start_within are both given: leave one out")
 	case o.StartByMs > 0 && o.StartByMs <= max(t.now, c.NotBeforeMs):
-		return refuse(CodeInvalid, "the job must start by %d, which is over (or before its start time): give a later time, or drop the job", o.StartByMs)
+		return refuse(CodeInvalid, "the job must start by %s, which is over (or before its start time): give a later time, or drop the job",
+			time.UnixMilli(o.StartByMs).UTC().Format(time.RFC3339))
 	}
 	return nil
 }

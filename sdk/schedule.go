@@ -73,15 +73,15 @@ func (t *Task[In, Out]) Schedule(ctx context.Context, c *Client, in In, s Schedu
 	if err != nil {
 		return err
 	}
-	return schedule(ctx, c, graph, in, s, opts)
+	return schedule(ctx, c, graph, in, s, append(t.submitDefaults(), opts...))
 }
 
 // Schedule makes a schedule of jobs of this workflow, or changes the one of that name. It is safe to call
 // at each start of a program: the same schedule again changes nothing, other times begin from now, and a
-// pause stays. The options are those of each job; JobID, JobKey, StartAt and RunIn make no sense there. The
-// input is at most 256 KiB.
+// pause stays. The options are those of each job, after the workflow's own (JobTimeout); JobID, JobKey, StartAt,
+// RunIn and StartBy make no sense there (ErrInvalid), StartWithin counts from the tick. The input is at most 256 KiB.
 func (w *Workflow[In, Out]) Schedule(ctx context.Context, c *Client, in In, s Schedule, opts ...SubmitOption) error {
-	return schedule(ctx, c, w.encoded, in, s, opts)
+	return schedule(ctx, c, w.encoded, in, s, append(w.submitDefaults(), opts...))
 }
 
 func schedule[In any](ctx context.Context, c *Client, graph []byte, in In, s Schedule, opts []SubmitOption) error {
@@ -132,8 +132,8 @@ func (c *Client) scheduled(ctx context.Context, m *apiv1.Schedule, job RawJob, o
 	for _, o := range opts {
 		o.submitOption(&own)
 	}
-	if own.job.Id != "" || own.job.Key != "" || own.job.NotBeforeMs != 0 {
-		return fmt.Errorf("%w: JobID, JobKey, StartAt and RunIn are for a single job", ErrInvalid)
+	if own.job.Id != "" || own.job.Key != "" || own.job.NotBeforeMs != 0 || own.job.GetOptions().GetStartByMs() != 0 {
+		return fmt.Errorf("%w: JobID, JobKey, StartAt, RunIn and StartBy are for a single job", ErrInvalid)
 	}
 	large := fmt.Errorf("%w: the input of a schedule has at most %d bytes, because each tick has it anew: let a step of the job read the rest", ErrTooLarge, maxInline)
 	if len(job.Input) > maxInline {

@@ -53,6 +53,7 @@ func SetWebhookSource[T, Out any](ctx context.Context, c *Client, s WebhookSourc
 	if err != nil {
 		return err
 	}
+	s.Options = append(u.submitDefaults(), s.Options...)
 	return c.SetRawWebhookSource(ctx, s, graph)
 }
 
@@ -68,13 +69,17 @@ func (c *Client) SetRawWebhookSource(ctx context.Context, s WebhookSource, graph
 	for _, option := range s.Options {
 		option.submitOption(&o)
 	}
-	if o.job.Id != "" || o.job.Key != "" || o.job.NotBeforeMs != 0 {
-		o.fail("%w: JobID, JobKey and StartAt are of one job, and a source makes many", ErrInvalid)
+	if o.job.Id != "" || o.job.Key != "" || o.job.NotBeforeMs != 0 || o.job.GetOptions().GetStartByMs() != 0 {
+		o.fail("%w: JobID, JobKey, StartAt and StartBy are of one job, and a source makes many", ErrInvalid)
 	}
 	if len(o.errs) > 0 {
 		return fmt.Errorf("sdk: webhook source %s: %w", s.Name, errors.Join(o.errs...))
 	}
-	_, err := c.setWebhook(ctx, &apiv1.SetWebhookRequest{
+	graph, err := overridden(graph, o.override)
+	if err != nil {
+		return fmt.Errorf("sdk: webhook source %s: %w", s.Name, err)
+	}
+	_, err = c.setWebhook(ctx, &apiv1.SetWebhookRequest{
 		Name: c.sourceName(s.Name), Secrets: s.Secrets, Rotate: s.Rotate,
 		Source: &apiv1.WebhookSource{Scheme: s.Scheme, ToleranceMs: milliseconds(s.Tolerance), MaxBytes: uint32(s.MaxBytes),
 			Events: s.Events, Graph: graph, Options: o.job.Options, RetainMs: o.job.RetainMs},

@@ -150,6 +150,9 @@ func (a *app) deadRetry() *cobra.Command {
 				return err
 			}
 			if len(args) == 1 {
+				if err := onlyID(cmd, f, all); err != nil {
+					return err
+				}
 				answer, err := remote.Call(cmd.Context(), client, apiv1connect.FanfoldClient.RetryJob, &apiv1.RetryJobRequest{Id: args[0], Namespace: f.namespace})
 				if err != nil {
 					return err
@@ -164,6 +167,14 @@ func (a *app) deadRetry() *cobra.Command {
 	cmd.Flags().StringVar(&rate, "rate", "100/s", "at most so many jobs in a second, minute or hour: 100/s, 10/m")
 	cmd.Flags().StringVar(&reason, "reason", "", "why, for people")
 	return cmd
+}
+
+// onlyID refuses an ID with a selection: it would be unclear whether one job is meant or all of them.
+func onlyID(cmd *cobra.Command, f deadFlags, all bool) error {
+	if all || !f.empty() || cmd.Flags().Changed("rate") {
+		return exit.Usagef("%s takes an ID, or flags that select jobs, or --all, and --rate only with the latter", cmd.CommandPath())
+	}
+	return nil
 }
 
 // redrive starts a redrive of what the flags select.
@@ -212,6 +223,9 @@ func (a *app) deadDiscard() *cobra.Command {
 				return err
 			}
 			if len(args) == 1 {
+				if err := onlyID(cmd, f, all); err != nil {
+					return err
+				}
 				answer, err := remote.Call(cmd.Context(), client, apiv1connect.FanfoldClient.DiscardJob, &apiv1.DiscardJobRequest{Id: args[0], Namespace: f.namespace, Reason: reason})
 				if err != nil {
 					return err

@@ -76,6 +76,12 @@ func Refused(info *apiv1.ErrorInfo) error {
 		if strings.Contains(info.GetMessage(), "`fanfold webhook") {
 			hint = "" // the message says where to look
 		}
+		switch {
+		case strings.Contains(info.GetMessage(), "no redrive"):
+			hint = "see `fanfold dead redrives`"
+		case strings.Contains(info.GetMessage(), "no step"):
+			hint = ""
+		}
 		return exit.With(exit.NotFound, hint, err)
 	case "INVALID", "TOO_LARGE":
 		return exit.With(exit.Usage, "", err) // the message says what to mend
