@@ -3,6 +3,7 @@ package celery
 import (
 	"context"
 	"errors"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -157,5 +158,37 @@ func TestBeat_OneJobATick(t *testing.T) {
 		for i, want := range []string{"2000-01-03T07:30:00+01:00", "2000-01-10T07:30:00+01:00"} {
 			same(t, ticks[i].Tick.Format(time.RFC3339), want)
 		}
+	})
+}
+
+func TestTimes(t *testing.T) {
+	defer func(before func(context.Context, int) (string, error)) { render = before }(render)
+	var soft time.Duration
+	render = func(ctx context.Context, _ int) (string, error) {
+		begin := time.Now()
+		<-ctx.Done()
+		soft = time.Since(begin).Round(time.Second)
+		time.Sleep(3 * time.Minute) // does not heed it
+		return "too late", nil
+	}
+	synctest.Test(t, func(t *testing.T) {
+		c := sdktest.NewCluster(t, 1)
+		never, err := orNever(t.Context(), c.Client())
+		same(t, err, nil)
+		_, err = never.Await(t.Context())
+		if !errors.Is(err, sdk.ErrJobCanceled) || !strings.Contains(err.Error(), "EXPIRED") {
+			t.Errorf("without a worker: %v", err)
+		}
+		c.StartWorker(sdk.WorkerConfig{}, Render)
+		begin := time.Now()
+		job, err := Render.Submit(t.Context(), c.Client(), 1)
+		same(t, err, nil)
+		_, err = job.Await(t.Context())
+		same(t, errors.Is(err, sdk.ErrJobFailed), true)
+		same(t, soft, time.Minute)
+		if d := time.Since(begin); d < time.Minute || d > 91*time.Second {
+			t.Errorf("the job of a function that hangs ended after %v", d)
+		}
+		time.Sleep(3 * time.Minute) // until it does return
 	})
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -239,5 +240,48 @@ func TestUnique(t *testing.T) {
 				same(t, first.Cancel(ctx, ""), nil)
 			}
 		}
+	})
+}
+
+func TestDead_AreRetriedAtARate(t *testing.T) {
+	defer func(before func(string, string) (string, error)) { send = before }(send)
+	var down atomic.Bool
+	down.Store(true)
+	send = func(to, _ string) (string, error) {
+		if down.Load() {
+			return "", errBounced
+		}
+		return "sent", nil
+	}
+	world(t, func(ctx context.Context, client *sdk.Client) {
+		jobs, err := performBulk(ctx, client, make([]Signup, 35))
+		same(t, err, nil)
+		for _, job := range jobs {
+			_, err := job.Await(ctx)
+			same(t, errors.Is(err, sdk.ErrJobFailed), true)
+		}
+		lines, err := deadSet(ctx, client)
+		same(t, err, nil)
+		same(t, lines, []string{"35 times the address bounces"})
+		down.Store(false)
+		begin := time.Now()
+		_, err = retryAll(ctx, client)
+		same(t, err, nil)
+		for _, job := range jobs {
+			for { // until it has been taken up, it is as dead as before
+				got, err := job.Await(ctx)
+				if err == nil {
+					same(t, got, "sent")
+					break
+				}
+				time.Sleep(100 * time.Millisecond)
+			}
+		}
+		if d := time.Since(begin); d < 3*time.Second || d > 5*time.Second {
+			t.Errorf("35 jobs at ten a second took %v", d)
+		}
+		lines, err = deadSet(ctx, client)
+		same(t, err, nil)
+		same(t, len(lines), 0)
 	})
 }
