@@ -143,6 +143,9 @@ func printSummary(w io.Writer, s *trial.Summary) {
 		n := s.Operations[kind]
 		fmt.Fprintf(w, "  %-8s %d ok, %d failed, %d unknown\n", kind, n["ok"], n["fail"], n["unknown"])
 	}
+	n := s.Submissions
+	fmt.Fprintf(w, "submitted: %d acknowledged, %d lost, %d duplicated, %d unexpected, %d recovered, %d of unknown outcome never happened\n",
+		n.Acked, n.Lost, n.Duplicated, n.Unexpected, n.Recovered, n.Never)
 	fmt.Fprintf(w, "faults:    %d\n", len(s.Faults))
 	for _, v := range s.Verdicts {
 		mark := "ok      "

@@ -130,7 +130,7 @@ func printRows(w io.Writer, o outcome, dir string) {
 		}
 	}
 	t := o.Totals
-	fmt.Fprintf(w, "\n%d cells in %.0f s: %d held, %d violated, %d invalid, %d failed; %d operations ok, %d unknown, %d entries, %d faults, %d violations\n",
-		t.Cells, o.Seconds, t.Held, t.Violated, t.Invalid, t.Failed, t.Operations, t.Unknown, t.Entries, t.Faults, t.Violations)
+	fmt.Fprintf(w, "\n%d cells in %.0f s: %d held, %d violated, %d invalid, %d failed; %d operations ok, %d unknown, %d entries, %d faults, %d lost, %d duplicated, %d recovered, %d violations\n",
+		t.Cells, o.Seconds, t.Held, t.Violated, t.Invalid, t.Failed, t.Operations, t.Unknown, t.Entries, t.Faults, t.Lost, t.Duplicated, t.Recovered, t.Violations)
 	fmt.Fprintf(w, "evidence: %s\n", dir)
 }

@@ -27,6 +27,8 @@ type Evidence struct {
 	// Start is when the clock of Ops and Faults was at zero; Load is when on it the load ended.
 	Start time.Time
 	Load  time.Duration
+	// Submissions are counted by the checkers.
+	Submissions Submissions
 }
 
 // Fault is one thing that a nemesis did.

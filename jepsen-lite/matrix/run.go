@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/fanfold/fanfold/jepsen-lite/evidence"
 	"github.com/fanfold/fanfold/jepsen-lite/history"
 	"github.com/fanfold/fanfold/jepsen-lite/trial"
 )
@@ -39,9 +40,11 @@ type Row struct {
 	Entries    int `json:"entries"`
 	Faults     int `json:"faults"`
 	// Broken are the ids of the invariants that were broken; Violations is how often, in all.
-	Broken     []string      `json:"broken,omitempty"`
-	Violations int           `json:"violations"`
-	LongestGap time.Duration `json:"longest_gap"`
+	Broken     []string `json:"broken,omitempty"`
+	Violations int      `json:"violations"`
+	// Submissions are what became of the keys that clients submitted, by the log.
+	Submissions evidence.Submissions `json:"submissions"`
+	LongestGap  time.Duration        `json:"longest_gap"`
 	// Why says why the verdict is neither held nor violated.
 	Why   string `json:"why,omitempty"`
 	Again string `json:"again"`
@@ -146,6 +149,7 @@ func (c *Config) cell(ctx context.Context, r *Row, n int) {
 
 func (r *Row) take(s *trial.Summary) {
 	r.Seconds, r.Entries, r.Faults, r.LongestGap, r.Again = s.Seconds, s.Entries, len(s.Faults), s.LongestGap, s.Again
+	r.Submissions = s.Submissions
 	r.Operations, r.Unknown, r.Violations, r.Broken, r.Why = 0, 0, 0, nil, ""
 	for _, n := range s.Operations {
 		r.Operations += n[history.OK]
@@ -190,6 +194,9 @@ type Totals struct {
 	Entries    int `json:"entries"`
 	Faults     int `json:"faults"`
 	Violations int `json:"violations"`
+	Lost       int `json:"lost"`
+	Duplicated int `json:"duplicated"`
+	Recovered  int `json:"recovered"`
 }
 
 // Sum adds rows up.
@@ -211,6 +218,9 @@ func Sum(rows []Row) (t Totals) {
 		t.Entries += r.Entries
 		t.Faults += r.Faults
 		t.Violations += r.Violations
+		t.Lost += r.Submissions.Lost
+		t.Duplicated += r.Submissions.Duplicated
+		t.Recovered += r.Submissions.Recovered
 	}
 	return t
 }

@@ -27,9 +27,10 @@ type Run struct {
 	Again    string
 	Verdicts []evidence.Verdict
 	// Invalid says why the run proves nothing.
-	Invalid []string
-	Gaps    []timeline.Gap
-	Leaders []timeline.Leader
+	Invalid     []string
+	Submissions evidence.Submissions
+	Gaps        []timeline.Gap
+	Leaders     []timeline.Leader
 }
 
 //go:embed page.html

@@ -35,6 +35,8 @@ type Summary struct {
 	Entries    int                                `json:"entries"`
 	Faults     []evidence.Fault                   `json:"faults"`
 	Verdicts   []evidence.Verdict                 `json:"verdicts"`
+	// Submissions are what became of the keys that clients submitted.
+	Submissions evidence.Submissions `json:"submissions"`
 	// Invalid says why the run proves nothing: a fault without effect, too little load.
 	Invalid []string `json:"invalid,omitempty"`
 	// Gaps are the times of the load in which no client had a success.

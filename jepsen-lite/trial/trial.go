@@ -259,13 +259,14 @@ func (t *trial) judge(ctx context.Context, took time.Duration) (*Summary, error)
 		Again: t.again(),
 	}
 	s.Verdicts = append(append(t.found.Settled, checker.Check(&t.found)...), t.work.Check(&t.found)...)
+	s.Submissions = t.found.Submissions
 	s.Invalid = t.validity()
 	s.Gaps = timeline.Gaps(t.found.Ops, t.found.Faults, t.found.Load)
 	s.LongestGap = timeline.Longest(s.Gaps)
 	s.Leaders = timeline.Leaders(book.Entries, t.found.Start)
 	return s, report.Write(filepath.Join(t.Dir, "report.html"), report.Run{
 		Workload: s.Workload, Nemeses: s.Nemeses, Nodes: s.Nodes, Workers: s.Workers, Seed: s.Seed, Seconds: s.Seconds, Again: s.Again,
-		Verdicts: s.Verdicts, Invalid: s.Invalid, Gaps: s.Gaps, Leaders: s.Leaders,
+		Verdicts: s.Verdicts, Invalid: s.Invalid, Submissions: s.Submissions, Gaps: s.Gaps, Leaders: s.Leaders,
 	}, &t.found)
 }
 

@@ -68,8 +68,8 @@ func settleSubmit(ctx context.Context, l *Load) error {
 // checkSubmit compares what clients were told with the state that the log leads to.
 func checkSubmit(e *evidence.Evidence) []evidence.Verdict {
 	lost := evidence.Verdict{ID: "S1", Rule: "an acknowledged submission is in the state, and has its result"}
-	once := evidence.Verdict{ID: "S2", Rule: "one key is one job, however often it was submitted"}
-	right := evidence.Verdict{ID: "S3", Rule: "a client that was given a result was given the right one"}
+	once := evidence.Verdict{ID: "S3", Rule: "one key is one job, however often it was submitted"}
+	right := evidence.Verdict{ID: "S2", Rule: "a client that was given a result was given the right one"}
 	keys := map[string]string{} // key -> job
 	input := map[string]string{}
 	v := e.Ledger.Machine.View()

@@ -1,0 +1,209 @@
+package checker
+
+import (
+	"slices"
+	"testing"
+
+	"github.com/fanfold/fanfold/dag"
+	"github.com/fanfold/fanfold/fsm"
+	"github.com/fanfold/fanfold/fsm/fsmpb"
+	"github.com/fanfold/fanfold/jepsen-lite/evidence"
+	"github.com/fanfold/fanfold/jepsen-lite/history"
+	"github.com/fanfold/fanfold/jepsen-lite/ledger"
+)
+
+var (
+	job    = fsm.JobID{1}
+	first  = fsm.TaskRef{Job: job, Step: 0}
+	second = fsm.TaskRef{Job: job, Step: 1}
+	acked  = history.Op{Kind: "submit", Key: "k", Value: job.String(), Outcome: history.OK}
+)
+
+// judge runs the folds over a forged log, in which a map has two items and a fold one node.
+func judge(f *forged, ops ...history.Op) ([]evidence.Verdict, evidence.Submissions) {
+	all := events(f.entries)
+	told, n := submissions(ops, all)
+	total := func(_ fsm.JobID, step uint32) (uint64, bool) { return []uint64{2, 1, 1}[step], true }
+	return slices.Concat(told, leases(all), attempts(all), order(all, total)), n
+}
+
+// run is one attempt that succeeds.
+func (f *forged) run(ref fsm.TaskRef) {
+	f.complete(ref, 1, f.grant(ref, 1, 1, 0), "1", fsm.Answer{})
+}
+
+func TestCheck_FindsWhatIsForged(t *testing.T) {
+	done := fsm.Answer{}
+	for _, c := range []struct {
+		name string
+		id   string
+		ops  []history.Op
+		log  func(f *forged)
+	}{
+		{"a task is leased twice", "A1", nil, func(f *forged) { f.grant(first, 1, 1, 0); f.grant(first, 2, 1, 0) }},
+		{"a fence goes back", "A1", nil, func(f *forged) {
+			f.release(first, 1, f.grant(first, 1, 1, 0))
+			f.entry(nil, done, fsm.Result{Grants: []fsm.Grant{{Task: first, Session: 1, Fence: fsm.Fence{Index: 1}, Attempt: 1}}})
+		}},
+		{"a stale result is accepted", "A2", nil, func(f *forged) {
+			old := f.grant(first, 1, 1, 0)
+			f.closeSession(1, true)
+			f.grant(first, 2, 1, 1)
+			f.complete(first, 1, old, "1", done)
+		}},
+		{"a stale failure is accepted", "A2", nil, func(f *forged) {
+			old := f.grant(first, 1, 1, 0)
+			f.revoke(first, 1, old, "JOB_CANCELED")
+			f.fail(first, 1, old, &fsmpb.FailTask{})
+		}},
+		{"a second result is accepted", "A10", nil, func(f *forged) { f.run(first); f.run(first) }},
+		{"another result is taken for the accepted one", "A9", nil, func(f *forged) {
+			f.run(first)
+			f.complete(first, 1, fsm.Fence{Index: 2}, "2", fsm.Answer{Duplicate: true})
+		}},
+		{"a failure is not charged", "A3", nil, func(f *forged) {
+			f.fail(first, 1, f.grant(first, 1, 1, 0), &fsmpb.FailTask{RetryAfterMs: 1})
+			f.nowMS += 10
+			f.grant(first, 1, 1, 0)
+		}},
+		{"a hand-back is charged", "A3", nil, func(f *forged) { f.release(first, 1, f.grant(first, 1, 1, 0)); f.grant(first, 1, 2, 0) }},
+		{"a time limit is not charged", "A3", nil, func(f *forged) {
+			f.revoke(first, 1, f.grant(first, 1, 1, 0), "TIMEOUT")
+			f.nowMS += 5000
+			f.grant(first, 1, 1, 0)
+		}},
+		{"a lost worker is granted past the crash limit", "A3", nil, func(f *forged) {
+			for n := range uint32(3) {
+				f.grant(first, uint64(n)+1, 1, n)
+				f.closeSession(uint64(n)+1, true)
+			}
+		}},
+		{"there is an attempt past the limit", "A3", nil, func(f *forged) {
+			for n := range uint32(4) {
+				f.fail(first, 1, f.grant(first, 1, n+1, 0), &fsmpb.FailTask{})
+				f.nowMS += 60_000
+			}
+		}},
+		{"a retry does not wait for its policy's delay", "A8", nil, func(f *forged) {
+			f.fail(first, 1, f.grant(first, 1, 1, 0), &fsmpb.FailTask{})
+			f.nowMS += 899
+			f.grant(first, 1, 2, 0)
+		}},
+		{"a snooze is cut short", "A8", nil, func(f *forged) {
+			f.fail(first, 1, f.grant(first, 1, 1, 0), &fsmpb.FailTask{Snooze: true, RetryAfterMs: 500})
+			f.nowMS += 499
+			f.grant(first, 1, 1, 0)
+		}},
+		{"a step runs before its parent is done", "D1", nil, func(f *forged) { f.grant(second, 1, 1, 0) }},
+		{"a job that ended goes on", "D5", nil, func(f *forged) { f.end(job, fsm.JobFailure); f.grant(first, 1, 1, 0) }},
+		{"a canceled job goes on", "S7", nil, func(f *forged) { f.cancel(job); f.grant(first, 1, 1, 0) }},
+		{"a job ends twice", "S1", nil, func(f *forged) { f.end(job, fsm.JobSuccess); f.end(job, fsm.JobFailure) }},
+		{"an acknowledged submission is not in the log", "S1", []history.Op{acked, {Kind: "submit", Key: "lost", Value: job.String(), Outcome: history.OK}}, func(f *forged) { f.end(job, fsm.JobSuccess) }},
+		{"an acknowledged job never ends", "S1", []history.Op{acked}, func(f *forged) { f.run(first) }},
+		{"two clients of a key are told different jobs", "S3", []history.Op{acked, {Kind: "submit", Key: "k", Value: "other", Outcome: history.OK}}, func(f *forged) {}},
+		{"nobody submitted the job", "S4", []history.Op{{Kind: "submit", Key: "other", Outcome: history.Unknown}}, func(f *forged) {}},
+		{"a submission of unknown outcome makes two jobs", "S5", []history.Op{{Kind: "submit", Key: "k", Outcome: history.Unknown}}, func(f *forged) { f.submit(fsm.JobID{2}, "k", chain(t), 0) }},
+		{"a refused submission is made", "S6", []history.Op{{Kind: "submit", Key: "k", Outcome: history.Fail, Error: "no leader"}}, func(f *forged) {}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			f := &forged{nowMS: 1000}
+			f.submit(job, "k", chain(t), 0)
+			c.log(f)
+			verdicts, _ := judge(f, c.ops...)
+			if !broken(verdicts, c.id) {
+				t.Errorf("%s is not found to be broken: %+v", c.id, verdicts)
+			}
+		})
+	}
+}
+
+func broken(all []evidence.Verdict, id string) bool {
+	return slices.ContainsFunc(all, func(v evidence.Verdict) bool { return v.ID == id && !v.Held() })
+}
+
+func TestCheck_AJobThatIsGrantedBeforeItsStartTimeIsFound(t *testing.T) {
+	f := &forged{nowMS: 1000}
+	f.submit(job, "k", chain(t), 1500)
+	f.nowMS = 1499
+	f.grant(first, 1, 1, 0)
+	if verdicts, _ := judge(f); !broken(verdicts, "T1") {
+		t.Errorf("T1 is not found to be broken: %+v", verdicts)
+	}
+}
+
+func TestCheck_AFoldBeforeItsMapAndAStepBeforeItsFoldAreFound(t *testing.T) {
+	item := func(n uint64) fsm.TaskRef { return fsm.TaskRef{Job: job, Shard: n} }
+	node := fsm.TaskRef{Job: job, Step: 1, Shard: dag.Node{Level: 1}.Shard()}
+	last := fsm.TaskRef{Job: job, Step: 2}
+	for _, c := range []struct {
+		name   string
+		run    []fsm.TaskRef
+		broken bool
+	}{
+		{"all in order", []fsm.TaskRef{item(1), item(0), node, last}, false},
+		{"the node before an item", []fsm.TaskRef{item(0), node}, true},
+		{"the step before the fold", []fsm.TaskRef{item(0), item(1), last}, true},
+	} {
+		f := &forged{nowMS: 1000}
+		f.submit(job, "k", mapped(t), 0)
+		for _, ref := range c.run {
+			f.run(ref)
+		}
+		if verdicts, _ := judge(f); broken(verdicts, "D1") != c.broken {
+			t.Errorf("%s: D1 is broken: %t: %+v", c.name, !c.broken, verdicts)
+		}
+	}
+}
+
+func TestCheck_AnHonestLogBreaksNothing(t *testing.T) {
+	f := &forged{nowMS: 1000}
+	f.submit(job, "k", chain(t), 1000)
+	f.fail(first, 1, f.grant(first, 1, 1, 0), &fsmpb.FailTask{})
+	f.nowMS += 1000
+	f.grant(first, 2, 2, 0)
+	f.closeSession(2, true)
+	f.revoke(first, 3, f.grant(first, 3, 2, 1), "TIMEOUT")
+	f.cancel(job)
+	f.end(job, fsm.JobCanceled)
+	f.retry(job)
+	f.fail(first, 3, f.grant(first, 3, 1, 0), &fsmpb.FailTask{Snooze: true, RetryAfterMs: 10})
+	f.nowMS += 10
+	fence := f.grant(first, 4, 1, 0)
+	f.complete(first, 4, fence, "1", fsm.Answer{})
+	f.complete(first, 4, fence, "1", fsm.Answer{Duplicate: true})
+	f.run(second)
+	f.end(job, fsm.JobSuccess)
+	verdicts, _ := judge(f, acked, acked)
+	for _, v := range verdicts {
+		if !v.Held() {
+			t.Errorf("%s: %v", v.ID, v.Violations)
+		}
+	}
+}
+
+func TestSubmissions_UnknownOutcomesAreResolvedFromTheLog(t *testing.T) {
+	f := &forged{nowMS: 1000}
+	f.submit(job, "k", chain(t), 0)
+	f.submit(fsm.JobID{2}, "there", chain(t), 0)
+	f.end(job, fsm.JobSuccess)
+	unknown := func(key string) history.Op { return history.Op{Kind: "submit", Key: key, Outcome: history.Unknown} }
+	refused := history.Op{Kind: "submit", Key: "refused", Outcome: history.Fail}
+	_, n := judge(f, acked, unknown("k"), unknown("there"), unknown("there"), unknown("not there"), refused)
+	if want := (evidence.Submissions{Acked: 1, Recovered: 1, Never: 1, Refused: 1}); n != want {
+		t.Errorf("%+v, want %+v", n, want)
+	}
+}
+
+func TestSameLogs_ATermThatGoesBackIsFound(t *testing.T) {
+	e := &evidence.Evidence{Ledger: &ledger.Ledger{Entries: []ledger.Entry{{Index: 1, Term: 2}, {Index: 2, Term: 1}}}}
+	if v := sameLogs(e); v.Held() {
+		t.Error("X2 is not found to be broken")
+	}
+}
+
+func TestSameHashes_AReplicaThatDiffersIsFound(t *testing.T) {
+	e := &evidence.Evidence{Ledger: &ledger.Ledger{Hashes: map[uint64]string{9: "a"}}, FinalIndex: 9, Final: map[string]string{"n1": "a", "n2": "b"}}
+	if v := sameHashes(e); v.Total != 1 {
+		t.Errorf("X1: %+v", v)
+	}
+}
