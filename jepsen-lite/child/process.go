@@ -107,6 +107,17 @@ func (p *Process) Stop(ctx context.Context) error {
 	}
 }
 
+// Expect says whether the process is about to end by itself, which is no crash then.
+func (p *Process) Expect(end bool) { p.killed.Store(end) }
+
+// ExitCode is the code with which the process ended; -1 when it runs, or was ended by a signal.
+func (p *Process) ExitCode() int {
+	if p.Running() {
+		return -1
+	}
+	return p.cmd.ProcessState.ExitCode()
+}
+
 // Crashed returns an error when the process ended although nobody stopped it.
 func (p *Process) Crashed() error {
 	if p.Running() || p.killed.Load() {

@@ -58,6 +58,7 @@ busy, breaks them, heals them, and compares what clients were told with what the
 		SilenceErrors: true, SilenceUsage: true,
 	}
 	root.AddCommand(runCommand(prefix), matrixCommand(prefix), listCommand(), nodeCommand(), workerCommand())
+	root.AddCommand(faultCommands()...)
 	return root
 }
 
@@ -92,6 +93,7 @@ func runCommand(prefix []string) *cobra.Command {
 	f.StringSliceVar(&c.Nemeses, "nemesis", nil, "what breaks it, with commas between; `list` names them")
 	f.DurationVar(&c.Time, "time", 30*time.Second, "how long the load lasts")
 	f.Uint64Var(&c.Seed, "seed", 0, "of all random choices of the run (0: drawn, and shown)")
+	f.StringVar(&c.NodeBinary, "node-binary", "", "a jepsen-lite to run the nodes with; nemeses inside the nodes need one built with the tag chaos (default: this one, or one that is built when it is needed)")
 	f.StringVar(&out, "dir", "", "directory for all that the run leaves (default: a new one below the system's temporary one)")
 	f.StringVarP(&format, "output", "o", "table", "table or json")
 	return cmd

@@ -29,6 +29,7 @@ func nodeCommand() *cobra.Command {
 	c := cluster.Config{Version: "chaos", TrailingLogs: wholeLog}
 	var peers []string
 	var doors string
+	var surround func(context.Context, *cluster.Config) error
 	cmd := &cobra.Command{
 		Use: "node", Hidden: true, Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -55,6 +56,9 @@ func nodeCommand() *cobra.Command {
 				return way.DialContext(ctx, "tcp", address)
 			}
 			c.Logger = slog.New(slog.NewTextHandler(os.Stderr, nil))
+			if err := surround(ctx, &c); err != nil {
+				return err
+			}
 			node, err := cluster.Open(c)
 			if err == nil {
 				err = errors.Join(node.Run(ctx), node.Close())
@@ -66,6 +70,7 @@ func nodeCommand() *cobra.Command {
 			return err
 		},
 	}
+	surround = surroundings(cmd)
 	f := cmd.Flags()
 	f.StringVar(&c.NodeID, "id", "", "name of the node")
 	f.StringVar(&c.DataDir, "data", "", "data directory")
@@ -75,6 +80,8 @@ func nodeCommand() *cobra.Command {
 	f.StringVar(&doors, "doors", "", "address=door,... of the others")
 	f.Uint64Var(&c.TrailingLogs, "trailing-logs", c.TrailingLogs, "log entries kept for followers that lag")
 	f.Uint64Var(&c.SnapshotThreshold, "snapshot-threshold", 0, "log entries between two flushes of the state")
+	f.DurationVar(&c.SnapshotInterval, "snapshot-interval", 0, "how often the node looks whether a flush is due")
+	f.DurationVar(&c.StallTimeout, "stall-timeout", 0, "how long a write may take before the disk counts as hanging")
 	f.Bool(child.ParentFlag, true, "stop when standard input ends")
 	return cmd
 }

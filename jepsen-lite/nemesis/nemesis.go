@@ -20,7 +20,9 @@ type Nemesis struct {
 	About string
 	// Least and Most bound how long a strike lasts before it is healed.
 	Least, Most time.Duration
-	Strike      func(ctx context.Context, s *site.Site, r *rand.Rand) (target string, heal func(context.Context) (effect string, err error), err error)
+	// Inside says that it happens inside the nodes, which must be built with the tag chaos for it.
+	Inside bool
+	Strike func(ctx context.Context, s *site.Site, r *rand.Rand) (target string, heal func(context.Context) (effect string, err error), err error)
 }
 
 var all []Nemesis

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -15,6 +16,7 @@ import (
 	"connectrpc.com/connect"
 
 	"github.com/fanfold/fanfold/jepsen-lite/child"
+	"github.com/fanfold/fanfold/jepsen-lite/inside"
 	"github.com/fanfold/fanfold/jepsen-lite/netem"
 	"github.com/fanfold/fanfold/sdk"
 	apiv1 "github.com/fanfold/fanfold/sdk/api/v1"
@@ -30,6 +32,10 @@ type Config struct {
 	Nodes, Workers int
 	// Command starts a process of the run: an executable and the arguments before the sub-command.
 	Command []string
+	// NodeCommand starts the nodes in place of Command, where it is given.
+	NodeCommand []string
+	// Breakable says that NodeCommand has the faults of package inside.
+	Breakable bool
 	// NodeArgs and WorkerArgs are added to the command lines.
 	NodeArgs, WorkerArgs []string
 }
@@ -47,6 +53,7 @@ type Site struct {
 // Node is one place of the cluster: it stays the same while its process comes and goes.
 type Node struct {
 	ID, Data, API, Raft, Log string
+	Faults                   string         // where it takes orders for faults; "" when the site is not breakable
 	Process                  *child.Process // nil before the first start
 	Starts                   int
 }
@@ -60,9 +67,12 @@ type Worker struct {
 
 // New lays out a site and starts nothing.
 func New(cfg Config) (*Site, error) {
-	ports, err := child.Ports(2 * cfg.Nodes)
+	ports, err := child.Ports(3 * cfg.Nodes)
 	if err != nil {
 		return nil, err
+	}
+	if cfg.NodeCommand == nil {
+		cfg.NodeCommand = cfg.Command
 	}
 	s := &Site{Net: netem.New(), cfg: cfg}
 	for i := range cfg.Nodes {
@@ -70,6 +80,9 @@ func New(cfg Config) (*Site, error) {
 		s.Nodes = append(s.Nodes, &Node{
 			ID: id, Data: filepath.Join(cfg.Dir, id), API: ports[2*i], Raft: ports[2*i+1], Log: filepath.Join(cfg.Dir, id+".log"),
 		})
+		if cfg.Breakable {
+			s.Nodes[i].Faults = ports[2*cfg.Nodes+i]
+		}
 	}
 	for i := range cfg.Workers {
 		id := "w" + strconv.Itoa(i+1)
@@ -114,8 +127,9 @@ func (s *Site) NewClient() (*sdk.Client, error) {
 	return sdk.NewClient(sdk.ClientConfig{Addresses: s.Addresses(), Dialer: s.doors.DialContext})
 }
 
-// StartNode starts the process of a node, on the directory and ports of before.
-func (s *Site) StartNode(n *Node) error {
+// StartNode starts the process of a node, on the directory and ports of before. more are further arguments
+// of this one start.
+func (s *Site) StartNode(n *Node, more ...string) error {
 	doors, err := s.doorsOf(n.ID)
 	if err != nil {
 		return err
@@ -126,7 +140,10 @@ func (s *Site) StartNode(n *Node) error {
 	}
 	args := append([]string{"node", "--id", n.ID, "--data", n.Data, "--api", n.API, "--raft", n.Raft,
 		"--peers", strings.Join(peers, ","), "--doors", doors.String()}, s.cfg.NodeArgs...)
-	n.Process, err = s.start("node "+n.ID, n.Log, args)
+	if n.Faults != "" {
+		args = append(args, "--"+inside.ListenFlag, n.Faults)
+	}
+	n.Process, err = start(s.cfg.NodeCommand, "node "+n.ID, n.Log, append(args, more...))
 	n.Starts++
 	return err
 }
@@ -138,13 +155,13 @@ func (s *Site) StartWorker(w *Worker) error {
 		return err
 	}
 	args := append([]string{"worker", "--name", w.ID, "--addresses", strings.Join(s.Addresses(), ","), "--doors", doors.String()}, s.cfg.WorkerArgs...)
-	w.Process, err = s.start("worker "+w.ID, w.Log, args)
+	w.Process, err = start(s.cfg.Command, "worker "+w.ID, w.Log, args)
 	w.Starts++
 	return err
 }
 
-func (s *Site) start(name, log string, args []string) (*child.Process, error) {
-	return child.StartExecutable(s.cfg.Command[0], name, log, append(s.cfg.Command[1:len(s.cfg.Command):len(s.cfg.Command)], args...)...)
+func start(command []string, name, log string, args []string) (*child.Process, error) {
+	return child.StartExecutable(command[0], name, log, slices.Concat(command[1:], args)...)
 }
 
 // Start starts everything and waits for a leader.

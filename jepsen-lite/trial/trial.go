@@ -39,6 +39,9 @@ type Config struct {
 	Dir            string        // empty directory for everything that the run leaves
 	// Command starts a process of the run: an executable, and the arguments before the sub-command.
 	Command []string
+	// NodeBinary is a jepsen-lite that the nodes run instead: for nemeses inside the nodes one built with the
+	// tag chaos. "": Command's, or one that is built when a nemesis needs it.
+	NodeBinary string
 	// Program is how people start it: the words before "run".
 	Program string
 	Note    func(format string, args ...any) // what happens, for people
@@ -76,6 +79,9 @@ type trial struct {
 	history *history.Recorder
 	found   evidence.Evidence
 	invalid []string
+
+	nodeCommand []string // nil: Command
+	breakable   bool     // a nemesis inside the nodes is among them
 }
 
 // Run runs one trial. An error means that it could not be run or judged; what it found is in the summary.
@@ -88,6 +94,9 @@ func Run(ctx context.Context, c Config) (_ *Summary, err error) {
 	if t.nemeses, err = nemesis.Find(t.Nemeses); err != nil {
 		return nil, err
 	}
+	if err := t.chooseNodes(ctx); err != nil {
+		return nil, err
+	}
 	began := time.Now()
 	if err := t.load(ctx); err != nil {
 		return nil, err
@@ -98,8 +107,8 @@ func Run(ctx context.Context, c Config) (_ *Summary, err error) {
 // load runs the processes from start to end, and gathers the evidence that only they can give.
 func (t *trial) load(ctx context.Context) (err error) {
 	t.site, err = site.New(site.Config{
-		Dir: t.Dir, Nodes: t.Nodes, Workers: t.Workers, Command: t.Command,
-		WorkerArgs: []string{"--workload", t.Workload, "--dir", t.Dir},
+		Dir: t.Dir, Nodes: t.Nodes, Workers: t.Workers, Command: t.Command, NodeCommand: t.nodeCommand, Breakable: t.breakable,
+		NodeArgs: t.nodeArgs(), WorkerArgs: []string{"--workload", t.Workload, "--dir", t.Dir},
 	})
 	if err != nil {
 		return err
@@ -129,6 +138,9 @@ func (t *trial) load(ctx context.Context) (err error) {
 	both.Wait()
 	t.found.Start, t.found.Load = t.history.Start(), t.history.Now()
 	if err := errors.Join(workErr, faultErr); err != nil {
+		return err
+	}
+	if err := t.revive(); err != nil {
 		return err
 	}
 	t.Note("settling: every acknowledged operation has to be there")
@@ -190,6 +202,9 @@ func (t *trial) strike(working, ctx context.Context) error {
 func (t *trial) finish(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, settlePatience)
 	defer cancel()
+	if err := t.revive(); err != nil {
+		return err
+	}
 	if err := t.site.StopWorkers(ctx); err != nil {
 		t.found.Exits = append(t.found.Exits, err.Error())
 	}

@@ -1,0 +1,65 @@
+//go:build chaos
+
+package inject
+
+import (
+	"fmt"
+	"syscall"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
+
+	"github.com/fanfold/fanfold/jepsen-lite/inside"
+)
+
+// What the faults say in a node's log.
+const (
+	failedText = "chaos: the disk failed on order"
+	fullText   = "chaos: the disk is full on order"
+)
+
+// write is asked before anything is written. It returns late, never, or with an error, as ordered. room
+// says that the write needs some.
+func (f *Faults) write(concerns func(inside.Disk) bool, room bool) error {
+	o, _, lifted := f.current()
+	if !concerns(o.Disk) {
+		return nil
+	}
+	switch o.Disk.Does {
+	case inside.Slow:
+		f.slowed.Add(1)
+		time.Sleep(o.Disk.Delay)
+	case inside.Hang:
+		f.hung.Add(1)
+		<-lifted
+	case inside.Error:
+		f.failed.Add(1)
+		return fmt.Errorf("%s: %w", failedText, syscall.EIO)
+	case inside.Full:
+		if room {
+			f.refused.Add(1)
+			return fmt.Errorf("%s: %w", fullText, syscall.ENOSPC)
+		}
+	}
+	return nil
+}
+
+func ofState(d inside.Disk) bool { return d.State }
+func ofLog(d inside.Disk) bool   { return d.Log }
+
+// FS is the file system below the state; nil: the operating system's.
+func (f *Faults) FS(under vfs.FS) vfs.FS {
+	if under == nil {
+		under = vfs.Default
+	}
+	return errorfs.Wrap(under, errorfs.InjectorFunc(func(op errorfs.Op) error {
+		switch op.Kind {
+		case errorfs.OpCreate, errorfs.OpLink, errorfs.OpMkdirAll, errorfs.OpFilePreallocate, errorfs.OpFileWrite, errorfs.OpFileWriteAt:
+			return f.write(ofState, true)
+		case errorfs.OpRename, errorfs.OpReuseForWrite, errorfs.OpRemove, errorfs.OpRemoveAll, errorfs.OpFileSync, errorfs.OpFileSyncData, errorfs.OpFileSyncTo:
+			return f.write(ofState, false)
+		}
+		return nil
+	}))
+}

@@ -1,0 +1,44 @@
+package trial
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"github.com/fanfold/fanfold/jepsen-lite/inside"
+	"github.com/fanfold/fanfold/jepsen-lite/nemesis"
+)
+
+// chooseNodes finds the binary that the nodes run, and refuses nemeses that it cannot have.
+func (t *trial) chooseNodes(ctx context.Context) error {
+	at := slices.IndexFunc(t.nemeses, func(n nemesis.Nemesis) bool { return n.Inside })
+	t.breakable = at >= 0
+	binary := t.NodeBinary
+	if t.breakable && binary == "" && !inside.Built {
+		t.Note("building nodes with the tag chaos")
+		var err error
+		if binary, err = inside.Build(ctx, t.Dir); err != nil {
+			return fmt.Errorf("the nemesis %s happens inside the nodes, and needs a binary that has the faults: %w", t.nemeses[at].Name, err)
+		}
+	}
+	if binary == "" {
+		return nil
+	}
+	t.nodeCommand = []string{binary}
+	if !t.breakable {
+		return nil
+	}
+	if err := inside.Probe(ctx, binary); err != nil {
+		return fmt.Errorf("the nemesis %s cannot happen: %w", t.nemeses[at].Name, err)
+	}
+	return nil
+}
+
+// nodeArgs makes nodes with faults inside flush their state often, so that its disk is busy, and give a
+// hanging disk up before the run ends.
+func (t *trial) nodeArgs() []string {
+	if !t.breakable {
+		return nil
+	}
+	return []string{"--snapshot-threshold", "200", "--snapshot-interval", "500ms", "--stall-timeout", nemesis.StallTimeout.String()}
+}
