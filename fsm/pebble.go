@@ -33,8 +33,9 @@ func openPebble(fs vfs.FS, dir string, o *Options) (*pebble.DB, error) {
 	cache := pebble.NewCache(o.CacheBytes)
 	defer cache.Unref()
 	log := storeLog{o}
+	guard := &walGuard{FS: fs, onFatal: o.OnFatal}
 	po := &pebble.Options{
-		FS:                          fs,
+		FS:                          guard,
 		Cache:                       cache,
 		DisableWAL:                  o.DisableWAL,
 		FormatMajorVersion:          pebble.FormatTableFormatV6,
@@ -50,7 +51,9 @@ func openPebble(fs vfs.FS, dir string, o *Options) (*pebble.DB, error) {
 	po.Levels[0].FilterPolicy = bloom.FilterPolicy(10)
 	po.Levels[0].Compression = func() *sstable.CompressionProfile { return sstable.NoCompression }
 	po.Levels[1].Compression = func() *sstable.CompressionProfile { return sstable.FastestCompression }
-	return pebble.Open(dir, po)
+	db, err := pebble.Open(dir, po)
+	guard.opened.Store(err == nil)
+	return db, err
 }
 
 // storeLog passes Pebble's messages on, and ends the process where the library would: a store that
