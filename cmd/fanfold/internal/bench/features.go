@@ -49,9 +49,12 @@ var variants = []variant{
 			return preloadOf(ctx, m, noop, first+at, n, sdk.Partition(fmt.Sprint("tenant-", part)))
 		})
 	}},
+	{name: "unique keys", submit: func(ctx context.Context, m *machine, first, n int) error {
+		return preloadOf(ctx, m, noop, first, n, sdk.Unique(sdk.UniqueConfig{})) // every input is another
+	}},
 }
 
-// features measures what it costs to have limits, priorities and partitions, as ratios to the plain drain.
+// features measures what it costs to have limits, priorities, partitions and unique keys, as ratios to the plain drain.
 func features(ctx context.Context, m *machine) ([]Value, error) {
 	tasks := m.Tasks
 	if tasks == 0 {
