@@ -123,7 +123,7 @@ func (b *Batch) ID() string { return b.id }
 // Close says that no more jobs come from outside: the batch is decided when its last job has ended, at once when none
 // lives. Its own jobs may still add some, for while they run it is not decided. Again: nothing changes.
 func (b *Batch) Close(ctx context.Context) error {
-	return b.client.change(ctx, "close", "of batch "+b.id, func(ctx context.Context, api apiv1connect.FanfoldClient) error {
+	return b.client.change(ctx, "close batch "+b.id, func(ctx context.Context, api apiv1connect.FanfoldClient) error {
 		_, err := api.CloseBatch(ctx, connect.NewRequest(&apiv1.CloseBatchRequest{Id: b.id, Namespace: b.client.cfg.Namespace}))
 		return err
 	}, nil)
@@ -131,7 +131,7 @@ func (b *Batch) Close(ctx context.Context) error {
 
 // Reopen takes Close back while a job of the batch lives. Afterwards it gives ErrConflict.
 func (b *Batch) Reopen(ctx context.Context) error {
-	return b.client.change(ctx, "reopen", "of batch "+b.id, func(ctx context.Context, api apiv1connect.FanfoldClient) error {
+	return b.client.change(ctx, "reopen batch "+b.id, func(ctx context.Context, api apiv1connect.FanfoldClient) error {
 		_, err := api.ReopenBatch(ctx, connect.NewRequest(&apiv1.ReopenBatchRequest{Id: b.id, Namespace: b.client.cfg.Namespace}))
 		return err
 	}, nil)
@@ -140,7 +140,7 @@ func (b *Batch) Reopen(ctx context.Context) error {
 // Cancel cancels the jobs of the batch that live, at most 100 of them in a log entry, and takes no more. The batch
 // has ended, complete and without success, when all of them have.
 func (b *Batch) Cancel(ctx context.Context, reason string) error {
-	return b.client.change(ctx, "cancel", "of batch "+b.id, func(ctx context.Context, api apiv1connect.FanfoldClient) error {
+	return b.client.change(ctx, "cancel batch "+b.id, func(ctx context.Context, api apiv1connect.FanfoldClient) error {
 		_, err := api.CancelBatch(ctx, connect.NewRequest(&apiv1.CancelBatchRequest{Id: b.id, Namespace: b.client.cfg.Namespace, Reason: reason}))
 		return err
 	}, nil)
@@ -148,7 +148,7 @@ func (b *Batch) Cancel(ctx context.Context, reason string) error {
 
 // Purge removes a batch that has ended; its jobs stay. One that has not gives ErrNotEnded.
 func (b *Batch) Purge(ctx context.Context) error {
-	return b.client.change(ctx, "purge", "of batch "+b.id, func(ctx context.Context, api apiv1connect.FanfoldClient) error {
+	return b.client.change(ctx, "purge batch "+b.id, func(ctx context.Context, api apiv1connect.FanfoldClient) error {
 		_, err := api.PurgeBatch(ctx, connect.NewRequest(&apiv1.PurgeBatchRequest{Id: b.id, Namespace: b.client.cfg.Namespace}))
 		return err
 	}, ErrNotFound)
@@ -197,58 +197,24 @@ func (b *Batch) Await(ctx context.Context) (*BatchStatus, error) {
 // Jobs yields the batch's jobs by id, oldest first, with the state in which each ended (RUNNING before), also of
 // those that were purged. state "" is all.
 func (b *Batch) Jobs(ctx context.Context, state State) iter.Seq2[*apiv1.BatchJob, error] {
-	return func(yield func(*apiv1.BatchJob, error) bool) {
-		req := &apiv1.ListBatchJobsRequest{Id: b.id, Namespace: b.client.cfg.Namespace, State: string(state), PageSize: 1000}
-		for {
-			var page *apiv1.ListBatchJobsResponse
-			err := b.client.retry(ctx, reading, func(ctx context.Context, api apiv1connect.FanfoldClient) error {
-				res, err := api.ListBatchJobs(ctx, connect.NewRequest(req))
-				if err == nil {
-					page = res.Msg
-				}
-				return err
-			})
+	return pages(ctx, b.client, "jobs of batch "+b.id,
+		func(ctx context.Context, api apiv1connect.FanfoldClient, token string) ([]*apiv1.BatchJob, string, error) {
+			res, err := api.ListBatchJobs(ctx, connect.NewRequest(&apiv1.ListBatchJobsRequest{Id: b.id, Namespace: b.client.cfg.Namespace, State: string(state), PageSize: 1000, PageToken: token}))
 			if err != nil {
-				yield(nil, fmt.Errorf("sdk: jobs of batch %s: %w", b.id, err))
-				return
+				return nil, "", err
 			}
-			for _, j := range page.Jobs {
-				if !yield(j, nil) {
-					return
-				}
-			}
-			if req.PageToken = page.NextPageToken; req.PageToken == "" {
-				return
-			}
-		}
-	}
+			return res.Msg.Jobs, res.Msg.NextPageToken, nil
+		})
 }
 
 // Batches yields the batches of the client's namespace, newest first. state "" is all.
 func (c *Client) Batches(ctx context.Context, state State) iter.Seq2[*BatchStatus, error] {
-	return func(yield func(*BatchStatus, error) bool) {
-		req := &apiv1.ListBatchesRequest{Namespace: c.cfg.Namespace, State: string(state)}
-		for {
-			var page *apiv1.ListBatchesResponse
-			err := c.retry(ctx, reading, func(ctx context.Context, api apiv1connect.FanfoldClient) error {
-				res, err := api.ListBatches(ctx, connect.NewRequest(req))
-				if err == nil {
-					page = res.Msg
-				}
-				return err
-			})
+	return pages(ctx, c, "list batches",
+		func(ctx context.Context, api apiv1connect.FanfoldClient, token string) ([]*BatchStatus, string, error) {
+			res, err := api.ListBatches(ctx, connect.NewRequest(&apiv1.ListBatchesRequest{Namespace: c.cfg.Namespace, State: string(state), PageToken: token}))
 			if err != nil {
-				yield(nil, fmt.Errorf("sdk: list batches: %w", err))
-				return
+				return nil, "", err
 			}
-			for _, b := range page.Batches {
-				if !yield(b, nil) {
-					return
-				}
-			}
-			if req.PageToken = page.NextPageToken; req.PageToken == "" {
-				return
-			}
-		}
-	}
+			return res.Msg.Batches, res.Msg.NextPageToken, nil
+		})
 }

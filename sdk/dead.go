@@ -25,39 +25,15 @@ type AttemptFilter struct {
 // Attempts yields the attempts of a job's tasks in the order of steps, shards and time. Of each task the first
 // attempt and the last 31 that did not succeed are kept, and the one that did; the one that runs has no end.
 func (c *Client) Attempts(ctx context.Context, id string, f AttemptFilter) iter.Seq2[*Attempt, error] {
-	return pages("attempts of job "+id, func(token string) (items []*Attempt, next string, err error) {
-		err = c.retry(ctx, reading, func(ctx context.Context, api apiv1connect.FanfoldClient) error {
+	return pages(ctx, c, "attempts of job "+id,
+		func(ctx context.Context, api apiv1connect.FanfoldClient, token string) ([]*Attempt, string, error) {
 			res, err := api.ListAttempts(ctx, connect.NewRequest(&apiv1.ListAttemptsRequest{
 				Id: id, Namespace: c.cfg.Namespace, Step: f.Step, Shard: f.Shard, PageToken: token}))
-			if err == nil {
-				items, next = res.Msg.Attempts, res.Msg.NextPageToken
-			}
-			return err
-		})
-		return items, next, err
-	})
-}
-
-// pages yields the items of a list that comes in pages.
-func pages[T any](what string, page func(token string) ([]T, string, error)) iter.Seq2[T, error] {
-	return func(yield func(T, error) bool) {
-		for token := ""; ; {
-			items, next, err := page(token)
 			if err != nil {
-				var zero T
-				yield(zero, fmt.Errorf("sdk: %s: %w", what, err))
-				return
+				return nil, "", err
 			}
-			for _, item := range items {
-				if !yield(item, nil) {
-					return
-				}
-			}
-			if token = next; token == "" {
-				return
-			}
-		}
-	}
+			return res.Msg.Attempts, res.Msg.NextPageToken, nil
+		})
 }
 
 // DeadJob is what the API says about a dead job: one in FAILURE.
@@ -89,16 +65,14 @@ func (f DeadFilter) proto() *apiv1.DeadFilter {
 
 // Dead yields the dead jobs, the newest first.
 func (c *Client) Dead(ctx context.Context, f DeadFilter) iter.Seq2[*DeadJob, error] {
-	return pages("dead jobs", func(token string) (items []*DeadJob, next string, err error) {
-		err = c.retry(ctx, reading, func(ctx context.Context, api apiv1connect.FanfoldClient) error {
+	return pages(ctx, c, "dead jobs",
+		func(ctx context.Context, api apiv1connect.FanfoldClient, token string) ([]*DeadJob, string, error) {
 			res, err := api.ListDead(ctx, connect.NewRequest(&apiv1.ListDeadRequest{Namespace: c.cfg.Namespace, Filter: f.proto(), PageToken: token}))
-			if err == nil {
-				items, next = res.Msg.Jobs, res.Msg.NextPageToken
+			if err != nil {
+				return nil, "", err
 			}
-			return err
+			return res.Msg.Jobs, res.Msg.NextPageToken, nil
 		})
-		return items, next, err
-	})
 }
 
 // DeadGroups groups the dead jobs by their errors, the largest group first. partial: there are more than
@@ -180,7 +154,7 @@ func (c *Client) Redrives(ctx context.Context) (all []*Redrive, err error) {
 
 // DiscardJob removes a dead job for good; reason says why, for the log. A job that is not dead gives ErrConflict.
 func (c *Client) DiscardJob(ctx context.Context, id, reason string) error {
-	return c.change(ctx, "discard", id, func(ctx context.Context, api apiv1connect.FanfoldClient) error {
+	return c.change(ctx, "discard job "+id, func(ctx context.Context, api apiv1connect.FanfoldClient) error {
 		_, err := api.DiscardJob(ctx, connect.NewRequest(&apiv1.DiscardJobRequest{Id: id, Namespace: c.cfg.Namespace, Reason: reason}))
 		return err
 	}, ErrNotFound)

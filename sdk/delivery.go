@@ -18,24 +18,14 @@ type Delivery = apiv1.Delivery
 // Deliveries yields an endpoint's deliveries, newest first: those that are PENDING, and of those that ended (DELIVERED,
 // FAILED) the last 1,000. state filters; "" is all.
 func (c *Client) Deliveries(ctx context.Context, endpoint, state string) iter.Seq2[*Delivery, error] {
-	return func(yield func(*Delivery, error) bool) {
-		q := &apiv1.ListDeliveriesRequest{Namespace: c.cfg.Namespace, Endpoint: endpoint, State: state}
-		for {
-			page, err := c.deliveryPage(ctx, q)
+	return pages(ctx, c, "deliveries of "+endpoint,
+		func(ctx context.Context, api apiv1connect.FanfoldClient, token string) ([]*Delivery, string, error) {
+			res, err := api.ListDeliveries(ctx, connect.NewRequest(&apiv1.ListDeliveriesRequest{Namespace: c.cfg.Namespace, Endpoint: endpoint, State: state, PageToken: token}))
 			if err != nil {
-				yield(nil, fmt.Errorf("sdk: deliveries of %s: %w", endpoint, err))
-				return
+				return nil, "", err
 			}
-			for _, d := range page.Deliveries {
-				if !yield(d, nil) {
-					return
-				}
-			}
-			if q.PageToken = page.NextPageToken; q.PageToken == "" {
-				return
-			}
-		}
-	}
+			return res.Msg.Deliveries, res.Msg.NextPageToken, nil
+		})
 }
 
 // Delivery is one delivery by its id, with its body.

@@ -130,7 +130,7 @@ func (w *watch) stream(ctx context.Context, api apiv1connect.FanfoldClient) erro
 // cause ErrJobCanceled. When it returns, no further attempt is started. A job that has ended already gives
 // ErrConflict, unless it was canceled.
 func (c *Client) Cancel(ctx context.Context, id, reason string) error {
-	return c.change(ctx, "cancel", id, func(ctx context.Context, api apiv1connect.FanfoldClient) error {
+	return c.change(ctx, "cancel job "+id, func(ctx context.Context, api apiv1connect.FanfoldClient) error {
 		res, err := api.CancelJob(ctx, connect.NewRequest(&apiv1.CancelJobRequest{Id: id, Reason: reason, Namespace: c.cfg.Namespace}))
 		if err == nil && State(res.Msg.State) != Canceled {
 			return &APIError{Code: "CONFLICT", Message: "it has ended before: " + res.Msg.State, kind: ErrConflict}
@@ -142,7 +142,7 @@ func (c *Client) Cancel(ctx context.Context, id, reason string) error {
 // Retry runs the failed and canceled steps of an ended job again; what succeeded is kept. A job that is
 // running gives ErrNotEnded.
 func (c *Client) Retry(ctx context.Context, id string) error {
-	return c.change(ctx, "retry", id, func(ctx context.Context, api apiv1connect.FanfoldClient) error {
+	return c.change(ctx, "retry job "+id, func(ctx context.Context, api apiv1connect.FanfoldClient) error {
 		_, err := api.RetryJob(ctx, connect.NewRequest(&apiv1.RetryJobRequest{Id: id, Namespace: c.cfg.Namespace}))
 		return err
 	}, ErrNotEnded)
@@ -150,15 +150,15 @@ func (c *Client) Retry(ctx context.Context, id string) error {
 
 // Purge removes an ended job with its results. A job that is running gives ErrNotEnded.
 func (c *Client) Purge(ctx context.Context, id string) error {
-	return c.change(ctx, "purge", id, func(ctx context.Context, api apiv1connect.FanfoldClient) error {
+	return c.change(ctx, "purge job "+id, func(ctx context.Context, api apiv1connect.FanfoldClient) error {
 		_, err := api.PurgeJob(ctx, connect.NewRequest(&apiv1.PurgeJobRequest{Id: id, Namespace: c.cfg.Namespace}))
 		return err
 	}, ErrNotFound)
 }
 
-// change is a call that changes a job. done is the error that the call gives when it has had its effect
+// change is a call that changes something; what says what, in errors. done is the error that the call gives when it has had its effect
 // before: after a try whose outcome is unknown it means that that try has worked.
-func (c *Client) change(ctx context.Context, verb, id string, f func(context.Context, apiv1connect.FanfoldClient) error, done error) error {
+func (c *Client) change(ctx context.Context, what string, f func(context.Context, apiv1connect.FanfoldClient) error, done error) error {
 	tries := 0
 	err := c.retry(ctx, changing, func(ctx context.Context, api apiv1connect.FanfoldClient) error {
 		tries++
@@ -169,7 +169,7 @@ func (c *Client) change(ctx context.Context, verb, id string, f func(context.Con
 		return err
 	})
 	if err != nil {
-		return fmt.Errorf("sdk: %s job %s: %w", verb, id, err)
+		return fmt.Errorf("sdk: %s: %w", what, err)
 	}
 	return nil
 }
@@ -183,35 +183,14 @@ type JobFilter struct {
 // List yields jobs, newest first, a page of the API at a time. Jobs that are submitted meanwhile may be
 // missing; none comes twice.
 func (c *Client) List(ctx context.Context, f JobFilter) iter.Seq2[*JobStatus, error] {
-	return func(yield func(*JobStatus, error) bool) {
-		token := ""
-		for {
-			page, err := c.listPage(ctx, f, token)
+	return pages(ctx, c, "list jobs",
+		func(ctx context.Context, api apiv1connect.FanfoldClient, token string) ([]*JobStatus, string, error) {
+			res, err := api.ListJobs(ctx, connect.NewRequest(&apiv1.ListJobsRequest{
+				Namespace: c.cfg.Namespace, State: string(f.State), Workflow: f.Workflow, PageToken: token,
+			}))
 			if err != nil {
-				yield(nil, fmt.Errorf("sdk: list jobs: %w", err))
-				return
+				return nil, "", err
 			}
-			for _, job := range page.Jobs {
-				if !yield(job, nil) {
-					return
-				}
-			}
-			if token = page.NextPageToken; token == "" {
-				return
-			}
-		}
-	}
-}
-
-func (c *Client) listPage(ctx context.Context, f JobFilter, token string) (page *apiv1.ListJobsResponse, err error) {
-	err = c.retry(ctx, reading, func(ctx context.Context, api apiv1connect.FanfoldClient) error {
-		res, err := api.ListJobs(ctx, connect.NewRequest(&apiv1.ListJobsRequest{
-			Namespace: c.cfg.Namespace, State: string(f.State), Workflow: f.Workflow, PageToken: token,
-		}))
-		if err == nil {
-			page = res.Msg
-		}
-		return err
-	})
-	return page, err
+			return res.Msg.Jobs, res.Msg.NextPageToken, nil
+		})
 }

@@ -87,9 +87,9 @@ func (h *logHandler) WithGroup(name string) slog.Handler {
 
 const (
 	maxLogText    = 4 << 10
-	maxTaskLog    = 64 << 10  // bytes of one attempt that wait
-	maxSessionLog = 2 << 20   // of all of them
-	maxLogMessage = 256 << 10 // bytes of lines in a message, beside those of tasks that end in it
+	maxTaskLog    = 64 << 10    // bytes of one attempt that wait
+	maxSessionLog = 2 << 20     // of all of them
+	maxLogMessage = 256 << 10   // bytes of lines in a message, beside those of tasks that end in it
 	sayEvery      = time.Second // how long lines and progress wait for company
 )
 

@@ -2,7 +2,6 @@ package sdk
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"iter"
 	"time"
@@ -101,7 +100,7 @@ func (c *Client) SetSchedule(ctx context.Context, s Schedule, job RawJob, opts .
 	if err != nil {
 		return fmt.Errorf("sdk: set schedule %s: %w", s.Name, err)
 	}
-	return c.onSchedule(ctx, "set", s.Name, func(ctx context.Context, api apiv1connect.FanfoldClient) error {
+	return c.change(ctx, "set schedule "+s.Name, func(ctx context.Context, api apiv1connect.FanfoldClient) error {
 		_, err := api.SetSchedule(ctx, connect.NewRequest(&apiv1.SetScheduleRequest{Schedule: message}))
 		return err
 	}, nil)
@@ -152,7 +151,7 @@ func (c *Client) scheduled(ctx context.Context, m *apiv1.Schedule, job RawJob, o
 
 // DeleteSchedule removes a schedule. Its jobs go on.
 func (c *Client) DeleteSchedule(ctx context.Context, name string) error {
-	return c.onSchedule(ctx, "delete", name, func(ctx context.Context, api apiv1connect.FanfoldClient) error {
+	return c.change(ctx, "delete schedule "+name, func(ctx context.Context, api apiv1connect.FanfoldClient) error {
 		_, err := api.DeleteSchedule(ctx, connect.NewRequest(&apiv1.DeleteScheduleRequest{Namespace: c.cfg.Namespace, Name: name}))
 		return err
 	}, ErrNotFound)
@@ -161,7 +160,7 @@ func (c *Client) DeleteSchedule(ctx context.Context, name string) error {
 // PauseSchedule stops the ticks of a schedule until ResumeSchedule. What would have ticked meanwhile is not
 // missed: it never was due. The note is for people.
 func (c *Client) PauseSchedule(ctx context.Context, name, note string) error {
-	return c.onSchedule(ctx, "pause", name, func(ctx context.Context, api apiv1connect.FanfoldClient) error {
+	return c.change(ctx, "pause schedule "+name, func(ctx context.Context, api apiv1connect.FanfoldClient) error {
 		_, err := api.PauseSchedule(ctx, connect.NewRequest(&apiv1.PauseScheduleRequest{Namespace: c.cfg.Namespace, Name: name, Note: note}))
 		return err
 	}, nil)
@@ -169,7 +168,7 @@ func (c *Client) PauseSchedule(ctx context.Context, name, note string) error {
 
 // ResumeSchedule lets the ticks of a paused schedule go on from now.
 func (c *Client) ResumeSchedule(ctx context.Context, name string) error {
-	return c.onSchedule(ctx, "resume", name, func(ctx context.Context, api apiv1connect.FanfoldClient) error {
+	return c.change(ctx, "resume schedule "+name, func(ctx context.Context, api apiv1connect.FanfoldClient) error {
 		_, err := api.ResumeSchedule(ctx, connect.NewRequest(&apiv1.ResumeScheduleRequest{Namespace: c.cfg.Namespace, Name: name}))
 		return err
 	}, nil)
@@ -182,7 +181,7 @@ func (c *Client) TriggerSchedule(ctx context.Context, name string, tick time.Tim
 	if !tick.IsZero() {
 		q.TickMs = tick.UnixMilli()
 	}
-	err = c.onSchedule(ctx, "trigger", name, func(ctx context.Context, api apiv1connect.FanfoldClient) error {
+	err = c.change(ctx, "trigger schedule "+name, func(ctx context.Context, api apiv1connect.FanfoldClient) error {
 		_, err := api.TriggerSchedule(ctx, connect.NewRequest(q))
 		return err
 	}, nil)
@@ -202,7 +201,7 @@ func (c *Client) BackfillSchedule(ctx context.Context, name string, from, to tim
 	q := &apiv1.BackfillScheduleRequest{Namespace: c.cfg.Namespace, Name: name, FromMs: from.UnixMilli(), ToMs: to.UnixMilli()}
 	for {
 		var res *apiv1.BackfillScheduleResponse
-		err := c.onSchedule(ctx, "backfill", name, func(ctx context.Context, api apiv1connect.FanfoldClient) error {
+		err := c.change(ctx, "backfill schedule "+name, func(ctx context.Context, api apiv1connect.FanfoldClient) error {
 			answer, err := api.BackfillSchedule(ctx, connect.NewRequest(q))
 			if err == nil {
 				res = answer.Msg
@@ -241,7 +240,7 @@ func (c *Client) PreviewSchedule(ctx context.Context, s Schedule, from time.Time
 		}
 		q.What = &apiv1.PreviewScheduleRequest_Schedule{Schedule: m}
 	}
-	err = c.onSchedule(ctx, "preview", s.Name, func(ctx context.Context, api apiv1connect.FanfoldClient) error {
+	err = c.change(ctx, "preview schedule "+s.Name, func(ctx context.Context, api apiv1connect.FanfoldClient) error {
 		res, err := api.PreviewSchedule(ctx, connect.NewRequest(q))
 		if err != nil {
 			return err
@@ -261,7 +260,7 @@ func (c *Client) PreviewSchedule(ctx context.Context, s Schedule, from time.Time
 
 // GetSchedule is a schedule as it is now, by a linearizable read.
 func (c *Client) GetSchedule(ctx context.Context, name string) (status *ScheduleStatus, err error) {
-	err = c.onSchedule(ctx, "get", name, func(ctx context.Context, api apiv1connect.FanfoldClient) error {
+	err = c.change(ctx, "get schedule "+name, func(ctx context.Context, api apiv1connect.FanfoldClient) error {
 		res, err := api.GetSchedule(ctx, connect.NewRequest(&apiv1.GetScheduleRequest{Namespace: c.cfg.Namespace, Name: name}))
 		if err == nil {
 			status = res.Msg.Schedule
@@ -273,46 +272,12 @@ func (c *Client) GetSchedule(ctx context.Context, name string) (status *Schedule
 
 // Schedules yields the schedules of the client's namespace by name, without graphs and inputs.
 func (c *Client) Schedules(ctx context.Context) iter.Seq2[*ScheduleStatus, error] {
-	return func(yield func(*ScheduleStatus, error) bool) {
-		token := ""
-		for {
-			var page *apiv1.ListSchedulesResponse
-			err := c.retry(ctx, reading, func(ctx context.Context, api apiv1connect.FanfoldClient) error {
-				res, err := api.ListSchedules(ctx, connect.NewRequest(&apiv1.ListSchedulesRequest{Namespace: c.cfg.Namespace, PageToken: token}))
-				if err == nil {
-					page = res.Msg
-				}
-				return err
-			})
+	return pages(ctx, c, "list schedules",
+		func(ctx context.Context, api apiv1connect.FanfoldClient, token string) ([]*ScheduleStatus, string, error) {
+			res, err := api.ListSchedules(ctx, connect.NewRequest(&apiv1.ListSchedulesRequest{Namespace: c.cfg.Namespace, PageToken: token}))
 			if err != nil {
-				yield(nil, fmt.Errorf("sdk: list schedules: %w", err))
-				return
+				return nil, "", err
 			}
-			for _, s := range page.Schedules {
-				if !yield(s, nil) {
-					return
-				}
-			}
-			if token = page.NextPageToken; token == "" {
-				return
-			}
-		}
-	}
-}
-
-// onSchedule is a call about one schedule. done is the error that it gives when an earlier try has worked.
-func (c *Client) onSchedule(ctx context.Context, verb, name string, f func(context.Context, apiv1connect.FanfoldClient) error, done error) error {
-	tries := 0
-	err := c.retry(ctx, changing, func(ctx context.Context, api apiv1connect.FanfoldClient) error {
-		tries++
-		err := f(ctx, api)
-		if tries > 1 && done != nil && errors.Is(wireError(err), done) {
-			return nil
-		}
-		return err
-	})
-	if err != nil {
-		return fmt.Errorf("sdk: %s schedule %s: %w", verb, name, err)
-	}
-	return nil
+			return res.Msg.Schedules, res.Msg.NextPageToken, nil
+		})
 }
