@@ -150,9 +150,9 @@ func milliseconds(d time.Duration) int64 {
 	return int64((d + time.Millisecond - 1) / time.Millisecond)
 }
 
-// Timeout bounds one attempt: then its context ends with context.DeadlineExceeded, and the attempt has
-// failed. A function that has not returned 10 s later is given up: its failure is reported while it runs on.
-// Default 0: no bound. Resolution 1 ms.
+// Timeout bounds one attempt: then its context ends with context.DeadlineExceeded. A function that returns a
+// result within 10 s of that is forgiven, and the result counts; one that has not returned by then is given up:
+// the attempt has failed, while the function runs on. Default 0: no bound. Resolution 1 ms.
 func Timeout(d time.Duration) AnyOption {
 	return func(s *settings) {
 		if d < 0 {
