@@ -1,4 +1,4 @@
-// Command generate writes the generated code of the two .proto files anew, as `buf generate` does, from the
+// Command generate writes the generated code of all .proto files anew, as `buf generate` does, from the
 // Go module proxy alone and in seconds: buf itself takes minutes to build, and protoc is no Go program.
 //
 //	generate ROOT GOBIN    the repository, and the folder with protoc-gen-go and protoc-gen-connect-go
@@ -17,13 +17,14 @@ import (
 	"github.com/bufbuild/protocompile/linker"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protodesc"
+	"google.golang.org/protobuf/reflect/protoreflect"
 	"google.golang.org/protobuf/types/pluginpb"
 )
 
-// sources are the folders of buf.yaml, each with its files.
-var sources = []struct{ dir, file string }{
-	{"fsm", "fsmpb/command.proto"},
-	{"sdk/api", "v1/fanfold.proto"},
+// sources are the folders of buf.yaml, each with the one folder below it that has .proto files.
+var sources = []struct{ dir, files string }{
+	{"fsm", "fsmpb"},
+	{"sdk/api", "v1"},
 }
 
 // plugins and parameter are those of buf.gen.yaml.
@@ -44,29 +45,43 @@ func main() {
 
 func run(root, bin string) error {
 	for _, s := range sources {
-		compiler := protocompile.Compiler{
-			Resolver:       &protocompile.SourceResolver{ImportPaths: []string{filepath.Join(root, s.dir)}},
-			SourceInfoMode: protocompile.SourceInfoStandard,
-		}
-		compiled, err := compiler.Compile(context.Background(), s.file)
+		files, err := compile(filepath.Join(root, s.dir), s.files)
 		if err != nil {
 			return err
 		}
 		for _, plugin := range plugins {
-			if err := generate(root, filepath.Join(bin, plugin), compiled[0]); err != nil {
-				return fmt.Errorf("%s of %s: %w", plugin, s.file, err)
+			if err := generate(root, filepath.Join(bin, plugin), files); err != nil {
+				return fmt.Errorf("%s of %s/%s: %w", plugin, s.dir, s.files, err)
 			}
 		}
 	}
 	return nil
 }
 
-func generate(root, plugin string, file linker.File) error {
-	request := &pluginpb.CodeGeneratorRequest{FileToGenerate: []string{file.Path()}, Parameter: proto.String(parameter)}
-	for i := range file.Imports().Len() {
-		return fmt.Errorf("it imports %s: add imports to this program first", file.Imports().Get(i).Path())
+// compile compiles the .proto files of a folder, by name.
+func compile(dir, folder string) (linker.Files, error) {
+	paths, err := filepath.Glob(filepath.Join(dir, folder, "*.proto"))
+	if err != nil {
+		return nil, err
 	}
-	request.ProtoFile = append(request.ProtoFile, protodesc.ToFileDescriptorProto(file))
+	var names []string
+	for _, path := range paths {
+		names = append(names, folder+"/"+filepath.Base(path))
+	}
+	compiler := protocompile.Compiler{
+		Resolver:       &protocompile.SourceResolver{ImportPaths: []string{dir}},
+		SourceInfoMode: protocompile.SourceInfoStandard,
+	}
+	return compiler.Compile(context.Background(), names...)
+}
+
+func generate(root, plugin string, files linker.Files) error {
+	request := &pluginpb.CodeGeneratorRequest{Parameter: proto.String(parameter)}
+	sent := map[string]bool{}
+	for _, file := range files {
+		request.FileToGenerate = append(request.FileToGenerate, file.Path())
+		describe(request, sent, file)
+	}
 	input, err := proto.Marshal(request)
 	if err != nil {
 		return err
@@ -91,4 +106,16 @@ func generate(root, plugin string, file linker.File) error {
 		}
 	}
 	return nil
+}
+
+// describe adds a file to a request, what it imports before it, each once.
+func describe(request *pluginpb.CodeGeneratorRequest, sent map[string]bool, file protoreflect.FileDescriptor) {
+	if sent[file.Path()] {
+		return
+	}
+	sent[file.Path()] = true
+	for i := range file.Imports().Len() {
+		describe(request, sent, file.Imports().Get(i).FileDescriptor)
+	}
+	request.ProtoFile = append(request.ProtoFile, protodesc.ToFileDescriptorProto(file))
 }
