@@ -85,7 +85,7 @@ func TestExplain_SaysWhatATaskWaitsFor(t *testing.T) {
 		}
 		fail <- errors.New("disk full")
 		synctest.Wait()
-		if e := expect("RETRY", "disk full", job.ID(), sdk.OfStep("first")); time.UnixMilli(e.Reasons[0].UntilMs).Sub(time.Now()).Round(time.Second) != time.Minute {
+		if e := expect("RETRY", "disk full", job.ID(), sdk.OfStep("first")); time.Until(time.UnixMilli(e.Reasons[0].UntilMs)).Round(time.Second) != time.Minute {
 			t.Errorf("until %v", e.Reasons[0].UntilMs)
 		}
 		close(gate)
