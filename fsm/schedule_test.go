@@ -2,9 +2,6 @@ package fsm
 
 import (
 	"fmt"
-	"os"
-	"path/filepath"
-	"runtime"
 	"strings"
 	"testing"
 
@@ -39,18 +36,6 @@ func trigger(name, job string) *fsmpb.Command {
 
 func backfill(name string, from, to int64) *fsmpb.Command {
 	return &fsmpb.Command{Kind: &fsmpb.Command_BackfillSchedule{BackfillSchedule: &fsmpb.BackfillSchedule{Namespace: "default", Name: name, FromMs: from, ToMs: to}}}
-}
-
-// zoneRules reads a TZif file of the Go tree.
-func zoneRules(t testing.TB, name string) []byte {
-	t.Helper()
-	for _, dir := range []string{"/usr/share/zoneinfo", filepath.Join(runtime.GOROOT(), "lib/time/zoneinfo")} {
-		if b, err := os.ReadFile(filepath.Join(dir, name)); err == nil {
-			return b
-		}
-	}
-	t.Skip("this machine has no time zones")
-	return nil
 }
 
 func (h *harness) schedule(name string) *ScheduleView {

@@ -5,7 +5,6 @@ import (
 	"strings"
 
 	"google.golang.org/protobuf/encoding/protojson"
-	"google.golang.org/protobuf/proto"
 
 	"github.com/fanfold/fanfold/fsm"
 	"github.com/fanfold/fanfold/fsm/fsmpb"
@@ -100,7 +99,7 @@ func other(c *fsmpb.Command) string {
 		return "an empty command"
 	}
 	const most = 160
-	inside, err := protojson.Marshal(m.Get(field).Message().Interface().(proto.Message))
+	inside, err := protojson.Marshal(m.Get(field).Message().Interface())
 	if err != nil {
 		return string(field.Message().Name())
 	}

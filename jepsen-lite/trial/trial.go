@@ -78,7 +78,6 @@ type trial struct {
 	client  *sdk.Client
 	history *history.Recorder
 	found   evidence.Evidence
-	invalid []string
 
 	nodeCommand []string // nil: Command
 	breakable   bool     // a nemesis inside the nodes is among them

@@ -25,7 +25,7 @@ func explained(t *testing.T, client *sdk.Client, id, want, has string) *apiv1.Re
 
 // in is how far away a moment of an explanation is.
 func in(ms int64) time.Duration {
-	return time.UnixMilli(ms).Sub(time.Now()).Round(100 * time.Millisecond)
+	return time.Until(time.UnixMilli(ms)).Round(100 * time.Millisecond)
 }
 
 // TestExplain_SaysWhichLimitOrPauseHoldsATask: a limit with the place in line and the time of its turn, a handler

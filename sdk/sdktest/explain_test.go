@@ -58,7 +58,7 @@ func TestExplain_SaysWhatATaskWaitsFor(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if e := expect("SCHEDULED", "not due", later.ID()); time.UnixMilli(e.Reasons[0].UntilMs).Sub(time.Now()).Round(time.Second) != time.Hour {
+		if e := expect("SCHEDULED", "not due", later.ID()); time.Until(time.UnixMilli(e.Reasons[0].UntilMs)).Round(time.Second) != time.Hour {
 			t.Errorf("until %v", e.Reasons[0].UntilMs)
 		}
 		job, err := two.Submit(t.Context(), client, 1)
