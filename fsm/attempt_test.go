@@ -54,7 +54,7 @@ func TestAttempts_HowEachEndedIsKept(t *testing.T) {
 	h.now += 7
 	h.apply(failure(r.Grants[0], "boom", false))
 	h.now += 100
-	r = h.apply()
+	h.apply()
 	h.apply(closeWorker(1, true))
 	r = h.apply(openWorker("b", 1, "t"))
 	r = h.apply(release(r.Grants[0]))

@@ -195,8 +195,6 @@ func keyLane(queue, kind uint32, part uint64, prio uint8) []byte {
 	return append(be.AppendUint64(k, part), prio)
 }
 
-const laneBytes = 1 + 4 + 4 + 8 + 1
-
 // keyRunnable has the shard last: the tasks of a group share the group's place, each before the next,
 // and the group itself (groupShard) after all of them.
 func keyRunnable(queue, kind uint32, part uint64, prio uint8, seq, shard uint64) []byte {
