@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -89,9 +88,9 @@ func has(field string, n int) bool {
 // zones are those of the database whose clocks change in 2026 or 2027, with the times of the changes.
 func zones(t *testing.T) (names []string, changes map[string][]time.Time) {
 	changes = map[string][]time.Time{}
-	archive, err := zip.OpenReader(filepath.Join(runtime.GOROOT(), "lib", "time", "zoneinfo.zip"))
+	archive, err := zip.OpenReader(filepath.Join("..", "..", "cluster", "zones", "zoneinfo.zip")) // what nodes have
 	if err != nil {
-		t.Skip(err)
+		t.Fatal(err)
 	}
 	defer archive.Close()
 	for _, f := range archive.File {
