@@ -72,12 +72,6 @@ func (s *hookSink) serve(w http.ResponseWriter, r *http.Request) {
 	s.answer(n, w, r)
 }
 
-func (s *hookSink) attempts(id string) int {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.got[id]
-}
-
 // all are the times of all attempts.
 func (s *hookSink) all() []time.Time {
 	s.mu.Lock()

@@ -45,7 +45,7 @@ func scriptPost(ts *testscript.TestScript, neg bool, args []string) {
 	if res.StatusCode != mustInt(ts, args[0]) {
 		ts.Fatalf("answered %d: %s", res.StatusCode, body)
 	}
-	_, err = io.WriteString(ts.Stdout(), string(body))
+	_, err = ts.Stdout().Write(body)
 	ts.Check(err)
 }
 
