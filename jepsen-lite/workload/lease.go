@@ -106,7 +106,10 @@ func runJob[In, Out any](ctx context.Context, l *Load, client, key string, u sdk
 }
 
 func settleLease(ctx context.Context, l *Load) error {
-	return awaitAll(ctx, l, stallTask)
+	return awaitAll(l, func(id string) error {
+		_, err := stallTask.Attach(l.Client, id).Await(ctx)
+		return err
+	})
 }
 
 // checkLease compares the sink's fences with the results that the log accepted.

@@ -87,21 +87,13 @@ func tokensOf(key string) tokens {
 }
 
 func settleMapReduce(ctx context.Context, l *Load) error {
-	seen := map[string]bool{}
-	for _, op := range l.History.Ops() {
-		if op.Kind != "submit" || op.Outcome != history.OK || seen[op.Value] {
-			continue
-		}
-		seen[op.Value] = true
-		_, err := l.Do("settle", "await", op.Value, "", func() (string, error) {
-			out, err := mapReduce.Attach(l.Client, op.Value).Await(ctx)
+	return awaitAll(l, func(id string) error {
+		_, err := l.Do("settle", "await", id, "", func() (string, error) {
+			out, err := mapReduce.Attach(l.Client, id).Await(ctx)
 			return fmt.Sprint(out), err
 		})
-		if err != nil {
-			return fmt.Errorf("job %s of key %s, which was acknowledged, has no result after healing: %w", op.Value, op.Key, err)
-		}
-	}
-	return nil
+		return err
+	})
 }
 
 // checkMapReduce compares every result with the tokens of its job.

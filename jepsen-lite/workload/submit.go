@@ -51,7 +51,10 @@ func runSubmit(ctx context.Context, l *Load) error {
 
 // settleSubmit waits for the end of every job that was acknowledged, and for one new.
 func settleSubmit(ctx context.Context, l *Load) error {
-	if err := awaitAll(ctx, l, echoTask); err != nil {
+	if err := awaitAll(l, func(id string) error {
+		_, err := echoTask.Attach(l.Client, id).Await(ctx)
+		return err
+	}); err != nil {
 		return err
 	}
 	_, err := l.Do("settle", "submit", "settle", "", func() (string, error) {
