@@ -151,7 +151,10 @@ func printSummary(w io.Writer, s *trial.Summary) {
 	fmt.Fprintf(w, "faults:    %d\n", len(s.Faults))
 	for _, v := range s.Verdicts {
 		mark := "ok      "
-		if !v.Held() {
+		switch {
+		case v.Idle():
+			mark = "idle    " // nothing of the run could have broken it
+		case !v.Held():
 			mark = "VIOLATED"
 		}
 		fmt.Fprintf(w, "  %-3s %s %7d  %s\n", v.ID, mark, v.Count, v.Rule)

@@ -63,5 +63,8 @@ func (v *Verdict) Violate(text string) {
 	}
 }
 
-// Held reports whether the invariant held, and was put to the test at all.
+// Held reports whether nothing broke the invariant.
 func (v *Verdict) Held() bool { return v.Total == 0 }
+
+// Idle reports whether the run had nothing that could have broken it.
+func (v *Verdict) Idle() bool { return v.Total == 0 && v.Count == 0 }

@@ -18,6 +18,8 @@ const (
 	right   = 1090.0
 	gutter  = 18.0 // below the plot, for the time
 	columns = int(right - left)
+	// headroom is above a plot, for the legend.
+	headroom = 24.0
 )
 
 // canvas draws with one scale of time. Everything that comes from the run is escaped by text.
@@ -83,7 +85,7 @@ func (s scale) y(v float64) float64 {
 			part = math.Log(v/logLeast) / math.Log(s.top/logLeast)
 		}
 	}
-	return s.height - part*(s.height-8)
+	return s.height - part*(s.height-headroom)
 }
 
 // logLeast is the bottom of a logarithmic scale, in seconds.

@@ -104,10 +104,13 @@ func count(ops []history.Op) (all []counts) {
 
 func view(r Run, e *evidence.Evidence) *pageView {
 	v := &pageView{Run: r, Evidence: e, Counts: count(e.Ops), Entries: len(e.Ledger.Entries), First: explain(r.Verdicts, e)}
-	broken := 0
+	broken, idle := 0, 0
 	for i := range r.Verdicts {
-		if !r.Verdicts[i].Held() {
+		switch {
+		case !r.Verdicts[i].Held():
 			broken++
+		case r.Verdicts[i].Idle():
+			idle++
 		}
 	}
 	against := "nothing going wrong"
@@ -121,7 +124,7 @@ func view(r Run, e *evidence.Evidence) *pageView {
 	case len(r.Invalid) > 0:
 		v.Mood, v.Sentence = "invalid", "the run proves nothing: "+strings.Join(r.Invalid, "; ")
 	default:
-		v.Mood, v.Sentence = "held", "all "+strconv.Itoa(len(r.Verdicts))+" invariants held"
+		v.Mood, v.Sentence = "held", "all "+strconv.Itoa(len(r.Verdicts)-idle)+" invariants that the run put to the test held"
 	}
 	v.Pictures = draw(r, e)
 	return v
@@ -141,12 +144,13 @@ func draw(r Run, e *evidence.Evidence) []picture {
 	}
 	c := canvas{until: until, faults: e.Faults, leaders: r.Leaders}
 	width := slice(until)
+	loaded := slices.DeleteFunc(slices.Clone(e.Ops), func(op history.Op) bool { return op.Begin >= e.Load }) // what settles would dwarf the rest
 	pictures := []picture{
 		{"Operations and faults", "A row for each client: green an operation that succeeds, yellow one that was refused, red one whose outcome stayed unknown. Bands are faults, dashed lines begin a term.", c.operations(e.Ops)},
-		{"Throughput", "Operations that succeeded, per second, in slices of " + seconds(width) + ".", c.throughput(e.Ops, width)},
+		{"Throughput", "Operations of the load that succeeded, per second, in slices of " + seconds(width) + ".", c.throughput(loaded, width)},
 	}
 	for _, kind := range timeline.Kinds(e.Ops) {
-		pictures = append(pictures, picture{"Latency: " + kind, "Median, 99th percentile and slowest of those that succeeded, by the time of their end; the scale is logarithmic.", c.latency(e.Ops, kind, width)})
+		pictures = append(pictures, picture{"Latency: " + kind, "Median, 99th percentile and slowest of those that succeeded, by the time of their end; the scale is logarithmic.", c.latency(loaded, kind, width)})
 	}
 	return pictures
 }
