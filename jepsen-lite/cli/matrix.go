@@ -20,15 +20,19 @@ import (
 )
 
 // tierTime is how long the load of one trial lasts in each tier: the smoke tier has four minutes in all.
-var tierTime = map[string]time.Duration{"smoke": 12 * time.Second, "nightly": time.Minute}
+var tierTime = map[string]time.Duration{"smoke": 12 * time.Second, "nightly": time.Minute, "random": 20 * time.Second}
+
+// randomFor is how long the random tier begins new trials.
+const randomFor = 2 * time.Hour
 
 func matrixCommand(prefix []string) *cobra.Command {
 	c := matrix.Config{}
 	var tier, out, format string
 	cmd := &cobra.Command{
 		Use: "matrix", Short: "Run many workloads under many nemeses", Args: cobra.NoArgs,
-		Long: `Runs the cells of a tier: smoke within four minutes, nightly every workload under every kind of fault. A run that is invalid is
-run once more with another seed; a cell that is then still invalid has not passed.`,
+		Long: `Runs the cells of a tier: smoke within four minutes, nightly every workload under every kind of fault, random any workload under up
+to three nemeses of any kind for as long as --for says. A run that is invalid is run once more with another seed; a cell that is
+then still invalid has not passed.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			for c.Seed == 0 {
 				c.Seed = rand.Uint64N(1 << 32)
@@ -43,11 +47,18 @@ run once more with another seed; a cell that is then still invalid has not passe
 			}
 			c.Cells, c.Trial.Command, c.Trial.Program = cells, append([]string{executable}, prefix...), use(prefix)
 			c.Trial.Time = cmp.Or(c.Trial.Time, tierTime[tier])
+			if tier == "random" {
+				c.For = cmp.Or(c.For, randomFor)
+			}
 			if c.Dir, err = runDir(out); err != nil {
 				return &Error{CodeFailed, err}
 			}
 			note := cmd.ErrOrStderr()
-			fmt.Fprintf(note, "%d cells of %v each, %d at a time, seed %d, in %s\n", len(cells), c.Trial.Time, c.Parallel, c.Seed, c.Dir)
+			within := ""
+			if c.For > 0 {
+				within = fmt.Sprintf(", begun within %v", c.For)
+			}
+			fmt.Fprintf(note, "%d cells of %v each%s, %d at a time, seed %d, in %s\n", len(cells), c.Trial.Time, within, c.Parallel, c.Seed, c.Dir)
 			if len(left) > 0 {
 				fmt.Fprintf(note, "not in this program, and left out: %s\n", strings.Join(left, "; "))
 			}
@@ -62,8 +73,9 @@ run once more with another seed; a cell that is then still invalid has not passe
 		},
 	}
 	f := cmd.Flags()
-	f.StringVar(&tier, "tier", "smoke", strings.Join(matrix.Tiers, " or "))
-	f.DurationVar(&c.Trial.Time, "time", 0, "how long the load of each run lasts (default: smoke 12s, nightly 1m)")
+	f.StringVar(&tier, "tier", "smoke", strings.Join(matrix.Tiers, ", "))
+	f.DurationVar(&c.Trial.Time, "time", 0, "how long the load of each run lasts (default: smoke 12s, nightly 1m, random 20s)")
+	f.DurationVar(&c.For, "for", 0, "how long new runs are begun (default: random 2h, else until all have been)")
 	f.IntVar(&c.Parallel, "parallel", 2, "how many runs at a time")
 	f.IntVar(&c.Trial.Nodes, "nodes", 3, "how many nodes each")
 	f.IntVar(&c.Trial.Workers, "workers", 4, "how many worker processes each")

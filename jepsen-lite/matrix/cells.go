@@ -58,7 +58,7 @@ var columns = []column{
 }
 
 // Tiers are the names of the tiers.
-var Tiers = []string{"smoke", "nightly"}
+var Tiers = []string{"smoke", "nightly", "random"}
 
 // Cells lists a tier's cells, and says which of its table are left out because this program does not have them.
 // What is random of nightly cells comes from the seed.
@@ -75,6 +75,8 @@ func Cells(tier string, seed uint64) (cells []Cell, left []string, err error) {
 		cells, left = only(smoke, workloads, nemeses)
 	case "nightly":
 		cells, left = nightly(workloads, nemeses, seed), lacking(nemeses)
+	case "random":
+		cells = anything(workloads, nemeses, seed)
 	default:
 		err = fmt.Errorf("there is no tier %q; there are %s", tier, strings.Join(Tiers, ", "))
 	}
@@ -142,6 +144,20 @@ func nightly(workloads, nemeses []string, seed uint64) (cells []Cell) {
 			}
 		}
 		cells = append(cells, Cell{w, draw(r, nemeses, composed)})
+	}
+	return cells
+}
+
+// randomMax is how many cells the random tier has: more than a week of them.
+const randomMax = 20_000
+
+// anything draws workloads in turn, each under one to composed nemeses of all that there are.
+func anything(workloads, nemeses []string, seed uint64) (cells []Cell) {
+	r := rand.New(rand.NewPCG(seed, 4<<32))
+	for len(cells) < randomMax {
+		for _, w := range draw(r, workloads, len(workloads)) {
+			cells = append(cells, Cell{w, draw(r, nemeses, 1+r.IntN(composed))})
+		}
 	}
 	return cells
 }

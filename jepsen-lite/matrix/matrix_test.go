@@ -8,6 +8,8 @@ import (
 	"slices"
 	"sync"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -102,4 +104,42 @@ func TestCells_TheTiersOfThisProgramAreNotEmpty(t *testing.T) {
 	if _, _, err := Cells("weekly", 1); err == nil {
 		t.Error("a tier that there is not is not refused")
 	}
+}
+
+func TestCells_RandomTakesEveryWorkloadInTurn(t *testing.T) {
+	workloads, nemeses := []string{"submit", "timers", "lease"}, []string{"kill-all", "flap", "reset"}
+	cells := anything(workloads, nemeses, 7)
+	if diff := cmp.Diff(cells, anything(workloads, nemeses, 7)); diff != "" {
+		t.Errorf("two lists of one seed differ:\n%s", diff)
+	}
+	for i := range 10 {
+		var turn, distinct []string
+		for _, c := range cells[3*i : 3*i+3] {
+			turn = append(turn, c.Workload)
+			distinct = slices.Compact(slices.Sorted(slices.Values(c.Nemeses)))
+			if n := len(c.Nemeses); n == 0 || n > composed || len(distinct) != n {
+				t.Errorf("nemeses %v", c.Nemeses)
+			}
+		}
+		if slices.Sort(turn); !slices.Equal(turn, []string{"lease", "submit", "timers"}) {
+			t.Errorf("turn %d has the workloads %v", i, turn)
+		}
+	}
+}
+
+func TestRun_ForEndsTheBeginningOfCellsAndNotTheCells(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ended := 0
+		rows, err := Run(t.Context(), Config{
+			Cells: make([]Cell, 100), Dir: t.TempDir(), For: 25 * time.Second,
+			Run: func(context.Context, trial.Config) (*trial.Summary, error) {
+				time.Sleep(10 * time.Second)
+				ended++
+				return &trial.Summary{Dir: t.TempDir()}, nil
+			},
+		})
+		if err != nil || len(rows) != 3 || ended != 3 {
+			t.Errorf("%d cells, %d ended, %v; want those begun at 0, 10 and 20 s", len(rows), ended, err)
+		}
+	})
 }

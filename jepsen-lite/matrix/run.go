@@ -60,6 +60,8 @@ type Config struct {
 	Dir   string
 	// Parallel is how many trials run at once. 0 = 1.
 	Parallel int
+	// For is how long new cells are begun; those under way then are run to their end. 0 = until all have been.
+	For time.Duration
 	// Run runs one trial. nil = trial.Run.
 	Run func(context.Context, trial.Config) (*trial.Summary, error)
 	// Done is told every row as it ends, one at a time.
@@ -91,13 +93,19 @@ func Run(ctx context.Context, c Config) ([]Row, error) {
 			}
 		})
 	}
+	var over <-chan time.Time // nil: never
+	if c.For > 0 {
+		over = time.After(c.For)
+	}
+begin:
 	for i := range rows {
 		select {
 		case todo <- i:
-			continue
+		case <-over:
+			break begin
 		case <-ctx.Done():
+			break begin
 		}
-		break
 	}
 	close(todo)
 	hands.Wait()
