@@ -32,6 +32,7 @@ const staircase = `
 	dag, cluster/webhook, sdk/api/v1/apiv1connect     <  sdk
 	sdk, cluster                        <  sdk/sdktest
 	sdk                                 <  docs/examples
+	sdk                                 <  cmd/fanfold-peer
 	sdk, cluster, docs/examples         <  jepsen-lite
 	jepsen-lite                         <  cmd/fanfold
 `
