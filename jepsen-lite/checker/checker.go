@@ -16,7 +16,7 @@ func Check(e *evidence.Evidence) []evidence.Verdict {
 	all := events(e.Ledger.Entries)
 	told, n := submissions(e.Ops, all)
 	e.Submissions = n
-	return slices.Concat([]evidence.Verdict{sameHashes(e), sameLogs(e), recount(e), exits(e)}, told, leases(all), attempts(all), order(all, totals(e)))
+	return slices.Concat([]evidence.Verdict{sameHashes(e), sameLogs(e), recount(e), neverBack(e), probes(e), exits(e), quiet(e)}, told, leases(all), attempts(all), order(all, totals(e)))
 }
 
 // totals reads off the last state how many tasks the steps of a job have.

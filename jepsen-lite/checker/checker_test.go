@@ -207,3 +207,34 @@ func TestSameHashes_AReplicaThatDiffersIsFound(t *testing.T) {
 		t.Errorf("X1: %+v", v)
 	}
 }
+
+func TestNeverBack_ANodeThatComesBackWithLessThanItsDiskHadIsFound(t *testing.T) {
+	for _, c := range []struct {
+		name    string
+		samples []evidence.Sample
+		held    bool
+	}{
+		{"a start that begins at what was flushed", []evidence.Sample{{Node: "n1", Applied: 9, Flushed: 5}, {Node: "n2"}, {Node: "n1", Applied: 5, Flushed: 5}}, true},
+		{"one that begins before it", []evidence.Sample{{Node: "n1", Applied: 9, Flushed: 5}, {Node: "n1", Applied: 4, Flushed: 4}}, false},
+		{"a flush that is taken back", []evidence.Sample{{Node: "n1", Applied: 9, Flushed: 5}, {Node: "n1", Applied: 9, Flushed: 4}}, false},
+		{"another disk", []evidence.Sample{{Node: "n1", Applied: 9, Flushed: 5}, {Node: "n1", Disk: 1}}, true},
+	} {
+		if v := neverBack(&evidence.Evidence{Samples: c.samples}); v.Held() != c.held {
+			t.Errorf("%s: held is %t: %v", c.name, v.Held(), v.Violations)
+		}
+	}
+}
+
+func TestProbes_AStateThatDiffersDuringTheRunIsFound(t *testing.T) {
+	e := &evidence.Evidence{Ledger: &ledger.Ledger{Hashes: map[uint64]string{9: "a"}}}
+	e.Probes = []evidence.Probe{{Node: "n1", Index: 9, Hash: "a"}, {Node: "n1", Index: 7, Hash: "of an entry that was not committed"}, {Node: "n2", Index: 9, Hash: "b"}}
+	if v := probes(e); v.Total != 1 {
+		t.Errorf("X4: %+v", v)
+	}
+}
+
+func TestQuiet_APanicIsFound(t *testing.T) {
+	if v := quiet(&evidence.Evidence{Output: evidence.Output{Alarms: []string{"n1.log:7: panic: no"}}}); v.Held() {
+		t.Error("L5 is not found to be broken")
+	}
+}

@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/fanfold/fanfold/cluster"
+	"github.com/fanfold/fanfold/jepsen-lite/archive"
 	"github.com/fanfold/fanfold/jepsen-lite/child"
 	"github.com/fanfold/fanfold/jepsen-lite/netem"
 	"github.com/fanfold/fanfold/jepsen-lite/workload"
@@ -28,7 +29,7 @@ const wholeLog = 1 << 40
 func nodeCommand() *cobra.Command {
 	c := cluster.Config{Version: "chaos", TrailingLogs: wholeLog}
 	var peers []string
-	var doors string
+	var doors, kept string
 	var surround func(context.Context, *cluster.Config) error
 	cmd := &cobra.Command{
 		Use: "node", Hidden: true, Args: cobra.NoArgs,
@@ -56,6 +57,10 @@ func nodeCommand() *cobra.Command {
 				return way.DialContext(ctx, "tcp", address)
 			}
 			c.Logger = slog.New(slog.NewTextHandler(os.Stderr, nil))
+			c.OpenLogs = cluster.BoltLogs
+			if kept != "" {
+				c.OpenLogs = archive.Logs(kept, c.OpenLogs)
+			}
 			if err := surround(ctx, &c); err != nil {
 				return err
 			}
@@ -77,7 +82,9 @@ func nodeCommand() *cobra.Command {
 	f.StringVar(&c.APIAddress, "api", "", "where to serve the API")
 	f.StringVar(&c.RaftAddress, "raft", "", "where to talk to the other nodes")
 	f.StringSliceVar(&peers, "peers", nil, "the nodes, as id=raft/api")
+	f.StringSliceVar(&c.Join, "join", nil, "API addresses of a cluster that takes the node in")
 	f.StringVar(&doors, "doors", "", "address=door,... of the others")
+	f.StringVar(&kept, "archive", "", "directory for what is cut from the log")
 	f.Uint64Var(&c.TrailingLogs, "trailing-logs", c.TrailingLogs, "log entries kept for followers that lag")
 	f.Uint64Var(&c.SnapshotThreshold, "snapshot-threshold", 0, "log entries between two flushes of the state")
 	f.DurationVar(&c.SnapshotInterval, "snapshot-interval", 0, "how often the node looks whether a flush is due")

@@ -21,6 +21,15 @@ type Evidence struct {
 	Faults     []Fault
 	// Exits are processes that ended although nobody had told them to.
 	Exits []string
+	// Samples are what nodes said of themselves during the run, in the order of time.
+	Samples []Sample
+	// Probes are hashes that nodes had of their state during the run.
+	Probes []Probe
+	// Lag is by how much the runner itself was kept from running, at most: more than an election takes says
+	// that the machine was starved.
+	Lag time.Duration
+	// Output is what was found in the logs of the processes.
+	Output Output
 	// Settled is the judgement of what happened after healing.
 	Settled  []Verdict
 	Duration time.Duration
@@ -29,6 +38,43 @@ type Evidence struct {
 	Load  time.Duration
 	// Submissions are counted by the checkers.
 	Submissions Submissions
+}
+
+// Sample is what a node said of itself.
+type Sample struct {
+	At   time.Duration `json:"at"`
+	Node string        `json:"node"`
+	// Disk counts how often the node's disk was replaced before.
+	Disk int `json:"disk"`
+	// Leader is who leads, as far as the node knows.
+	Leader  string `json:"leader"`
+	Term    uint64 `json:"term"`
+	Applied uint64 `json:"applied"` // index
+	Flushed uint64 `json:"flushed"` // index up to which the state is on the disk
+}
+
+// Probe is the hash of a node's state at an index.
+type Probe struct {
+	Node  string `json:"node"`
+	Index uint64 `json:"index"`
+	Hash  string `json:"hash"`
+}
+
+// Output is what was found in the logs of the processes of a run.
+type Output struct {
+	Lines int // read
+	// Alarms are lines of a panic, a data race or a fatal error.
+	Alarms []string
+	// Installs are how often a node has put the leader's state in the place of its own.
+	Installs map[string]int
+}
+
+// Installed is how often any node has.
+func (o Output) Installed() (n int) {
+	for _, k := range o.Installs {
+		n += k
+	}
+	return n
 }
 
 // Fault is one thing that a nemesis did.

@@ -10,16 +10,22 @@ import (
 	"log/slog"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/hashicorp/raft"
 
 	"github.com/fanfold/fanfold/cluster"
 	"github.com/fanfold/fanfold/fsm"
 	"github.com/fanfold/fanfold/fsm/fsmpb"
+	"github.com/fanfold/fanfold/jepsen-lite/archive"
 )
 
 // Node is where a stopped node's data is, and what it had applied when it was asked last.
 type Node struct {
 	ID, Data string
-	Applied  uint64
+	// Archive is where it kept what it cut from its log (package archive).
+	Archive string
+	Applied uint64
+	// Left says that it is no member any more: what is in its log after Applied may never have been committed.
+	Left bool
 }
 
 // Entry is a committed entry of the log and what it did.
@@ -28,6 +34,9 @@ type Entry struct {
 	NowMS       int64
 	Commands    []*fsmpb.Command // nil for an entry of Raft's own
 	Result      *fsm.Result      // nil likewise
+	// Members are those that an entry makes the cluster's, as Raft names them; nil for all others. Voters are
+	// those of them that vote.
+	Members, Voters []string
 }
 
 // Ledger is the committed log of a run, and the state it leads to.
@@ -50,27 +59,38 @@ func Read(ctx context.Context, nodes []Node, checkInvariants bool) (*Ledger, err
 	}
 	l := &Ledger{Hashes: map[uint64]string{}}
 	sums := make([]map[uint64][32]byte, len(nodes))
-	longest := -1
+	whole := map[uint64]cluster.LogRecord{}
 	for i, n := range nodes {
 		sums[i] = map[uint64][32]byte{}
-		err := cluster.WalkLog(ctx, n.Data, func(e cluster.LogRecord) error {
-			if e.Index <= committed {
-				sums[i][e.Index] = sumOf(e)
+		until := committed
+		if n.Left {
+			until = n.Applied
+		}
+		note := func(e cluster.LogRecord) error {
+			if e.Index > until {
+				return nil
+			}
+			sum := sumOf(e)
+			if was, twice := sums[i][e.Index]; twice && was != sum {
+				l.disagree("index %d: node %s has cut one entry from its log, and has another in it", e.Index, n.ID)
+			}
+			sums[i][e.Index] = sum
+			if _, known := whole[e.Index]; !known {
+				whole[e.Index] = e
 			}
 			return nil
-		})
-		if err != nil {
-			return nil, fmt.Errorf("the log of node %s: %w", n.ID, err)
 		}
-		if _, whole := sums[i][1]; whole && uint64(len(sums[i])) >= committed {
-			longest = i
+		if err := errors.Join(archive.Walk(n.Archive, note), cluster.WalkLog(ctx, n.Data, note)); err != nil {
+			return nil, fmt.Errorf("the log of node %s: %w", n.ID, err)
 		}
 	}
 	l.compare(nodes, sums, committed)
-	if longest < 0 {
-		return l, fmt.Errorf("no node has the whole log up to index %d: run the nodes with a large --trailing-logs", committed)
+	for index := uint64(1); index <= committed; index++ {
+		if _, ok := whole[index]; !ok {
+			return l, fmt.Errorf("no node has entry %d of the log, of %d that are committed", index, committed)
+		}
 	}
-	return l, l.replay(ctx, nodes[longest], committed, checkInvariants)
+	return l, l.replay(ctx, whole, committed, checkInvariants)
 }
 
 func sumOf(e cluster.LogRecord) [32]byte {
@@ -83,8 +103,14 @@ func sumOf(e cluster.LogRecord) [32]byte {
 // disagreementsMax bounds what is reported: the first says it all.
 const disagreementsMax = 20
 
+func (l *Ledger) disagree(format string, args ...any) {
+	if len(l.Disagreements) < disagreementsMax {
+		l.Disagreements = append(l.Disagreements, fmt.Sprintf(format, args...))
+	}
+}
+
 func (l *Ledger) compare(nodes []Node, sums []map[uint64][32]byte, committed uint64) {
-	for index := uint64(1); index <= committed && len(l.Disagreements) < disagreementsMax; index++ {
+	for index := uint64(1); index <= committed; index++ {
 		first := -1
 		for i := range nodes {
 			sum, ok := sums[i][index]
@@ -93,13 +119,13 @@ func (l *Ledger) compare(nodes []Node, sums []map[uint64][32]byte, committed uin
 			case first < 0:
 				first = i
 			case sum != sums[first][index]:
-				l.Disagreements = append(l.Disagreements, fmt.Sprintf("index %d: nodes %s and %s have different entries", index, nodes[first].ID, nodes[i].ID))
+				l.disagree("index %d: nodes %s and %s have different entries", index, nodes[first].ID, nodes[i].ID)
 			}
 		}
 	}
 }
 
-func (l *Ledger) replay(ctx context.Context, n Node, committed uint64, checkInvariants bool) error {
+func (l *Ledger) replay(ctx context.Context, whole map[uint64]cluster.LogRecord, committed uint64, checkInvariants bool) error {
 	m, err := fsm.Open(vfs.NewMem(), "ledger", fsm.Options{
 		Logger:          slog.New(slog.DiscardHandler),
 		CheckInvariants: checkInvariants,
@@ -109,29 +135,39 @@ func (l *Ledger) replay(ctx context.Context, n Node, committed uint64, checkInva
 		return err
 	}
 	l.Machine = m
-	err = cluster.WalkLog(ctx, n.Data, func(e cluster.LogRecord) error {
-		if e.Index > committed {
-			return nil
-		}
+	for index := uint64(1); index <= committed; index++ {
+		e := whole[index]
 		entry := Entry{Index: e.Index, Term: e.Term}
 		if e.Command {
 			decoded, err := fsm.DecodeEntry(e.Data)
 			if err != nil {
-				return err
+				return fmt.Errorf("replay of the log: entry %d: %w", index, err)
 			}
 			entry.NowMS, entry.Commands = decoded.NowMs, decoded.Commands
 		}
-		entry.Result, err = e.Apply(m)
-		if err != nil {
-			return err
+		if e.Configuration {
+			entry.Members, entry.Voters = members(e.Data)
+		}
+		if entry.Result, err = e.Apply(m); err != nil {
+			return errors.Join(errors.New("replay of the log"), err)
 		}
 		l.Entries = append(l.Entries, entry)
-		return nil
-	})
-	if err != nil {
-		return errors.Join(fmt.Errorf("replay of the log of node %s", n.ID), err)
+		if err := ctx.Err(); err != nil {
+			return err
+		}
 	}
 	return nil
+}
+
+func members(configuration []byte) (all, voters []string) {
+	all = []string{} // not nil: it says that the entry is one
+	for _, s := range raft.DecodeConfiguration(configuration).Servers {
+		all = append(all, string(s.ID))
+		if s.Suffrage == raft.Voter {
+			voters = append(voters, string(s.ID))
+		}
+	}
+	return all, voters
 }
 
 // Close frees the machine.

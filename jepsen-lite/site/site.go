@@ -7,10 +7,12 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"connectrpc.com/connect"
@@ -53,10 +55,16 @@ type Site struct {
 // Node is one place of the cluster: it stays the same while its process comes and goes.
 type Node struct {
 	ID, Data, API, Raft, Log string
+	Archive                  string         // what it cuts from its log
 	Faults                   string         // where it takes orders for faults; "" when the site is not breakable
 	Process                  *child.Process // nil before the first start
 	Starts                   int
+
+	disk atomic.Int64
 }
+
+// Disk counts how often the node's disk was replaced. It is safe for concurrent use.
+func (n *Node) Disk() int { return int(n.disk.Load()) }
 
 // Worker is one place of a worker.
 type Worker struct {
@@ -79,6 +87,7 @@ func New(cfg Config) (*Site, error) {
 		id := "n" + strconv.Itoa(i+1)
 		s.Nodes = append(s.Nodes, &Node{
 			ID: id, Data: filepath.Join(cfg.Dir, id), API: ports[2*i], Raft: ports[2*i+1], Log: filepath.Join(cfg.Dir, id+".log"),
+			Archive: filepath.Join(cfg.Dir, id+"-cut"),
 		})
 		if cfg.Breakable {
 			s.Nodes[i].Faults = ports[2*cfg.Nodes+i]
@@ -139,13 +148,20 @@ func (s *Site) StartNode(n *Node, more ...string) error {
 		peers = append(peers, p.ID+"="+p.Raft+"/"+p.API)
 	}
 	args := append([]string{"node", "--id", n.ID, "--data", n.Data, "--api", n.API, "--raft", n.Raft,
-		"--peers", strings.Join(peers, ","), "--doors", doors.String()}, s.cfg.NodeArgs...)
+		"--peers", strings.Join(peers, ","), "--doors", doors.String(), "--archive", n.Archive}, s.cfg.NodeArgs...)
 	if n.Faults != "" {
 		args = append(args, "--"+inside.ListenFlag, n.Faults)
 	}
 	n.Process, err = start(s.cfg.NodeCommand, "node "+n.ID, n.Log, append(args, more...))
 	n.Starts++
 	return err
+}
+
+// ReplaceDisk gives a node that does not run an empty disk in the place of its own: started again, it joins the
+// cluster anew.
+func (s *Site) ReplaceDisk(n *Node) error {
+	n.disk.Add(1)
+	return os.RemoveAll(n.Data)
 }
 
 // StartWorker starts the process of a worker.

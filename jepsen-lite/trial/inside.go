@@ -34,11 +34,11 @@ func (t *trial) chooseNodes(ctx context.Context) error {
 	return nil
 }
 
-// nodeArgs makes nodes with faults inside flush their state often, so that its disk is busy, and give a
-// hanging disk up before the run ends.
-func (t *trial) nodeArgs() []string {
-	if !t.breakable {
-		return nil
+// nodeArgs are the settings of the nodes. Nodes with faults inside flush their state often, so that its disk is
+// busy, and give a hanging disk up before the run ends. A workload's own settings go before.
+func (t *trial) nodeArgs() (args []string) {
+	if t.breakable {
+		args = []string{"--snapshot-threshold", "200", "--snapshot-interval", "500ms", "--stall-timeout", nemesis.StallTimeout.String()}
 	}
-	return []string{"--snapshot-threshold", "200", "--snapshot-interval", "500ms", "--stall-timeout", nemesis.StallTimeout.String()}
+	return append(args, t.work.NodeArgs...)
 }

@@ -130,8 +130,12 @@ func (t *trial) load(ctx context.Context) (err error) {
 	load := &workload.Load{Site: t.site, Client: t.client, History: t.history, Dir: t.Dir, Seed: t.Seed, Clients: t.Clients}
 	working, cancel := context.WithTimeout(ctx, t.Time)
 	defer cancel()
-	var both sync.WaitGroup
+	var both, watching sync.WaitGroup
 	var workErr, faultErr error
+	watched, unwatch := context.WithCancel(ctx)
+	defer watching.Wait()
+	defer unwatch()
+	watching.Go(func() { t.watch(watched) })
 	both.Go(func() { workErr = t.work.Run(working, load) })
 	both.Go(func() { faultErr = t.strike(working, ctx) })
 	both.Wait()
@@ -152,6 +156,8 @@ func (t *trial) load(ctx context.Context) (err error) {
 	} else {
 		t.found.Settled = append(t.found.Settled, evidence.Verdict{ID: "L1", Rule: "after healing, every job ends and every kind of operation succeeds", Count: 1})
 	}
+	unwatch()
+	watching.Wait()
 	return t.finish(ctx)
 }
 
@@ -257,7 +263,7 @@ func (t *trial) hashes(ctx context.Context) error {
 func (t *trial) judge(ctx context.Context, took time.Duration) (*Summary, error) {
 	var nodes []ledger.Node
 	for _, n := range t.site.Nodes {
-		nodes = append(nodes, ledger.Node{ID: n.ID, Data: n.Data, Applied: t.found.FinalIndex})
+		nodes = append(nodes, ledger.Node{ID: n.ID, Data: n.Data, Archive: n.Archive, Applied: t.found.FinalIndex})
 	}
 	book, err := ledger.Read(ctx, nodes, false)
 	if book != nil {
@@ -267,6 +273,9 @@ func (t *trial) judge(ctx context.Context, took time.Duration) (*Summary, error)
 		return nil, err
 	}
 	t.found.Ledger, t.found.Ops, t.found.Duration = book, t.history.Ops(), took
+	if t.found.Output, err = t.readOutput(); err != nil {
+		return nil, err
+	}
 	s := &Summary{
 		Workload: t.Workload, Nemeses: t.Nemeses, Nodes: t.Nodes, Workers: t.Workers, Seed: t.Seed, Seconds: took.Seconds(),
 		Operations: count(t.found.Ops), Entries: len(book.Entries), Faults: t.found.Faults, Dir: t.Dir,
@@ -294,6 +303,9 @@ func (t *trial) validity() (why []string) {
 	}
 	if ok < leastOps {
 		why = append(why, "only "+strconv.Itoa(ok)+" operations succeeded: too little load to prove anything")
+	}
+	if t.work.Weak != nil {
+		why = append(why, t.work.Weak(&t.found)...)
 	}
 	struck := map[string]bool{}
 	for _, f := range t.found.Faults {

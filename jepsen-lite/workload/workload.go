@@ -23,6 +23,11 @@ type Workload struct {
 	Units func(dir string) []sdk.Registrable
 	// Worker adjusts the configuration of the workers.
 	Worker func(*sdk.WorkerConfig)
+	// NodeArgs are settings of the nodes.
+	NodeArgs []string
+	// Hashes asks all nodes for their state's hash once a second during the load: a state that a snapshot has
+	// brought is compared before it is replaced.
+	Hashes bool
 	// Run keeps the cluster busy until ctx ends; what is under way then is finished within what Load.Settle
 	// allows. It may run many goroutines, and returns when all have ended.
 	Run func(ctx context.Context, l *Load) error
@@ -32,6 +37,8 @@ type Workload struct {
 	// Check judges what is special to the workload. The invariants that hold for every workload are in
 	// package checker.
 	Check func(e *evidence.Evidence) []evidence.Verdict
+	// Weak says why a run proves nothing of what the workload is for. nil: the number of operations says enough.
+	Weak func(e *evidence.Evidence) []string
 }
 
 // Load is what a workload works with.
