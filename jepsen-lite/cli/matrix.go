@@ -9,7 +9,6 @@ import (
 	"io"
 	"math/rand/v2"
 	"os"
-	"path/filepath"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -69,7 +68,7 @@ then still invalid has not passed.`,
 			}
 			began := time.Now()
 			rows, err := matrix.Run(cmd.Context(), c)
-			return concludeMatrix(cmd.OutOrStdout(), outcome{tier, c.Seed, time.Since(began).Seconds(), matrix.Sum(rows), left, rows}, c.Dir, format, err)
+			return concludeMatrix(cmd.OutOrStdout(), &matrix.Outcome{Tier: tier, Seed: c.Seed, Seconds: time.Since(began).Seconds(), Totals: matrix.Sum(rows), LeftOut: left, Rows: rows}, c.Dir, format, err)
 		},
 	}
 	f := cmd.Flags()
@@ -86,29 +85,18 @@ then still invalid has not passed.`,
 	return cmd
 }
 
-// outcome is what a matrix came to, as matrix.json has it.
-type outcome struct {
-	Tier    string        `json:"tier"`
-	Seed    uint64        `json:"seed"`
-	Seconds float64       `json:"seconds"`
-	Totals  matrix.Totals `json:"totals"`
-	// LeftOut is of the tier's table, but not of this program.
-	LeftOut []string     `json:"left_out,omitempty"`
-	Rows    []matrix.Row `json:"rows"`
-}
-
 // concludeMatrix prints the rows, keeps them beside the runs, and turns them into an exit code. err is of a matrix
 // that was stopped.
-func concludeMatrix(w io.Writer, o outcome, dir, format string, err error) error {
-	data, failed := json.MarshalIndent(o, "", "  ")
-	if failed == nil {
-		failed = os.WriteFile(filepath.Join(dir, "matrix.json"), append(data, '\n'), 0o644)
-	}
-	if failed != nil {
+func concludeMatrix(w io.Writer, o *matrix.Outcome, dir, format string, err error) error {
+	if failed := o.Save(dir); failed != nil {
 		return &Error{CodeFailed, errors.Join(err, failed)}
 	}
 	if format == "json" {
-		fmt.Fprintf(w, "%s\n", data)
+		pretty := json.NewEncoder(w)
+		pretty.SetIndent("", "  ")
+		if failed := pretty.Encode(o); failed != nil {
+			return &Error{CodeFailed, failed}
+		}
 	} else {
 		printRows(w, o, dir)
 	}
@@ -128,7 +116,7 @@ func concludeMatrix(w io.Writer, o outcome, dir, format string, err error) error
 	return nil
 }
 
-func printRows(w io.Writer, o outcome, dir string) {
+func printRows(w io.Writer, o *matrix.Outcome, dir string) {
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(table, "workload\tnemeses\tverdict\truns\tok\tunknown\tentries\tfaults\tlongest gap\tseed")
 	for _, r := range o.Rows {
@@ -145,4 +133,22 @@ func printRows(w io.Writer, o outcome, dir string) {
 	fmt.Fprintf(w, "\n%d cells in %.0f s: %d held, %d violated, %d invalid, %d failed; %d operations ok, %d unknown, %d entries, %d faults, %d lost, %d duplicated, %d recovered, %d violations\n",
 		t.Cells, o.Seconds, t.Held, t.Violated, t.Invalid, t.Failed, t.Operations, t.Unknown, t.Entries, t.Faults, t.Lost, t.Duplicated, t.Recovered, t.Violations)
 	fmt.Fprintf(w, "evidence: %s\n", dir)
+}
+
+func digestCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: "digest directory...", Short: "Print what the matrices in these directories came to, as Markdown", Args: cobra.MinimumNArgs(1),
+		RunE: func(cmd *cobra.Command, dirs []string) error {
+			var all []*matrix.Outcome
+			for _, dir := range dirs {
+				o, err := matrix.Load(dir)
+				if err != nil {
+					return err
+				}
+				all = append(all, o)
+			}
+			_, err := fmt.Fprint(cmd.OutOrStdout(), matrix.Digest(all))
+			return err
+		},
+	}
 }

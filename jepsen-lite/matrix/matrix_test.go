@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -142,4 +143,33 @@ func TestRun_ForEndsTheBeginningOfCellsAndNotTheCells(t *testing.T) {
 			t.Errorf("%d cells, %d ended, %v; want those begun at 0, 10 and 20 s", len(rows), ended, err)
 		}
 	})
+}
+
+func TestDigest_CountsRunsAndTellsThoseThatDidNotHold(t *testing.T) {
+	dir := t.TempDir()
+	o := &Outcome{Tier: "random", Seconds: 100, Rows: []Row{
+		{Cell: Cell{"submit", []string{"flap", "reset"}}, Verdict: Held, Operations: 5, LongestGap: 1500 * time.Millisecond},
+		{Cell: Cell{"submit", []string{"flap"}}, Verdict: Held, Operations: 6},
+		{Cell: Cell{"lease", []string{"reset"}}, Verdict: Violated, Broken: []string{"A1"}, Violations: 2, Again: "again 7"},
+	}}
+	if err := o.Save(dir); err != nil {
+		t.Fatal(err)
+	}
+	read, err := Load(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := Digest([]*Outcome{read, read})
+	for _, line := range []string{
+		"| runs | 6 |", "| ... that held every invariant | 4 |", "| ... that broke one | 2 |", "| time | 3m20s |", "| violations | 4 |",
+		"| longest time without a success | 1.5s |", "| operations that succeeded | 22 |",
+		"| runs that held | lease | submit |", "| flap | · | 4 |", "| reset | · | 2 |", "- **VIOLATED**, lease × reset: A1.\n  Again: `again 7`",
+	} {
+		if !strings.Contains(text, line+"\n") {
+			t.Errorf("the line %q is missing in\n%s", line, text)
+		}
+	}
+	if _, err := Load(t.TempDir()); err == nil {
+		t.Error("a directory without an outcome is not refused")
+	}
 }
