@@ -30,6 +30,12 @@ type Op struct {
 	End     time.Duration `json:"end"`
 	Outcome Outcome       `json:"outcome"`
 	Error   string        `json:"error,omitempty"`
+
+	// Of calls that one node was asked for by itself:
+
+	Node   string `json:"node,omitempty"`
+	Index  uint64 `json:"index,omitempty"`  // of the log, that the answer says it holds at
+	Answer string `json:"answer,omitempty"` // where Value is what was asked for
 }
 
 // Recorder gathers the operations of one run. Its methods are safe for concurrent use.

@@ -67,6 +67,19 @@ func (l *Load) Do(client, kind, key, value string, call func() (string, error)) 
 	return out, err
 }
 
+// Ask records one operation that one node is asked for, and never repeated: call fills in what is answered.
+func (l *Load) Ask(op history.Op, call func(*history.Op) error) (history.Op, error) {
+	op.Begin = l.History.Now()
+	err := call(&op)
+	op.End = l.History.Now()
+	op.Outcome = outcomeOf(err)
+	if err != nil {
+		op.Error = err.Error()
+	}
+	l.History.Add(op)
+	return op, err
+}
+
 var all []Workload
 
 func register(w Workload) { all = append(all, w) }
