@@ -20,15 +20,18 @@ import (
 //     reason that the canceler gives, retry changes CANCELED into RUNNING and is refused on a running job;
 //   - the ageing of a queue is a plain register: written, and read.
 //
-// Half of the clients, the roamers, ask any node and lose patience early. The others are one for each node, and stay
-// with it: they ask a node that is paused or cut off, and hear its answer when it comes back.
+// Clients ask any node and lose patience early. Beside them are some that stay with one node, with long rests and
+// much patience: while it is paused, or cut off, more and more of them wait for its answer, which another leader's
+// writes may have overtaken by then.
 const (
 	jobSlots, queueSlots = 12, 4
 	// keyOpsMax bounds the operations on one key: the search for an order is exponential in what overlaps.
-	keyOpsMax    = 180
-	roamTimeout  = 1500 * time.Millisecond
-	stayTimeout  = 8 * time.Second
-	registerRest = 60 * time.Millisecond // at most, between two operations of a client
+	keyOpsMax   = 180
+	roamTimeout = 1500 * time.Millisecond
+	roamRest    = 60 * time.Millisecond // at most, between two operations of a client
+	stayers     = 6                     // at each node
+	stayTimeout = 8 * time.Second
+	stayRest    = 3 * time.Second
 )
 
 func init() {
@@ -84,16 +87,18 @@ func runRegister(ctx context.Context, l *Load) error {
 	for c := range l.Clients {
 		clients.Go(func() {
 			a := &asker{l: l, name: "c" + strconv.Itoa(c), number: c, slots: slots, r: rand.New(rand.NewPCG(l.Seed, uint64(c)))}
-			for a.rest(ctx) {
+			for rest(ctx, roamRest) {
 				a.roam(ctx)
 			}
 		})
 	}
-	for i := range l.Site.Nodes {
+	for i := range stayers * len(l.Site.Nodes) {
 		clients.Go(func() {
-			a := &asker{l: l, name: "at-" + l.Site.Nodes[i].ID, number: -1, slots: slots, r: rand.New(rand.NewPCG(l.Seed, uint64(100+i)))}
-			for a.rest(ctx) {
-				a.stay(ctx, i)
+			node := i % len(l.Site.Nodes)
+			name := fmt.Sprintf("%s-%d", l.Site.Nodes[node].ID, i/len(l.Site.Nodes))
+			a := &asker{l: l, name: name, slots: slots, r: rand.New(rand.NewPCG(l.Seed, uint64(100+i)))}
+			for rest(ctx, stayRest) {
+				a.stay(ctx, node)
 			}
 		})
 	}
@@ -111,11 +116,12 @@ type asker struct {
 	tokens int
 }
 
-func (a *asker) rest(ctx context.Context) bool {
+// rest waits for a random part of a time, and reports whether the run goes on.
+func rest(ctx context.Context, most time.Duration) bool {
 	select {
 	case <-ctx.Done():
 		return false
-	case <-time.After(rand.N(registerRest)):
+	case <-time.After(rand.N(most)):
 		return true
 	}
 }
