@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/fanfold/fanfold/cluster"
 	"github.com/fanfold/fanfold/jepsen-lite/inside"
 	"github.com/fanfold/fanfold/jepsen-lite/site"
 )
@@ -15,11 +16,7 @@ import (
 func init() {
 	register(Nemesis{
 		Name: "disk-slow", About: "every write of a node's disk takes 20 to 200 ms longer; mostly the leader's", Least: time.Second, Most: 5 * time.Second, Inside: true,
-		Strike: ordered(func(ctx context.Context, s *site.Site, r *rand.Rand) (map[*site.Node]inside.Order, error) {
-			n, err := leaderOrAny(ctx, s, r)
-			delay := 20*time.Millisecond + time.Duration(r.Int64N(int64(180*time.Millisecond)))
-			return map[*site.Node]inside.Order{n: {Disk: inside.Disk{Does: inside.Slow, Log: true, State: true, Delay: delay}}}, err
-		}, func(e inside.Effects) int64 { return e.Slowed }, "writes were slow"),
+		Strike: slowDisk,
 	})
 	register(Nemesis{
 		Name: "disk-hang", About: "a node's disk stops to answer writes: it has to give itself up, and is started again; mostly the leader", Least: time.Second, Most: 3 * time.Second, Inside: true,
@@ -33,6 +30,44 @@ func init() {
 		Name: "disk-full", About: "the disks of some nodes, or of all, are full: they give up, are started on the full disk, and again when there is room", Least: time.Second, Most: 3 * time.Second, Inside: true,
 		Strike: fillDisks,
 	})
+}
+
+// slowDisk makes one node's disk slow. Where many writes make up one flush, that may take as long as a disk
+// that hangs: the node may stop, and is started again.
+func slowDisk(ctx context.Context, s *site.Site, r *rand.Rand) (string, func(context.Context) (string, error), error) {
+	n, err := leaderOrAny(ctx, s, r)
+	if err != nil {
+		return "", nil, err
+	}
+	delay := 20*time.Millisecond + time.Duration(r.Int64N(int64(180*time.Millisecond)))
+	o := inside.Order{Disk: inside.Disk{Does: inside.Slow, Log: true, State: true, Delay: delay}}
+	n.Process.Expect(true)
+	before, err := give(ctx, n, o)
+	if err != nil {
+		return "", nil, err
+	}
+	return n.ID + " " + o.String(), func(ctx context.Context) (string, error) {
+		code := n.Process.ExitCode()
+		if code < 0 {
+			after, err := give(ctx, n, inside.Order{})
+			if err == nil {
+				n.Process.Expect(false)
+				if slowed := after.Minus(before).Slowed; slowed > 0 {
+					return fmt.Sprintf("%d writes were slow", slowed), nil
+				}
+				return "", nil
+			}
+			patience, cancel := context.WithTimeout(ctx, dyingPatience)
+			defer cancel()
+			if code = awaitEnd(patience, n); code < 0 {
+				return "", err
+			}
+		}
+		if code != cluster.ExitLogStore && code != cluster.ExitStateStore {
+			return "", fmt.Errorf("node %s ended with %d of a slow disk: see %s", n.ID, code, n.Log)
+		}
+		return fmt.Sprintf("%s took it for a disk that hangs, and stopped with %d", n.ID, code), s.StartNode(n)
+	}, nil
 }
 
 // breakDisk makes one node's disk fail: below the log, the state, or both.
