@@ -33,7 +33,7 @@ const staircase = `
 	sdk, cluster                        <  sdk/sdktest
 	sdk                                 <  docs/examples
 	sdk                                 <  cmd/fanfold-peer
-	sdk, cluster, docs/examples         <  jepsen-lite
+	sdk, cluster, sdk/sdktest, docs/examples  <  jepsen-lite
 	jepsen-lite                         <  cmd/fanfold
 `
 

@@ -23,6 +23,8 @@ type Node struct {
 	ID, Data string
 	// Archive is where it kept what it cut from its log (package archive).
 	Archive string
+	// Walk visits its log in place of Data and Archive, for one that is in memory; nil: they are read.
+	Walk    func(visit func(cluster.LogRecord) error) error
 	Applied uint64
 	// Left says that it is no member any more: what is in its log after Applied may never have been committed.
 	Left bool
@@ -80,7 +82,13 @@ func Read(ctx context.Context, nodes []Node, checkInvariants bool) (*Ledger, err
 			}
 			return nil
 		}
-		if err := errors.Join(archive.Walk(n.Archive, note), cluster.WalkLog(ctx, n.Data, note)); err != nil {
+		walk := n.Walk
+		if walk == nil {
+			walk = func(visit func(cluster.LogRecord) error) error {
+				return errors.Join(archive.Walk(n.Archive, visit), cluster.WalkLog(ctx, n.Data, visit))
+			}
+		}
+		if err := walk(note); err != nil {
 			return nil, fmt.Errorf("the log of node %s: %w", n.ID, err)
 		}
 	}
@@ -129,6 +137,7 @@ func (l *Ledger) replay(ctx context.Context, whole map[uint64]cluster.LogRecord,
 	m, err := fsm.Open(vfs.NewMem(), "ledger", fsm.Options{
 		Logger:          slog.New(slog.DiscardHandler),
 		CheckInvariants: checkInvariants,
+		CacheBytes:      16 << 20, // little: the machine is in memory as it is
 		OnHash:          func(h fsm.HashResult) { l.Hashes[h.Index] = h.Hash },
 	})
 	if err != nil {

@@ -1,0 +1,165 @@
+package sim
+
+import (
+	"io"
+	"math/rand/v2"
+	"os"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+)
+
+// life is one life of a node's process, from its start to its end by a crash or in order. It is what all that
+// touches the node's disk goes through, so that a crash falls between two writes.
+//
+// Nothing can stop the goroutines of a process in this process. What crashed therefore runs on for a moment as
+// a ghost: its disk is a copy that nobody will read, and its network is gone.
+type life struct {
+	onWrite func(count int, after bool) // by the node: counts, and may end this life
+	delay   func() time.Duration        // of a sync of the log
+
+	ended  atomic.Bool
+	stall  sync.Mutex // guards what follows
+	stuck  chan struct{}
+	writes atomic.Int64
+}
+
+func (l *life) dead() bool { return l.ended.Load() }
+
+// write marks the time before and the time after one write to the disk.
+func (l *life) write(_ string, after bool) {
+	l.wait()
+	if l.dead() {
+		return
+	}
+	n := l.writes.Load()
+	if !after {
+		n = l.writes.Add(1)
+	}
+	l.onWrite(int(n), after)
+}
+
+// sync is the time that a sync of the log takes.
+func (l *life) sync() {
+	if d := l.delay(); d > 0 && !l.dead() {
+		time.Sleep(d)
+	}
+}
+
+// hang makes writes wait until release.
+func (l *life) hang() {
+	l.stall.Lock()
+	defer l.stall.Unlock()
+	if l.stuck == nil {
+		l.stuck = make(chan struct{})
+	}
+}
+
+func (l *life) release() {
+	l.stall.Lock()
+	defer l.stall.Unlock()
+	if l.stuck != nil {
+		close(l.stuck)
+		l.stuck = nil
+	}
+}
+
+func (l *life) wait() {
+	l.stall.Lock()
+	stuck := l.stuck
+	l.stall.Unlock()
+	if stuck != nil {
+		<-stuck
+	}
+}
+
+// stateDisk is the file system below a node's state.
+type stateDisk struct {
+	*vfs.MemFS
+	life *life
+}
+
+func (d *stateDisk) Unwrap() vfs.FS { return d.MemFS }
+
+// crashed is what is left of the files after a crash: each block that was not synced is there with a chance of
+// percent.
+func (d *stateDisk) crashed(percent int, r *rand.Rand) *vfs.MemFS {
+	return d.CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: percent, RNG: r})
+}
+
+func (d *stateDisk) around(what string, do func() error) error {
+	d.life.write(what, false)
+	err := do()
+	d.life.write(what, true)
+	return err
+}
+
+func (d *stateDisk) file(what string, open func() (vfs.File, error)) (f vfs.File, err error) {
+	_ = d.around(what, func() error { f, err = open(); return err })
+	if err != nil {
+		return nil, err
+	}
+	return &stateFile{f, d}, nil
+}
+
+func (d *stateDisk) Create(name string, c vfs.DiskWriteCategory) (vfs.File, error) {
+	return d.file("create", func() (vfs.File, error) { return d.MemFS.Create(name, c) })
+}
+
+func (d *stateDisk) OpenReadWrite(name string, c vfs.DiskWriteCategory, o ...vfs.OpenOption) (vfs.File, error) {
+	return d.file("open", func() (vfs.File, error) { return d.MemFS.OpenReadWrite(name, c, o...) })
+}
+
+func (d *stateDisk) ReuseForWrite(from, to string, c vfs.DiskWriteCategory) (vfs.File, error) {
+	return d.file("reuse", func() (vfs.File, error) { return d.MemFS.ReuseForWrite(from, to, c) })
+}
+
+func (d *stateDisk) OpenDir(name string) (vfs.File, error) {
+	f, err := d.MemFS.OpenDir(name)
+	if err != nil {
+		return nil, err
+	}
+	return &stateFile{f, d}, nil
+}
+
+func (d *stateDisk) Link(from, to string) error {
+	return d.around("link", func() error { return d.MemFS.Link(from, to) })
+}
+
+func (d *stateDisk) Rename(from, to string) error {
+	return d.around("rename", func() error { return d.MemFS.Rename(from, to) })
+}
+
+func (d *stateDisk) Remove(name string) error {
+	return d.around("remove", func() error { return d.MemFS.Remove(name) })
+}
+
+func (d *stateDisk) RemoveAll(name string) error {
+	return d.around("remove", func() error { return d.MemFS.RemoveAll(name) })
+}
+
+func (d *stateDisk) MkdirAll(name string, perm os.FileMode) error {
+	return d.around("mkdir", func() error { return d.MemFS.MkdirAll(name, perm) })
+}
+
+func (d *stateDisk) Lock(name string) (io.Closer, error) { return d.MemFS.Lock(name) }
+
+type stateFile struct {
+	vfs.File
+	disk *stateDisk
+}
+
+func (f *stateFile) Write(p []byte) (n int, err error) {
+	_ = f.disk.around("write", func() error { n, err = f.File.Write(p); return err })
+	return n, err
+}
+
+func (f *stateFile) Sync() error     { return f.disk.around("sync", f.File.Sync) }
+func (f *stateFile) SyncData() error { return f.disk.around("sync", f.File.SyncData) }
+
+func (f *stateFile) SyncTo(length int64) (full bool, err error) {
+	_ = f.disk.around("sync", func() error { full, err = f.File.SyncTo(length); return err })
+	return full, err
+}

@@ -1,0 +1,149 @@
+package sim
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/fanfold/fanfold/fsm"
+	"github.com/fanfold/fanfold/fsm/fsmpb"
+	"github.com/fanfold/fanfold/jepsen-lite/checker"
+	"github.com/fanfold/fanfold/jepsen-lite/evidence"
+	"github.com/fanfold/fanfold/jepsen-lite/history"
+	"github.com/fanfold/fanfold/jepsen-lite/ledger"
+)
+
+// found is what a simulation leaves to be judged.
+type found struct {
+	ops    []history.Op
+	exits  []string
+	final  map[string]string
+	index  uint64 // of final
+	logs   []ledger.Node
+	broken []evidence.Verdict // what was noticed on the way
+	took   time.Duration
+}
+
+// judge checks everything.
+func judge(f found) ([]evidence.Verdict, evidence.Submissions, *ledger.Ledger, error) {
+	book, err := ledger.Read(context.Background(), f.logs, true)
+	if err != nil {
+		return f.broken, evidence.Submissions{}, book, err
+	}
+	e := &evidence.Evidence{Ops: f.ops, Ledger: book, Final: f.final, FinalIndex: f.index, Exits: f.exits, Duration: f.took}
+	verdicts := slices.Concat(f.broken, checker.Check(e), []evidence.Verdict{ticks(book), atOnce(book)})
+	return verdicts, e.Submissions, book, nil
+}
+
+// broken are the verdicts that did not hold.
+func broken(all []evidence.Verdict) (out []evidence.Verdict) {
+	for _, v := range all {
+		if !v.Held() {
+			out = append(out, v)
+		}
+	}
+	return out
+}
+
+// ticks checks that every tick of a schedule has one job, and that the schedule has counted them so.
+func ticks(book *ledger.Ledger) evidence.Verdict {
+	one := evidence.Verdict{ID: "T2", Rule: "a schedule makes exactly one job for each tick"}
+	v := book.Machine.View()
+	defer v.Close()
+	type tick struct {
+		schedule string
+		ms       int64
+	}
+	jobs := map[tick]fsm.JobID{}
+	count := map[string]uint64{}
+	var after fsm.JobID
+	for {
+		page, next, err := v.Jobs(fsm.JobFilter{}, after, 500)
+		if err != nil {
+			one.Violate(err.Error())
+			return one
+		}
+		for _, j := range page {
+			if j.Schedule == "" {
+				continue
+			}
+			one.Count++
+			at := tick{j.Schedule, j.TickMS}
+			if was, ok := jobs[at]; ok {
+				one.Violate(fmt.Sprintf("schedule %s has jobs %s and %s for the tick at %d", j.Schedule, was, j.ID, j.TickMS))
+			}
+			jobs[at] = j.ID
+			count[j.Schedule]++
+		}
+		if after = next; after.IsZero() {
+			break
+		}
+	}
+	all, _, err := v.Schedules("default", "", 1000)
+	if err != nil {
+		one.Violate(err.Error())
+	}
+	for _, s := range all {
+		if s.Fired != count[s.Set.Name] || s.Missed+s.Skipped+s.Refused > 0 {
+			one.Violate(fmt.Sprintf("schedule %s has fired %d ticks, and missed %d, skipped %d, refused %d; there are %d jobs", s.Set.Name, s.Fired, s.Missed, s.Skipped, s.Refused, count[s.Set.Name]))
+		}
+	}
+	return one
+}
+
+// atOnce checks the limit on limited tasks at every position of the log.
+func atOnce(book *ledger.Ledger) evidence.Verdict {
+	limit := evidence.Verdict{ID: "T4", Rule: "no more tasks run at a time than their limit says"}
+	runs := map[fsm.Fence]uint64{} // sessions by lease
+	for _, entry := range book.Entries {
+		if entry.Result == nil {
+			continue
+		}
+		for i, c := range entry.Commands {
+			if entry.Result.Answers[i].Refusal != nil {
+				continue
+			}
+			switch k := c.Kind.(type) {
+			case *fsmpb.Command_CompleteTask:
+				delete(runs, fenceOf(k.CompleteTask.Fence))
+			case *fsmpb.Command_FailTask:
+				delete(runs, fenceOf(k.FailTask.Fence))
+			case *fsmpb.Command_ReleaseTask:
+				delete(runs, fenceOf(k.ReleaseTask.Fence))
+			case *fsmpb.Command_CloseSession:
+				maps.DeleteFunc(runs, func(_ fsm.Fence, session uint64) bool { return session == k.CloseSession.Session })
+			}
+		}
+		for _, r := range entry.Result.Revokes {
+			delete(runs, r.Fence)
+		}
+		for _, g := range entry.Result.Grants {
+			if g.Kind != limitedTask {
+				continue
+			}
+			limit.Count++
+			if runs[g.Fence] = g.Session; len(runs) > limitedN {
+				limit.Violate(fmt.Sprintf("index %d: %d tasks run with the lease of %s; the limit is %d", entry.Index, len(runs), g.Task, limitedN))
+			}
+		}
+	}
+	return limit
+}
+
+func fenceOf(f *fsmpb.Fence) fsm.Fence { return fsm.Fence{Index: f.GetIndex(), Pos: f.GetPos()} }
+
+// runningJob names a job that has not ended.
+func runningJob(m *fsm.Machine) string {
+	v := m.View()
+	defer v.Close()
+	jobs, _, err := v.Jobs(fsm.JobFilter{State: fsm.JobRunning}, fsm.JobID{}, 1)
+	switch {
+	case err != nil:
+		return err.Error()
+	case len(jobs) == 0:
+		return ""
+	}
+	return fmt.Sprintf("job %s of key %q runs: %+v", jobs[0].ID, jobs[0].Key, jobs[0].Steps)
+}

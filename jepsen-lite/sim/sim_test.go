@@ -1,0 +1,37 @@
+package sim
+
+import (
+	"fmt"
+	"log/slog"
+	"os"
+	"strconv"
+	"testing"
+)
+
+func TestCluster_SeedsHold(t *testing.T) {
+	first, seeds := number("FANFOLD_SIM_SEED", 1), number("FANFOLD_SIM_SEEDS", 4)
+	logger := quiet
+	if os.Getenv("FANFOLD_TEST_LOG") != "" {
+		logger = slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	}
+	for seed := first; seed < first+seeds; seed++ {
+		t.Run(fmt.Sprint(seed), func(t *testing.T) {
+			p, err := Generate(TierCluster, uint64(seed))
+			if err != nil {
+				t.Fatal(err)
+			}
+			r := simulate(t, p, logger)
+			t.Logf("virtual %v cpu %v entries %d ops %d fired %v writes %v %+v digest %s", r.Virtual, r.CPU, r.Entries, r.Ops, r.Fired, r.Writes, r.Submissions, r.Digest)
+			if r.Failed() {
+				t.Error(r.Why(), r.Broken)
+			}
+		})
+	}
+}
+
+func number(variable string, otherwise int) int {
+	if n, err := strconv.Atoi(os.Getenv(variable)); err == nil {
+		return n
+	}
+	return otherwise
+}
