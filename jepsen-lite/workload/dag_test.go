@@ -36,7 +36,7 @@ func graphRun(seed uint64, end string, failures map[string]map[uint64]int) *evid
 	return e
 }
 
-func violated(e *evidence.Evidence) (ids []string) {
+func brokenGraphs(e *evidence.Evidence) (ids []string) {
 	for _, v := range checkDAG(e) {
 		if !v.Held() {
 			ids = append(ids, v.ID)
@@ -51,7 +51,7 @@ func TestCheckDAG_FindsWhatTheOracleDoesNotSay(t *testing.T) {
 		switch want := sketchOf(seed).expect(); {
 		case len(want.killers) > 0:
 			deadly = seed
-		case total(want) == 0:
+		case totalFailures(want) == 0:
 			alive = seed
 		default:
 			failing = seed
@@ -72,13 +72,13 @@ func TestCheckDAG_FindsWhatTheOracleDoesNotSay(t *testing.T) {
 		{"the failures that there should be", graphRun(failing, good(failing), sketchOf(failing).expect().failures), nil},
 		{"none of them", graphRun(failing, good(failing), nil), []string{"A3"}},
 	} {
-		if got := violated(c.run); fmt.Sprint(got) != fmt.Sprint(c.want) {
+		if got := brokenGraphs(c.run); fmt.Sprint(got) != fmt.Sprint(c.want) {
 			t.Errorf("%s: %v are found to be broken, want %v", c.name, got, c.want)
 		}
 	}
 }
 
-func total(want expected) (n int) {
+func totalFailures(want expected) (n int) {
 	for _, shards := range want.failures {
 		for _, times := range shards {
 			n += times
