@@ -107,14 +107,14 @@ func TestRegister_FindsWhatIsForged(t *testing.T) {
 			c.ops(&h)
 			dir := t.TempDir()
 			verdicts := judgeRegister(h, c.log, dir)
-			if !violated(verdicts, c.id) {
+			if !broken(verdicts, c.id) {
 				t.Errorf("nothing is said against %s: %+v", c.id, verdicts)
 			}
 		})
 	}
 }
 
-func violated(verdicts []evidence.Verdict, id string) bool {
+func broken(verdicts []evidence.Verdict, id string) bool {
 	for i := range verdicts {
 		if verdicts[i].ID == id && !verdicts[i].Held() {
 			return true
