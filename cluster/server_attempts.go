@@ -68,7 +68,7 @@ func attemptTo(a *fsm.AttemptView) *apiv1.Attempt {
 		state = fsm.TaskStarted.String()
 	}
 	return &apiv1.Attempt{
-		Step: a.Step, Shard: a.Ref.Shard, Number: a.Number, State: state, Worker: a.Worker, Session: a.Session,
+		Step: a.Step, Shard: a.Ref.Shard, Number: a.Number, Round: a.Round, State: state, Worker: a.Worker, Session: a.Session,
 		FenceIndex: a.Fence.Index, FencePos: a.Fence.Pos, BeganMs: a.BeganMS, EndedMs: a.EndedMS,
 		ErrorType: a.Error.GetType(), ErrorMessage: a.Error.GetMessage(), ErrorStack: a.Error.GetStack(),
 	}

@@ -165,8 +165,8 @@ func (s *server) StopRedrive(ctx context.Context, req *connect.Request[apiv1.Sto
 			if err != nil {
 				return nil, err
 			}
-			index, err := eng.StopRedrive(ctx, ns, id)
-			return &apiv1.StopRedriveResponse{Index: index}, err
+			ended, index, err := eng.StopRedrive(ctx, ns, id)
+			return &apiv1.StopRedriveResponse{Index: index, Ended: ended}, err
 		})
 }
 

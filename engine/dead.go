@@ -13,11 +13,11 @@ func (e *Engine) StartRedrive(ctx context.Context, c *fsmpb.StartRedrive) (exist
 	return a.Existing, index, err
 }
 
-// StopRedrive ends a redrive where it is. It goes before submissions.
-func (e *Engine) StopRedrive(ctx context.Context, namespace string, id fsm.JobID) (index uint64, err error) {
-	_, index, err = e.one(ctx, urgent, &fsmpb.Command{Kind: &fsmpb.Command_StopRedrive{
+// StopRedrive ends a redrive where it is. It goes before submissions. ended: it had ended before.
+func (e *Engine) StopRedrive(ctx context.Context, namespace string, id fsm.JobID) (ended bool, index uint64, err error) {
+	a, index, err := e.one(ctx, urgent, &fsmpb.Command{Kind: &fsmpb.Command_StopRedrive{
 		StopRedrive: &fsmpb.StopRedrive{Id: id[:], Namespace: namespace}}})
-	return index, err
+	return a.Existing, index, err
 }
 
 // DiscardJob removes a dead job for good.

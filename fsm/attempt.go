@@ -26,7 +26,8 @@ func (e End) String() string { return endNames[e] }
 
 // run is what is known of an attempt beside its fence and its outcome.
 type run struct {
-	number  uint32 // from 1; a handed back or crashed attempt's number is used again
+	number  uint32 // from 1 in each round; a handed back or crashed attempt's number is used again
+	round   uint32 // how often RetryJob had run before it
 	session uint64
 	worker  string
 	began   int64 // unix ms, the log's time of the lease
@@ -34,7 +35,7 @@ type run struct {
 }
 
 func (e *enc) run(r run) {
-	e.uint(uint64(r.number))
+	e.uint(uint64(r.number) | uint64(r.round)<<32) // the round came later: records without one are of round 0
 	e.uint(r.session)
 	e.str(r.worker)
 	e.int(r.began)
@@ -42,7 +43,8 @@ func (e *enc) run(r run) {
 }
 
 func (d *dec) run() run {
-	r := run{number: d.u32(), session: d.uint(), worker: d.str(), began: d.int()}
+	n := d.uint()
+	r := run{number: uint32(n), round: uint32(n >> 32), session: d.uint(), worker: d.str(), began: d.int()}
 	r.ended = r.began + int64(d.uint())
 	return r
 }
@@ -96,7 +98,7 @@ func attemptKept(n, tries uint32) bool {
 
 // runOf describes the attempt under a lease that ends now.
 func (t *tx) runOf(tk *task, s *session, l *lease) run {
-	return run{number: tk.attempts + 1, session: s.id, worker: s.worker, began: l.grantedMS, ended: t.now}
+	return run{number: tk.attempts + 1, round: t.job(l.ref.Job).round, session: s.id, worker: s.worker, began: l.grantedMS, ended: t.now}
 }
 
 // keepAttempt records how the attempt under a lease ended. Precondition: the attempt is not charged yet.

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/fanfold/fanfold/dag"
+	"github.com/fanfold/fanfold/fsm/fsmpb"
 )
 
 // oneStep is a graph of one task.
@@ -147,5 +148,83 @@ func TestAttempts_ReportedAgain(t *testing.T) {
 	h.apply(failure(r.Grants[0], "boom", false), failure(r.Grants[0], "boom", false))
 	if got := h.attemptText(jobID("j"), 10); strings.Count(got, "\n") != 1 {
 		t.Errorf("kept:\n%s", got)
+	}
+}
+
+// TestAttempts_AJobOutOfTimeSaysSo: the attempt that it cut short carries the reason, and there is no other row.
+func TestAttempts_AJobOutOfTimeSaysSo(t *testing.T) {
+	h := newHarness(t)
+	id := jobID("j")
+	r := h.apply(openWorker("a", 1, "t"), withOptions(submit("j", oneStep(t, dag.Options{}), `1`), &fsmpb.JobOptions{TimeoutMs: 500}))
+	g := r.Grants[0]
+	h.now += 500
+	r = h.apply()
+	const why = "the job ran for 500ms, its limit; step s was not done"
+	if len(r.Revokes) != 1 || r.Revokes[0].Reason != why {
+		t.Errorf("the worker is told %+v", r.Revokes)
+	}
+	if got, want := h.attemptText(id, 10), "s/0 #1 CANCELED by \"a\" of 1, 500 ms: fanfold.Timeout: "+why+"\n"; got != want {
+		t.Errorf("attempts:\n%swant\n%s", got, want)
+	}
+	j := h.job(id)
+	if j.State != JobFailure || j.CancelReason != "" || j.Error == nil || j.Error.Err.GetMessage() != why {
+		t.Errorf("the job is %+v", j)
+	}
+	v := h.m.View()
+	defer v.Close()
+	e, err := v.Explain(id, "", nil)
+	if err != nil || len(e.Reasons) == 0 || !strings.HasSuffix(e.Reasons[0].Text, why) {
+		t.Errorf("explained as %+v, %v", e.Reasons, err)
+	}
+	if a := h.apply(save(g, 0, "", 1, `1`)).Answers[0]; a.Refusal == nil || a.Refusal.Code != CodeCanceled || !strings.Contains(a.Refusal.Message, why) {
+		t.Errorf("a late checkpoint is answered %+v", a)
+	}
+	h.apply(retry(id))
+	if j := h.job(id); j.State != JobRunning {
+		t.Errorf("retried, it is %v", j.State)
+	}
+	h.replay(3)
+}
+
+// TestSaveTask_AfterATimeLimitNamesIt: nobody has canceled the job.
+func TestSaveTask_AfterATimeLimitNamesIt(t *testing.T) {
+	h := newHarness(t)
+	r := h.apply(openWorker("a", 1, "t"), submit("j", oneStep(t, dag.Options{HardTimeoutMS: 100}), `1`))
+	h.now += 100
+	h.apply()
+	a := h.apply(save(r.Grants[0], 0, "", 1, `1`)).Answers[0]
+	if a.Refusal == nil || a.Refusal.Code != CodeStale || !strings.Contains(a.Refusal.Message, "out of time") {
+		t.Errorf("a checkpoint after the hard limit is answered %+v", a)
+	}
+}
+
+// TestAttempts_EachRetryOfTheJobIsARound: numbers count from 1 in each.
+func TestAttempts_EachRetryOfTheJobIsARound(t *testing.T) {
+	h := newHarness(t)
+	id := jobID("j")
+	h.apply(openWorker("a", 1, "t"))
+	g := h.apply(submit("j", oneStep(t, dag.Options{}), `1`)).Grants[0]
+	h.apply(failure(g, "no", true))
+	g = h.apply(retry(id)).Grants[0]
+	h.apply(failure(g, "no", true))
+	g = h.apply(retry(id)).Grants[0]
+	rounds := func() (got []string) {
+		v := h.m.View()
+		defer v.Close()
+		all, _, err := v.Attempts(id, AttemptFilter{}, AttemptToken{}, 10)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, a := range all {
+			got = append(got, fmt.Sprintf("%d.%d %s", a.Round, a.Number, a.Why))
+		}
+		return got
+	}
+	if got, want := strings.Join(rounds(), ", "), "1.1 ERROR, 2.1 ERROR, 3.1 "; got != want {
+		t.Errorf("attempts %q, want %q", got, want)
+	}
+	h.apply(complete(g, `2`))
+	if got, want := strings.Join(rounds(), ", "), "1.1 ERROR, 2.1 ERROR, 3.1 SUCCESS"; got != want {
+		t.Errorf("attempts %q, want %q", got, want)
 	}
 }

@@ -204,7 +204,7 @@ func (t *tx) hookJobEnded(j *job) {
 		if body == nil {
 			data := eventData{
 				Job: j.id.String(), Namespace: j.namespace, Workflow: j.plan.graph.Name, State: j.state.String(), Key: j.key,
-				Created: stamp(j.createdMS), Finished: stamp(j.finishedMS), CancelReason: j.reason,
+				Created: stamp(j.createdMS), Finished: stamp(j.finishedMS), CancelReason: j.cancelReason(),
 			}
 			if j.state == JobFailure && j.failed {
 				data.Error = errorOf(j, j.failedAt, t.failure(j.failedAt))

@@ -234,6 +234,14 @@ func (t *tx) cancelTask(j *job, ref TaskRef, tk *task, cause string) {
 	t.mark(j, ref, tk)
 }
 
+// cancelReason is what a canceler wrote. A job that failed has an error instead.
+func (j *job) cancelReason() string {
+	if j.state == JobFailure {
+		return ""
+	}
+	return j.reason
+}
+
 // endReason is why a job is not to go on, for the workers that run parts of it.
 func (j *job) endReason(g *dag.Graph) string {
 	if j.failed && j.reason == "" {
@@ -242,10 +250,22 @@ func (j *job) endReason(g *dag.Graph) string {
 	return j.reason
 }
 
+// endReason is why a job has ended, "" when it is not known any more.
+func (t *tx) endReason(id JobID) string {
+	if j := t.job(id); j != nil {
+		return j.endReason(j.plan.graph)
+	}
+	return ""
+}
+
 func (t *tx) revoke(j *job, ref TaskRef, tk *task, cause string) {
 	s := t.m.sessions[tk.session]
 	l := s.leases[tk.fence]
-	t.keepAttempt(ref, tk, s, tk.fence, l, EndCanceled, nil)
+	var e *fsmpb.Error
+	if j.failed && j.reason != "" { // the job was out of time: nobody has canceled it
+		e = &fsmpb.Error{Type: "fanfold.Timeout", Message: j.reason}
+	}
+	t.keepAttempt(ref, tk, s, tk.fence, l, EndCanceled, e)
 	t.withdraw(ref, tk.fence, s, l, cause, j.endReason(j.plan.graph))
 }
 

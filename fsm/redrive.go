@@ -171,7 +171,7 @@ func (t *tx) roomForRedrive() *Refusal {
 // stopRedrive ends a redrive where it is. Proposed for Client.StopRedrive.
 //
 // Refusals: NOT_FOUND.
-// Again, or after its end: changes nothing.
+// Again, or after its end: answers Existing and changes nothing.
 func stopRedrive(t *tx, c *fsmpb.StopRedrive) Answer {
 	id, ok := jobIDOf(c.Id)
 	if !ok {
@@ -185,10 +185,11 @@ func stopRedrive(t *tx, c *fsmpb.StopRedrive) Answer {
 	if d.start.Namespace != c.Namespace {
 		return no(CodeNotFound, "there is no redrive %s in namespace %s", id, c.Namespace)
 	}
-	if d.state == RedriveRunning {
-		t.clearTimer(d.dueMS, dutyRedrive, TaskRef{Job: id})
-		t.endRedrive(d, RedriveStopped)
+	if d.state != RedriveRunning {
+		return Answer{Job: id, Existing: true}
 	}
+	t.clearTimer(d.dueMS, dutyRedrive, TaskRef{Job: id})
+	t.endRedrive(d, RedriveStopped)
 	return Answer{Job: id}
 }
 

@@ -31,7 +31,7 @@ type Answer struct {
 
 	Refusal   *Refusal // nil: accepted
 	Job       JobID    // SubmitJob, TriggerSchedule: the job (the older one when Existing)
-	Existing  bool     // SubmitJob, SetSchedule, TriggerSchedule: it was there before
+	Existing  bool     // SubmitJob, SetSchedule, TriggerSchedule: it was there before; StopRedrive: it had ended before
 	Duplicate bool     // CompleteTask: this very result had been accepted before
 	State     JobState // SubmitJob, CancelJob, RetryJob, CompleteTask: the job's state afterwards
 	Session   uint64   // OpenSession

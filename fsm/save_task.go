@@ -35,8 +35,11 @@ func saveTask(t *tx, c *fsmpb.SaveTask) Answer {
 	case l == nil:
 		t.m.state.Stale++
 		return no(CodeStale, "the lease %s of task %s is over: another attempt has the task, or had it; stop this one", fence, ref)
+	case l.revoked && l.cause == causeTimeout:
+		t.m.state.Stale++
+		return no(CodeStale, "the attempt of task %s was out of time, and its lease %s is over: nothing of it is saved any more", ref, fence)
 	case l.revoked:
-		return no(CodeCanceled, "job %s has ended: nothing of it is saved any more", ref.Job)
+		return no(CodeCanceled, "job %s has ended%s: nothing of it is saved any more", ref.Job, because(t.endReason(ref.Job)))
 	case len(c.Data) == 0:
 		return no(CodeInvalid, "the checkpoint is empty: send a JSON document, null for nothing")
 	case len(c.Data) > SaveMax:

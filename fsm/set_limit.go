@@ -61,7 +61,7 @@ func deleteLimit(t *tx, c *fsmpb.DeleteLimit) Answer {
 	}
 	i := slices.IndexFunc(t.m.limits, func(l *limit) bool { return l.same(c.Limit) })
 	if i < 0 {
-		return no(CodeNotFound, "there is no such limit on %q: `fanfold limit list` shows those that are", c.Limit.Name)
+		return no(CodeNotFound, "there is no such limit on %q (one of all, and one that each partition has, are two): `fanfold limit list` shows those that are", c.Limit.Name)
 	}
 	l := t.m.limits[i]
 	t.m.removeLimit(l)

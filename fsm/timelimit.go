@@ -228,8 +228,8 @@ func (t *tx) fireJobLimit(id JobID) {
 	}
 	j.limitMS = 0 // this very timer
 	j.failed, j.failedAt = true, at
-	t.stepError(at, &fsmpb.Error{Type: "fanfold.Timeout", Message: fmt.Sprintf(
-		"the job ran for %v, its limit; step %s was not done", msText(j.opts.TimeoutMs), j.plan.steps[at.Step].step.Name)})
+	j.reason = truncate(fmt.Sprintf("the job ran for %v, its limit; step %s was not done", msText(j.opts.TimeoutMs), j.plan.steps[at.Step].step.Name), 1024)
+	t.stepError(at, &fsmpb.Error{Type: "fanfold.Timeout", Message: j.reason})
 	t.cancelLive(j, causeFailed)
 	t.end(j, JobFailure)
 }

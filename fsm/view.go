@@ -130,7 +130,7 @@ func (v *View) job(j *job) *JobView {
 	g := v.m.graphs.get(v.disk, j.graph)
 	view := &JobView{
 		ID: j.id, Namespace: j.namespace, Workflow: g.Name, State: j.state, Key: j.key,
-		CreatedMS: j.createdMS, FinishedMS: j.finishedMS, CancelReason: j.reason,
+		CreatedMS: j.createdMS, FinishedMS: j.finishedMS, CancelReason: j.cancelReason(),
 		Schedule: j.opts.GetSchedule(), TickMS: j.opts.GetTickMs(),
 		Steps: make([]StepView, len(j.steps)), Headers: j.opts.GetHeaders(),
 	}

@@ -13,7 +13,8 @@ import (
 type AttemptView struct {
 	Step    string
 	Ref     TaskRef
-	Number  uint32 // from 1; an attempt that was handed back or lost its worker leaves its number to the next
+	Number  uint32 // from 1 in each round; an attempt that was handed back or lost its worker leaves its number to the next
+	Round   uint32 // from 1; RetryJob begins the next
 	Fence   Fence
 	Session uint64
 	Worker  string
@@ -118,7 +119,9 @@ func (l *attemptList) add(part byte, k, b []byte) bool {
 	a := AttemptView{Ref: parseTaskPart(k)}
 	switch part {
 	case partAttempt:
-		_, a.order = parseAttempt(k)
+		if _, a.order = parseAttempt(k); a.order == stepErrorNumber {
+			return false // the job's error, which no attempt had
+		}
 		h := decodeAttempt(b)
 		a.fill(h.run)
 		a.Fence, a.Why, a.Error = h.fence, h.why, h.err
@@ -155,7 +158,7 @@ func (l *attemptList) running(a *AttemptView, tk *task) bool {
 		return false
 	}
 	a.order = orderRunning
-	a.Number, a.Fence, a.Session, a.Worker = tk.attempts+1, tk.fence, tk.session, l.v.worker(tk.session)
+	a.Number, a.Round, a.Fence, a.Session, a.Worker = tk.attempts+1, l.j.round+1, tk.fence, tk.session, l.v.worker(tk.session)
 	if b := l.v.disk.get(keyLease(tk.session, tk.fence)); b != nil {
 		a.BeganMS = decodeLease(b).grantedMS
 	}
@@ -172,5 +175,5 @@ func (l *attemptList) take(a AttemptView) bool {
 }
 
 func (a *AttemptView) fill(r run) {
-	a.Number, a.Session, a.Worker, a.BeganMS, a.EndedMS = r.number, r.session, r.worker, r.began, r.ended
+	a.Number, a.Round, a.Session, a.Worker, a.BeganMS, a.EndedMS = r.number, r.round+1, r.session, r.worker, r.began, r.ended
 }

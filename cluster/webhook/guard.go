@@ -74,7 +74,11 @@ func (g *Guard) DialContext(ctx context.Context, network, address string) (net.C
 	}
 	for _, a := range addresses {
 		if !g.Allowed(a) {
-			return nil, fmt.Errorf("%w: %s is %s; a node may be allowed to by --webhook-allow", ErrForbidden, host, a)
+			leads := fmt.Sprint(a.Unmap())
+			if leads != host {
+				leads = host + ", which is " + leads + ","
+			}
+			return nil, fmt.Errorf("%w: %s is not public; a node may be allowed to by --webhook-allow", ErrForbidden, leads)
 		}
 	}
 	dial := g.Dial

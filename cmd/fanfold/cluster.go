@@ -1,6 +1,8 @@
 package main
 
 import (
+	"strconv"
+
 	"github.com/spf13/cobra"
 
 	"github.com/fanfold/fanfold/cmd/fanfold/internal/output"
@@ -41,7 +43,7 @@ func clusterTable(rows *output.Rows, s *apiv1.ClusterStatusResponse) {
 	rows.Add()
 	rows.Add("NODE", "ROLE", "REACHABLE", "APPLIED", "API", "RAFT")
 	for _, node := range s.GetNodes() {
-		rows.Add(node.GetId(), role(node), node.GetReachable(), node.GetAppliedIndex(), node.GetApiAddress(), node.GetRaftAddress())
+		rows.Add(node.GetId(), role(node), reachable(s, node), applied(s, node), node.GetApiAddress(), node.GetRaftAddress())
 	}
 	rows.Add()
 	countersTable(rows, s.GetCounters())
@@ -72,4 +74,20 @@ func role(node *apiv1.Node) string {
 		return "follower"
 	}
 	return "learner"
+}
+
+// reachable is "-" where the answering node cannot know it: only a leader talks to all.
+func reachable(s *apiv1.ClusterStatusResponse, node *apiv1.Node) string {
+	if s.GetNodeId() != s.GetLeaderId() && node.GetId() != s.GetNodeId() && !node.GetLeader() {
+		return "-"
+	}
+	return strconv.FormatBool(node.GetReachable())
+}
+
+// applied is "-" but for the answering node, which knows its own index alone.
+func applied(s *apiv1.ClusterStatusResponse, node *apiv1.Node) string {
+	if node.GetId() != s.GetNodeId() {
+		return "-"
+	}
+	return strconv.FormatUint(node.GetAppliedIndex(), 10)
 }

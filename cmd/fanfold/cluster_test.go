@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"google.golang.org/protobuf/reflect/protoreflect"
 
@@ -49,6 +50,39 @@ func TestWorkerList_SaysHowSlotsAreShared(t *testing.T) {
 		w.Slots, w.Strict = 0, false
 		set()
 		if got := slots(w); got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
+	}
+}
+
+// TestClusterStatus_WhatIsNotKnownIsADash: a follower talks to the leader alone, and a node knows its own index.
+func TestClusterStatus_WhatIsNotKnownIsADash(t *testing.T) {
+	s := &apiv1.ClusterStatusResponse{LeaderId: "n1", Nodes: []*apiv1.Node{
+		{Id: "n1", Leader: true, Voter: true, Reachable: true}, {Id: "n2", Voter: true, Reachable: true}, {Id: "n3", Voter: true},
+	}}
+	for by, want := range map[string]string{"n1": "true 7, true -, false -", "n2": "true -, true 7, - -"} {
+		s.NodeId = by
+		var got []string
+		for _, n := range s.GetNodes() {
+			n.AppliedIndex = 0
+			if n.GetId() == by {
+				n.AppliedIndex = 7
+			}
+			got = append(got, reachable(s, n)+" "+applied(s, n))
+		}
+		if got := strings.Join(got, ", "); got != want {
+			t.Errorf("answered by %s: %q, want %q", by, got, want)
+		}
+	}
+}
+
+// TestLimitList_AFullLimitWhoseTimeHasComeIsOpen: the log has had no entry since.
+func TestLimitList_AFullLimitWhoseTimeHasComeIsOpen(t *testing.T) {
+	now := time.UnixMilli(1_000_000)
+	for want, s := range map[string]*apiv1.LimitStatus{
+		"open": {Full: true, FreeMs: 1_000_000}, "full for 2.0s": {Full: true, FreeMs: 1_002_000}, "full": {Full: true},
+	} {
+		if got := limitState(s, now); got != want {
 			t.Errorf("%q, want %q", got, want)
 		}
 	}

@@ -277,6 +277,12 @@ func (a *app) deadStop() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		return a.printer().Message(answer, func(rows *output.Rows) { rows.Add("stopped") })
+		return a.printer().Message(answer, func(rows *output.Rows) {
+			if answer.GetEnded() {
+				rows.Add("it had ended before; see `fanfold dead redrives`")
+			} else {
+				rows.Add("stopped")
+			}
+		})
 	})
 }

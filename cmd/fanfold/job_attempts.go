@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -29,8 +30,8 @@ func (a *app) jobAttempts() *cobra.Command {
 		if token := answer.GetNextPageToken(); token != "" {
 			fmt.Fprintf(a.err, "there are more: add --after %s\n", token)
 		}
-		return a.printer().Message(answer, func(rows *output.Rows) {
-			rows.Add("STEP", "SHARD", "ATTEMPT", "STATE", "WORKER", "BEGAN", "TOOK", "ERROR")
+		err = a.printer().Message(answer, func(rows *output.Rows) {
+			rows.Add("STEP", "SHARD", "ROUND", "ATTEMPT", "STATE", "WORKER", "BEGAN", "TOOK", "ERROR")
 			for _, t := range answer.GetAttempts() {
 				took, text := "-", "-"
 				if t.GetEndedMs() > 0 {
@@ -39,15 +40,16 @@ func (a *app) jobAttempts() *cobra.Command {
 				if t.GetErrorType() != "" {
 					text = t.GetErrorType() + ": " + t.GetErrorMessage()
 				}
-				rows.Add(t.GetStep(), t.GetShard(), t.GetNumber(), t.GetState(), output.Dash(t.GetWorker()),
+				rows.Add(t.GetStep(), t.GetShard(), t.GetRound(), t.GetNumber(), t.GetState(), output.Dash(t.GetWorker()),
 					time.UnixMilli(t.GetBeganMs()).UTC().Format(time.RFC3339), took, text)
 			}
-			for _, t := range answer.GetAttempts() {
-				if stacks && t.GetErrorStack() != "" {
-					rows.Add(fmt.Sprintf("\n%s/%d attempt %d:\n%s", t.GetStep(), t.GetShard(), t.GetNumber(), t.GetErrorStack()))
-				}
-			}
 		})
+		for _, t := range answer.GetAttempts() {
+			if stacks && t.GetErrorStack() != "" && a.printer().Format == output.Table {
+				fmt.Fprintf(a.out, "\n%s/%d attempt %d:\n%s\n", t.GetStep(), t.GetShard(), t.GetNumber(), strings.TrimSpace(t.GetErrorStack()))
+			}
+		}
+		return err
 	})
 	cmd.Flags().StringVar(&request.Step, "step", "", "only attempts of this step")
 	cmd.Flags().Int64Var(&shard, "shard", -1, "only attempts of this item or node (with --step)")

@@ -39,7 +39,7 @@ func (a *app) limitList() *cobra.Command {
 					if l.GetPerPartition() {
 						each, partitions = "partition", fmt.Sprint(s.GetPartitions())
 					}
-					rows.Add(strings.ToLower(l.GetScope()), l.GetName(), limitText(l), each, s.GetHeld(), partitions, limitState(s))
+					rows.Add(strings.ToLower(l.GetScope()), l.GetName(), limitText(l), each, s.GetHeld(), partitions, limitState(s, time.Now()))
 				}
 			})
 		},
@@ -59,14 +59,16 @@ func limitText(l *apiv1.Limit) string {
 	return fmt.Sprintf("concurrency %d", l.GetN())
 }
 
-func limitState(s *apiv1.LimitStatus) string {
+func limitState(s *apiv1.LimitStatus, now time.Time) string {
 	switch {
 	case !s.GetFull():
 		return "open"
 	case s.GetFreeMs() == 0:
 		return "full"
+	case s.GetFreeMs() <= now.UnixMilli(): // it was full when the log last had an entry
+		return "open"
 	}
-	return "full for " + output.Duration(time.Until(time.UnixMilli(s.GetFreeMs())))
+	return "full for " + output.Duration(time.UnixMilli(s.GetFreeMs()).Sub(now))
 }
 
 // limitFlags name a limit, and its numbers.

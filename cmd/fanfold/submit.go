@@ -124,6 +124,9 @@ func (a *app) submitJob(ctx context.Context, f submitFlags, args []string) error
 	if result.GetError() != nil {
 		return remote.Refused(result.GetError())
 	}
+	if result.GetExisting() && result.GetId() != f.id {
+		fmt.Fprintf(a.err, "note: job %s was there before, and has the key; no new job was made\n", result.GetId())
+	}
 	a.noteMissing(ctx, client, f.namespace, needsOf(graph))
 	if !f.wait {
 		return a.printer().Message(result, func(rows *output.Rows) { rows.Add(result.GetId()) })

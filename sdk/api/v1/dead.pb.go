@@ -191,6 +191,7 @@ type Attempt struct {
 	ErrorType     string                 `protobuf:"bytes,11,opt,name=error_type,json=errorType,proto3" json:"error_type,omitempty"`
 	ErrorMessage  string                 `protobuf:"bytes,12,opt,name=error_message,json=errorMessage,proto3" json:"error_message,omitempty"`
 	ErrorStack    string                 `protobuf:"bytes,13,opt,name=error_stack,json=errorStack,proto3" json:"error_stack,omitempty"`
+	Round         uint32                 `protobuf:"varint,14,opt,name=round,proto3" json:"round,omitempty"` // from 1; RetryJob begins the next, in which numbers count from 1 again
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -314,6 +315,13 @@ func (x *Attempt) GetErrorStack() string {
 		return x.ErrorStack
 	}
 	return ""
+}
+
+func (x *Attempt) GetRound() uint32 {
+	if x != nil {
+		return x.Round
+	}
+	return 0
 }
 
 // DeadFilter selects dead jobs. Empty fields select all.
@@ -1056,6 +1064,7 @@ func (x *StopRedriveRequest) GetNamespace() string {
 type StopRedriveResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Index         uint64                 `protobuf:"varint,1,opt,name=index,proto3" json:"index,omitempty"`
+	Ended         bool                   `protobuf:"varint,2,opt,name=ended,proto3" json:"ended,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1095,6 +1104,13 @@ func (x *StopRedriveResponse) GetIndex() uint64 {
 		return x.Index
 	}
 	return 0
+}
+
+func (x *StopRedriveResponse) GetEnded() bool {
+	if x != nil {
+		return x.Ended
+	}
+	return false
 }
 
 type ListRedrivesRequest struct {
@@ -1456,7 +1472,7 @@ const file_v1_dead_proto_rawDesc = "" +
 	"\x14ListAttemptsResponse\x12/\n" +
 	"\battempts\x18\x01 \x03(\v2\x13.fanfold.v1.AttemptR\battempts\x12&\n" +
 	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\x12\x14\n" +
-	"\x05index\x18\x03 \x01(\x04R\x05index\"\xec\x02\n" +
+	"\x05index\x18\x03 \x01(\x04R\x05index\"\x82\x03\n" +
 	"\aAttempt\x12\x12\n" +
 	"\x04step\x18\x01 \x01(\tR\x04step\x12\x14\n" +
 	"\x05shard\x18\x02 \x01(\x04R\x05shard\x12\x16\n" +
@@ -1474,7 +1490,8 @@ const file_v1_dead_proto_rawDesc = "" +
 	"error_type\x18\v \x01(\tR\terrorType\x12#\n" +
 	"\rerror_message\x18\f \x01(\tR\ferrorMessage\x12\x1f\n" +
 	"\verror_stack\x18\r \x01(\tR\n" +
-	"errorStack\"\xb5\x01\n" +
+	"errorStack\x12\x14\n" +
+	"\x05round\x18\x0e \x01(\rR\x05round\"\xb5\x01\n" +
 	"\n" +
 	"DeadFilter\x12\x1a\n" +
 	"\bworkflow\x18\x01 \x01(\tR\bworkflow\x12\x14\n" +
@@ -1536,9 +1553,10 @@ const file_v1_dead_proto_rawDesc = "" +
 	"\x05index\x18\x03 \x01(\x04R\x05index\"B\n" +
 	"\x12StopRedriveRequest\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x1c\n" +
-	"\tnamespace\x18\x02 \x01(\tR\tnamespace\"+\n" +
+	"\tnamespace\x18\x02 \x01(\tR\tnamespace\"A\n" +
 	"\x13StopRedriveResponse\x12\x14\n" +
-	"\x05index\x18\x01 \x01(\x04R\x05index\"n\n" +
+	"\x05index\x18\x01 \x01(\x04R\x05index\x12\x14\n" +
+	"\x05ended\x18\x02 \x01(\bR\x05ended\"n\n" +
 	"\x13ListRedrivesRequest\x12\x1c\n" +
 	"\tnamespace\x18\x01 \x01(\tR\tnamespace\x129\n" +
 	"\vconsistency\x18\x02 \x01(\x0e2\x17.fanfold.v1.ConsistencyR\vconsistency\"]\n" +

@@ -3681,6 +3681,8 @@ func (x *ClusterStatusResponse) GetVersion() string {
 	return ""
 }
 
+// Node: reachable is known to a leader of all, to others of themselves and the leader; applied_index is that of the
+// answering node, and 0 of the others.
 type Node struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Id            string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`

@@ -72,17 +72,7 @@ func Refused(info *apiv1.ErrorInfo) error {
 	}
 	switch info.GetCode() {
 	case "NOT_FOUND":
-		hint := "see `fanfold job list`"
-		if strings.Contains(info.GetMessage(), "`fanfold webhook") {
-			hint = "" // the message says where to look
-		}
-		switch {
-		case strings.Contains(info.GetMessage(), "no redrive"):
-			hint = "see `fanfold dead redrives`"
-		case strings.Contains(info.GetMessage(), "no step"):
-			hint = ""
-		}
-		return exit.With(exit.NotFound, hint, err)
+		return exit.With(exit.NotFound, whereToLook(info.GetMessage()), err)
 	case "INVALID", "TOO_LARGE":
 		return exit.With(exit.Usage, "", err) // the message says what to mend
 	case "CONFLICT", "EXISTS", "QUEUE_DRAINING", "TYPE_MISMATCH":
@@ -99,4 +89,17 @@ func Refused(info *apiv1.ErrorInfo) error {
 		return exit.With(exit.Unavailable, "the same command may be repeated safely", err)
 	}
 	return exit.With(exit.Failure, "", err)
+}
+
+// whereToLook is the next step after an answer that there is no such thing, "" when the answer says it.
+func whereToLook(message string) string {
+	if strings.Contains(message, "`fanfold") {
+		return ""
+	}
+	for what, command := range map[string]string{"no redrive ": "dead redrives", "no batch ": "batch list", "no job ": "job list"} {
+		if strings.Contains(message, what) {
+			return "see `fanfold " + command + "`"
+		}
+	}
+	return ""
 }

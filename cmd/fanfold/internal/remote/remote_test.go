@@ -188,3 +188,17 @@ func TestUpload_CutsAndSums(t *testing.T) {
 		t.Error("a value over the limit was taken")
 	}
 }
+
+func TestRefused_ANextStepIsGivenWhereTheAnswerNamesNone(t *testing.T) {
+	for message, want := range map[string]string{
+		"there is no job X: it was purged":                           "see `fanfold job list`",
+		"there is no redrive X":                                      "see `fanfold dead redrives`",
+		"there is no batch X":                                        "see `fanfold batch list`",
+		"there is no queue \"q\": `fanfold queue list` shows others": "",
+		"the job has no step of that name":                           "",
+	} {
+		if code, hint := exit.Of(Refused(&apiv1.ErrorInfo{Code: "NOT_FOUND", Message: message})); code != exit.NotFound || hint != want {
+			t.Errorf("%q: exit code %d, next %q, want %q", message, code, hint, want)
+		}
+	}
+}
