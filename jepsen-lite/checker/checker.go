@@ -14,27 +14,54 @@ import (
 // Check judges a run, and counts what became of its submissions.
 func Check(e *evidence.Evidence) []evidence.Verdict {
 	all := events(e.Ledger.Entries)
+	last := lastOf(e)
 	told, n := submissions(e.Ops, all)
 	e.Submissions = n
-	return slices.Concat([]evidence.Verdict{sameHashes(e), sameLogs(e), recount(e), neverBack(e), probes(e), exits(e), quiet(e)}, told, leases(all), attempts(all), order(all, totals(e)))
+	return slices.Concat([]evidence.Verdict{sameHashes(e), sameLogs(e), recount(e), neverBack(e), probes(e), exits(e), quiet(e)}, told, leases(all), attempts(all), order(all, totals(last)),
+		clocks(e, all, last), limits(all), timeouts(all, last), []evidence.Verdict{ticks(e.Ledger.Entries, scheduledJobs(e))})
 }
 
-// totals reads off the last state how many tasks the steps of a job have.
-func totals(e *evidence.Evidence) func(fsm.JobID, uint32) (uint64, bool) {
-	known := map[fsm.JobID][]fsm.StepView{}
-	return func(id fsm.JobID, step uint32) (uint64, bool) {
-		steps, ok := known[id]
+// lastOf reads jobs off the last state; nil: there is none.
+func lastOf(e *evidence.Evidence) func(fsm.JobID) *fsm.JobView {
+	known := map[fsm.JobID]*fsm.JobView{}
+	return func(id fsm.JobID) *fsm.JobView {
+		job, ok := known[id]
 		if !ok {
 			v := e.Ledger.Machine.View()
 			defer v.Close()
-			if job, err := v.Job(id); err == nil {
-				steps = job.Steps
-			}
-			known[id] = steps
+			job, _ = v.Job(id) // the only error is that it is not there
+			known[id] = job
 		}
-		if int(step) >= len(steps) {
+		return job
+	}
+}
+
+// scheduledJobs are the jobs of the last state that schedules have made.
+func scheduledJobs(e *evidence.Evidence) (made []*fsm.JobView) {
+	v := e.Ledger.Machine.View()
+	defer v.Close()
+	for after, more := (fsm.JobID{}), true; more; more = !after.IsZero() {
+		page, next, err := v.Jobs(fsm.JobFilter{}, after, 1000)
+		if err != nil {
+			return made
+		}
+		for _, j := range page {
+			if j.Schedule != "" {
+				made = append(made, j)
+			}
+		}
+		after = next
+	}
+	return made
+}
+
+// totals says how many tasks the steps of a job have.
+func totals(last func(fsm.JobID) *fsm.JobView) func(fsm.JobID, uint32) (uint64, bool) {
+	return func(id fsm.JobID, step uint32) (uint64, bool) {
+		job := last(id)
+		if job == nil || int(step) >= len(job.Steps) {
 			return 0, false // the job was purged
 		}
-		return steps[step].Total, true
+		return job.Steps[step].Total, true
 	}
 }

@@ -24,6 +24,9 @@ const (
 	granted               // a lease was given
 	ended                 // a job reached a terminal state
 	redriven              // from here on ended jobs may run again without a command of their own
+	silenced              // an attempt was ended for want of a sign of life
+	limitSet              // a limit was made, or has other numbers
+	limitDeleted
 )
 
 // event is one thing that the log says has happened. Refused commands are none.
@@ -41,10 +44,12 @@ type event struct {
 	fail    *fsmpb.FailTask
 	result  *fsmpb.Value
 	cause   string // revoked
+	limit   *fsmpb.Limit
 	state   fsm.JobState
 }
 
-// events flattens the log. Within an entry: its commands, then what was withdrawn, given and ended by it.
+// events flattens the log. Within an entry: the attempts that are out of time, its commands, then what else was
+// withdrawn, given and ended by it.
 func events(entries []ledger.Entry) (all []event) {
 	now := int64(0)
 	for _, entry := range entries {
@@ -53,6 +58,18 @@ func events(entries []ledger.Entry) (all []event) {
 		}
 		now = max(now, entry.NowMS) // as the state machine does: its time never goes back
 		at := event{index: entry.Index, nowMS: now}
+		silent := map[fsm.Fence]bool{}
+		for _, c := range entry.Commands {
+			if k, ok := c.Kind.(*fsmpb.Command_TimeOutTask); ok {
+				silent[fenceOf(k.TimeOutTask.Fence)] = true
+			}
+		}
+		timer := func(r fsm.Revoke) bool { return r.Cause == causeTimeout && !silent[r.Fence] }
+		for _, r := range entry.Result.Revokes {
+			if timer(r) { // timers fire before the commands
+				all = append(all, revoke(at, r))
+			}
+		}
 		for i, c := range entry.Commands {
 			if a := entry.Result.Answers[i]; a.Refusal == nil {
 				if e, ok := command(at, c, a); ok {
@@ -61,9 +78,9 @@ func events(entries []ledger.Entry) (all []event) {
 			}
 		}
 		for _, r := range entry.Result.Revokes {
-			e := at
-			e.what, e.job, e.ref, e.fence, e.session, e.cause = revoked, r.Task.Job, r.Task, r.Fence, r.Session, r.Cause
-			all = append(all, e)
+			if !timer(r) {
+				all = append(all, revoke(at, r))
+			}
 		}
 		for _, f := range entry.Result.Finished {
 			e := at
@@ -77,6 +94,14 @@ func events(entries []ledger.Entry) (all []event) {
 		}
 	}
 	return all
+}
+
+// causeTimeout is the cause of a revoke by a time limit, or for want of a sign of life.
+const causeTimeout = "TIMEOUT"
+
+func revoke(e event, r fsm.Revoke) event {
+	e.what, e.job, e.ref, e.fence, e.session, e.cause = revoked, r.Task.Job, r.Task, r.Fence, r.Session, r.Cause
+	return e
 }
 
 // command is the event of an accepted command; ok is false for those that no checker asks for.
@@ -118,6 +143,14 @@ func command(e event, c *fsmpb.Command, a fsm.Answer) (_ event, ok bool) {
 		if !a.Duplicate {
 			return task(failed, k.FailTask.Session, k.FailTask.Fence, k.FailTask.Task)
 		}
+	case *fsmpb.Command_TimeOutTask:
+		return task(silenced, k.TimeOutTask.Session, k.TimeOutTask.Fence, k.TimeOutTask.Task)
+	case *fsmpb.Command_SetLimit:
+		e.what, e.limit = limitSet, k.SetLimit.Limit
+		return e, true
+	case *fsmpb.Command_DeleteLimit:
+		e.what, e.limit = limitDeleted, k.DeleteLimit.Limit
+		return e, true
 	case *fsmpb.Command_ReleaseTask:
 		return task(released, k.ReleaseTask.Session, k.ReleaseTask.Fence, k.ReleaseTask.Task)
 	case *fsmpb.Command_SaveTask:
