@@ -21,7 +21,8 @@ func simCommand(prefix []string) *cobra.Command {
 	c := sim.Campaign{}
 	var keep sim.Keep
 	var format string
-	var plan bool
+	var plan, writes bool
+	var step int
 	cmd := &cobra.Command{
 		Use: "sim", Short: "Run simulated clusters in one process, thousands of seeds", Args: cobra.NoArgs,
 		Long: `Runs clusters whose network, disks and clocks are in memory, under virtual time. Each seed is a plan of operations and
@@ -38,7 +39,15 @@ faults of its own. A plan that breaks an invariant is shrunk, and the command th
 			c.Runner = &sim.Runner{Command: append(append([]string{executable}, prefix...), simServe)}
 			defer c.Runner.Close()
 			c.Note = func(text string, args ...any) { fmt.Fprintf(cmd.ErrOrStderr(), text+"\n", args...) }
-			totals, err := c.Run(cmd.Context())
+			var totals *sim.Totals
+			switch {
+			case writes && keep.Crash != "":
+				totals, err = c.OneWrite(cmd.Context(), keep.Crash)
+			case writes:
+				totals, err = c.Writes(cmd.Context(), step)
+			default:
+				totals, err = c.Run(cmd.Context())
+			}
 			return concludeSim(cmd.OutOrStdout(), totals, use(prefix), format, err)
 		},
 	}
@@ -52,6 +61,8 @@ faults of its own. A plan that breaks an invariant is shrunk, and the command th
 	f.StringVar(&keep.Crash, "crash", "", "lose the power of a node at a write: node/write/before or node/write/after, nodes from 0, writes from 1")
 	f.BoolVar(&c.Shrink, "shrink", true, "make what fails smaller")
 	f.IntVar(&c.Stop, "stop", 3, "end after so many failures; 0: never")
+	f.BoolVar(&writes, "writes", false, "instead: run one scenario again and again, and lose the power of each node at each of its writes")
+	f.IntVar(&step, "step", 1, "of --writes: crash at every step-th write")
 	f.BoolVar(&plan, "plan", false, "show the plan of the first seed, and run nothing")
 	f.StringVarP(&format, "output", "o", "table", "table or json")
 	return cmd

@@ -61,6 +61,10 @@ func simulateCluster(p Plan, logger *slog.Logger, r *Result) error {
 			err = nil
 		}
 	}
+	if err == nil && len(w.broken) == 0 && p.Crash != nil {
+		err = w.again(&f)
+	}
+	w.ending.Store(true)
 	w.net.Close() // first, so that no node waits for its clients to leave
 	for _, n := range w.nodes {
 		n.stop()
@@ -78,6 +82,24 @@ func simulateCluster(p Plan, logger *slog.Logger, r *Result) error {
 		return err
 	}
 	return r.judge(f)
+}
+
+// again stops all nodes, so that a crash may fall into that, starts them, and has them say their hashes once more.
+func (w *world) again(f *found) (err error) {
+	for _, n := range w.nodes {
+		n.stop()
+	}
+	w.later.Wait()
+	w.ending.Store(true)
+	if err := w.restartAll(); err != nil {
+		return err
+	}
+	if !w.await(healTime, func() bool { return w.leader() != nil }) {
+		w.violate("L1", "a healthy cluster makes progress", "no leader after all nodes were stopped and started")
+		return nil
+	}
+	f.index, f.final, err = w.hashes()
+	return err
 }
 
 // judge fills in the verdicts.

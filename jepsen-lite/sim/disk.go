@@ -4,6 +4,8 @@ import (
 	"io"
 	"math/rand/v2"
 	"os"
+	"path"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -17,8 +19,8 @@ import (
 // Nothing can stop the goroutines of a process in this process. What crashed therefore runs on for a moment as
 // a ghost: its disk is a copy that nobody will read, and its network is gone.
 type life struct {
-	onWrite func(count int, after bool) // by the node: counts, and may end this life
-	delay   func() time.Duration        // of a sync of the log
+	onWrite func(what string, count int, after bool) // by the node: it may end this life
+	delay   func() time.Duration                     // of a sync of the log
 
 	ended  atomic.Bool
 	stall  sync.Mutex // guards what follows
@@ -29,7 +31,7 @@ type life struct {
 func (l *life) dead() bool { return l.ended.Load() }
 
 // write marks the time before and the time after one write to the disk.
-func (l *life) write(_ string, after bool) {
+func (l *life) write(what string, after bool) {
 	l.wait()
 	if l.dead() {
 		return
@@ -38,7 +40,7 @@ func (l *life) write(_ string, after bool) {
 	if !after {
 		n = l.writes.Add(1)
 	}
-	l.onWrite(int(n), after)
+	l.onWrite(what, int(n), after)
 }
 
 // sync is the time that a sync of the log takes.
@@ -96,24 +98,44 @@ func (d *stateDisk) around(what string, do func() error) error {
 	return err
 }
 
-func (d *stateDisk) file(what string, open func() (vfs.File, error)) (f vfs.File, err error) {
-	_ = d.around(what, func() error { f, err = open(); return err })
+func (d *stateDisk) file(what, name string, open func() (vfs.File, error)) (f vfs.File, err error) {
+	_ = d.around(what+sort(name), func() error { f, err = open(); return err })
 	if err != nil {
 		return nil, err
 	}
-	return &stateFile{f, d}, nil
+	return &stateFile{f, d, sort(name)}, nil
+}
+
+// sort is what a file is for, after a blank.
+func sort(name string) string {
+	base := path.Base(name)
+	switch ext := path.Ext(base); {
+	case strings.HasPrefix(base, "MANIFEST"), strings.HasPrefix(base, "OPTIONS"), strings.HasPrefix(base, "marker."):
+		return " " + base[:strings.IndexAny(base, "-.")]
+	case strings.HasPrefix(base, "incoming"), strings.HasPrefix(base, "outgoing"):
+		return " snapshot"
+	case strings.HasPrefix(base, "CURRENT"):
+		return " CURRENT"
+	case ext == ".sst", ext == ".log":
+		return " " + ext[1:]
+	case strings.HasPrefix(base, "node.json"):
+		return " node.json"
+	case len(base) == 6:
+		return " directory"
+	}
+	return " file"
 }
 
 func (d *stateDisk) Create(name string, c vfs.DiskWriteCategory) (vfs.File, error) {
-	return d.file("create", func() (vfs.File, error) { return d.MemFS.Create(name, c) })
+	return d.file("create", name, func() (vfs.File, error) { return d.MemFS.Create(name, c) })
 }
 
 func (d *stateDisk) OpenReadWrite(name string, c vfs.DiskWriteCategory, o ...vfs.OpenOption) (vfs.File, error) {
-	return d.file("open", func() (vfs.File, error) { return d.MemFS.OpenReadWrite(name, c, o...) })
+	return d.file("open", name, func() (vfs.File, error) { return d.MemFS.OpenReadWrite(name, c, o...) })
 }
 
 func (d *stateDisk) ReuseForWrite(from, to string, c vfs.DiskWriteCategory) (vfs.File, error) {
-	return d.file("reuse", func() (vfs.File, error) { return d.MemFS.ReuseForWrite(from, to, c) })
+	return d.file("reuse", to, func() (vfs.File, error) { return d.MemFS.ReuseForWrite(from, to, c) })
 }
 
 func (d *stateDisk) OpenDir(name string) (vfs.File, error) {
@@ -121,27 +143,27 @@ func (d *stateDisk) OpenDir(name string) (vfs.File, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &stateFile{f, d}, nil
+	return &stateFile{f, d, " directory"}, nil
 }
 
 func (d *stateDisk) Link(from, to string) error {
-	return d.around("link", func() error { return d.MemFS.Link(from, to) })
+	return d.around("link"+sort(to), func() error { return d.MemFS.Link(from, to) })
 }
 
 func (d *stateDisk) Rename(from, to string) error {
-	return d.around("rename", func() error { return d.MemFS.Rename(from, to) })
+	return d.around("rename"+sort(to), func() error { return d.MemFS.Rename(from, to) })
 }
 
 func (d *stateDisk) Remove(name string) error {
-	return d.around("remove", func() error { return d.MemFS.Remove(name) })
+	return d.around("remove"+sort(name), func() error { return d.MemFS.Remove(name) })
 }
 
 func (d *stateDisk) RemoveAll(name string) error {
-	return d.around("remove", func() error { return d.MemFS.RemoveAll(name) })
+	return d.around("remove"+sort(name), func() error { return d.MemFS.RemoveAll(name) })
 }
 
 func (d *stateDisk) MkdirAll(name string, perm os.FileMode) error {
-	return d.around("mkdir", func() error { return d.MemFS.MkdirAll(name, perm) })
+	return d.around("mkdir"+sort(name), func() error { return d.MemFS.MkdirAll(name, perm) })
 }
 
 func (d *stateDisk) Lock(name string) (io.Closer, error) { return d.MemFS.Lock(name) }
@@ -149,17 +171,18 @@ func (d *stateDisk) Lock(name string) (io.Closer, error) { return d.MemFS.Lock(n
 type stateFile struct {
 	vfs.File
 	disk *stateDisk
+	sort string
 }
 
 func (f *stateFile) Write(p []byte) (n int, err error) {
-	_ = f.disk.around("write", func() error { n, err = f.File.Write(p); return err })
+	_ = f.disk.around("write"+f.sort, func() error { n, err = f.File.Write(p); return err })
 	return n, err
 }
 
-func (f *stateFile) Sync() error     { return f.disk.around("sync", f.File.Sync) }
-func (f *stateFile) SyncData() error { return f.disk.around("sync", f.File.SyncData) }
+func (f *stateFile) Sync() error     { return f.disk.around("sync"+f.sort, f.File.Sync) }
+func (f *stateFile) SyncData() error { return f.disk.around("sync"+f.sort, f.File.SyncData) }
 
 func (f *stateFile) SyncTo(length int64) (full bool, err error) {
-	_ = f.disk.around("sync", func() error { full, err = f.File.SyncTo(length); return err })
+	_ = f.disk.around("sync"+f.sort, func() error { full, err = f.File.SyncTo(length); return err })
 	return full, err
 }

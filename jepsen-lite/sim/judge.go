@@ -33,7 +33,7 @@ func judge(f found) ([]evidence.Verdict, evidence.Submissions, *ledger.Ledger, e
 		return f.broken, evidence.Submissions{}, book, err
 	}
 	e := &evidence.Evidence{Ops: f.ops, Ledger: book, Final: f.final, FinalIndex: f.index, Exits: f.exits, Duration: f.took}
-	verdicts := slices.Concat(f.broken, checker.Check(e), []evidence.Verdict{ticks(book), atOnce(book)})
+	verdicts := slices.Concat(f.broken, checker.Check(e), []evidence.Verdict{ticks(book), atOnce(book), uniques(e)})
 	return verdicts, e.Submissions, book, nil
 }
 
@@ -133,6 +133,28 @@ func atOnce(book *ledger.Ledger) evidence.Verdict {
 }
 
 func fenceOf(f *fsmpb.Fence) fsm.Fence { return fsm.Fence{Index: f.GetIndex(), Pos: f.GetPos()} }
+
+// uniques checks that jobs of unique keys that clients were told of are there. They have no key of their own, by
+// which the checkers would find them.
+func uniques(e *evidence.Evidence) evidence.Verdict {
+	there := evidence.Verdict{ID: "S1", Rule: "an acknowledged submission with a unique key leads to a job that is there"}
+	v := e.Ledger.Machine.View()
+	defer v.Close()
+	for _, op := range e.Ops {
+		if op.Kind != "unique" || op.Outcome != history.OK {
+			continue
+		}
+		there.Count++
+		id, err := fsm.ParseJobID(op.Value)
+		if err == nil {
+			_, _, err = v.JobHead(id)
+		}
+		if err != nil {
+			there.Violate(fmt.Sprintf("job %s, acknowledged at %v: %v", op.Value, op.End, err))
+		}
+	}
+	return there
+}
 
 // runningJob names a job that has not ended.
 func runningJob(m *fsm.Machine) string {

@@ -38,7 +38,7 @@ type process struct {
 	disk *stateDisk
 	log  *logDisk
 	live *cluster.Node
-	run  chan error
+	done chan struct{} // closed when Run has returned
 }
 
 func newNode(w *world, index int, peer cluster.Peer) *node {
@@ -54,11 +54,11 @@ func (n *node) start() error {
 	if n.now != nil {
 		return nil
 	}
-	p := &process{life: &life{delay: n.syncDelay}, run: make(chan error, 1)}
+	p := &process{life: &life{delay: n.syncDelay}, done: make(chan struct{})}
 	before := n.writes
-	p.life.onWrite = func(count int, after bool) {
-		if c := n.world.plan.Crash; c != nil && c.Node == n.index && c.Write == before+count && c.After == after {
-			n.world.crashed(fmt.Sprintf("crash at write %d of %s", c.Write, n.peer.ID))
+	p.life.onWrite = func(what string, count int, after bool) {
+		if c := n.world.plan.Crash; c != nil && !n.world.ending.Load() && c.Node == n.index && c.Write == before+count && c.After == after {
+			n.world.crashed("crash at " + what)
 			n.crash(p, 0)
 			n.world.restartLater(n, time.Second)
 		} else if n.world.trips(n, after) {
@@ -83,9 +83,12 @@ func (n *node) start() error {
 	}
 	p.live = live
 	p.log.applied = func() (uint64, uint64) { return live.Machine().Applied() }
-	go func() { p.run <- live.Run(context.Background()) }()
+	go func() {
+		defer close(p.done)
+		_ = live.Run(context.Background()) // what ended it, but for Close, has called Exit
+	}()
 	if p.life.dead() {
-		n.world.ghosts.Go(func() { _ = live.Close(); <-p.run })
+		n.world.ghosts.Go(func() { _ = live.Close(); <-p.done })
 	}
 	return nil
 }
@@ -147,7 +150,7 @@ func (n *node) crash(p *process, percent int) {
 	n.mu.Unlock()
 	p.life.release()
 	if live != nil {
-		n.world.ghosts.Go(func() { _ = live.Close(); <-p.run })
+		n.world.ghosts.Go(func() { _ = live.Close(); <-p.done })
 	}
 }
 
@@ -185,11 +188,13 @@ func (n *node) stop() {
 	}
 	p.log.keep()
 	_ = p.live.Close()
-	<-p.run
+	<-p.done
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	n.files, n.logs = p.disk.MemFS, p.log.crashed(100, n.chance)
-	n.end(p)
+	if n.now == p { // else it crashed meanwhile
+		n.files, n.logs = p.disk.MemFS, p.log.crashed(100, n.chance)
+		n.end(p)
+	}
 }
 
 func (n *node) leads() bool {

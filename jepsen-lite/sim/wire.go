@@ -126,10 +126,14 @@ func (w *wire) call(to raft.ServerAddress, command any, body io.Reader, timeout 
 	there := w.all.fate(w.host, host)
 	answer := make(chan raft.RPCResponse, 1)
 	if !there.lost && !w.ghost.Load() {
-		if !w.pass(there.after, limit) {
-			return nil, errLost
+		arrive := func() { peer.deliver(raft.RPC{Command: command, Reader: body, RespChan: answer}) }
+		if there.after == 0 {
+			arrive()
+		} else if repeatable {
+			time.AfterFunc(there.after, arrive) // be it after the caller has given up
+		} else if w.pass(there.after, limit) {
+			arrive()
 		}
-		peer.deliver(raft.RPC{Command: command, Reader: body, RespChan: answer})
 		if there.again > 0 && repeatable {
 			twice := raft.RPC{Command: command, RespChan: make(chan raft.RPCResponse, 1)}
 			time.AfterFunc(there.again, func() { peer.deliver(twice) })
@@ -138,7 +142,7 @@ func (w *wire) call(to raft.ServerAddress, command any, body io.Reader, timeout 
 	select {
 	case r := <-answer:
 		back := w.all.fate(host, w.host)
-		if back.lost || w.ghost.Load() || !w.pass(back.after, limit) {
+		if back.lost || w.ghost.Load() || peer.ghost.Load() || !w.pass(back.after, limit) {
 			w.pass(timeout, limit)
 			return nil, errLost
 		}

@@ -31,6 +31,7 @@ type world struct {
 	start   time.Time // of the load
 	slow    []atomic.Int64
 	archive archive
+	ending  atomic.Bool    // nothing crashes any more
 	ghosts  sync.WaitGroup // processes that have crashed and run on unheard
 	later   sync.WaitGroup // restarts
 
