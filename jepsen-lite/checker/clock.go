@@ -27,6 +27,9 @@ func clocks(e *evidence.Evidence, all []event, last func(fsm.JobID) *fsm.JobView
 // from there on its stamps follow what elapses.
 func stamps(e *evidence.Evidence, m marks) evidence.Verdict {
 	v := evidence.Verdict{ID: "T3", Rule: "no entry is stamped later than its leader's clock when the term began, what has elapsed since, and 500 ms"}
+	if e.Start.IsZero() {
+		return v // nothing is known of the run's clock
+	}
 	startMS := e.Start.UnixMilli()
 	var term uint64
 	var base int64                 // the latest time that the term may have begun with
