@@ -16,6 +16,7 @@ import (
 
 	"github.com/fanfold/fanfold/engine"
 	"github.com/fanfold/fanfold/fsm"
+	"github.com/fanfold/fanfold/fsm/planted"
 )
 
 // Node is one member of a cluster: a replica of the state, Raft, the API, and, while it leads, the
@@ -158,6 +159,9 @@ func (n *Node) Run(ctx context.Context) error {
 		return errors.New("cluster: Run was called twice")
 	}
 	defer close(n.ended)
+	if planted.Bug != "" {
+		n.logger.Warn("a bug is planted in this binary", "bug", planted.Bug)
+	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	defer context.AfterFunc(n.stopped, cancel)()

@@ -9,6 +9,7 @@ import (
 
 	"github.com/fanfold/fanfold/engine"
 	"github.com/fanfold/fanfold/fsm"
+	"github.com/fanfold/fanfold/fsm/planted"
 	apiv1 "github.com/fanfold/fanfold/sdk/api/v1"
 	"github.com/fanfold/fanfold/sdk/api/v1/apiv1connect"
 )
@@ -86,6 +87,9 @@ func readJob(v *fsm.View, q *apiv1.GetJobRequest) (*apiv1.GetJobResponse, error)
 		return nil, err
 	}
 	j, err := jobView(v, id, ns)
+	if planted.UnknownPending && errors.Is(err, fsm.ErrNotFound) {
+		return &apiv1.GetJobResponse{Job: &apiv1.JobStatus{Id: id.String(), State: fsm.JobRunning.String()}}, nil
+	}
 	if err != nil {
 		return nil, err
 	}

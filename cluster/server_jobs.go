@@ -10,6 +10,7 @@ import (
 	"github.com/fanfold/fanfold/engine"
 	"github.com/fanfold/fanfold/fsm"
 	"github.com/fanfold/fanfold/fsm/fsmpb"
+	"github.com/fanfold/fanfold/fsm/planted"
 	apiv1 "github.com/fanfold/fanfold/sdk/api/v1"
 	"github.com/fanfold/fanfold/sdk/api/v1/apiv1connect"
 )
@@ -144,7 +145,9 @@ func (s *server) PurgeJob(ctx context.Context, req *connect.Request[apiv1.PurgeJ
 		})
 }
 
-func stale(c apiv1.Consistency) bool { return c == apiv1.Consistency_CONSISTENCY_STALE }
+func stale(c apiv1.Consistency) bool {
+	return planted.StaleRead || c == apiv1.Consistency_CONSISTENCY_STALE
+}
 
 func (s *server) ListJobs(ctx context.Context, req *connect.Request[apiv1.ListJobsRequest]) (*connect.Response[apiv1.ListJobsResponse], error) {
 	return reading(ctx, s, req, stale(req.Msg.GetConsistency()), apiv1connect.FanfoldClient.ListJobs, listJobs)

@@ -25,7 +25,7 @@ import (
 // to the floor that it belongs to, or hand it down as a parameter. An edge that the design really
 // needs is added here, with its reason in docs/decisions/.
 const staircase = `
-	dag, fsm/fsmpb                      <  fsm
+	dag, fsm/fsmpb, fsm/planted         <  fsm
 	fsm                                 <  engine
 	sdk/api/v1                          <  sdk/api/v1/apiv1connect
 	engine, cluster/webhook, sdk/api/v1/apiv1connect  <  cluster

@@ -2,6 +2,8 @@ package engine
 
 import (
 	"context"
+
+	"github.com/fanfold/fanfold/fsm/planted"
 )
 
 // ReadIndex returns a log index such that a read of this node's state at it, or later, is
@@ -62,6 +64,9 @@ func (e *Engine) verify() {
 // verified answers the callers of the round that has ended and begins the next.
 func (e *Engine) verified(err error) {
 	r := &e.reads
+	if planted.SharedVerify && err == nil {
+		e.log = trusting{e.log}
+	}
 	for i, m := range r.served {
 		m.reply <- readReply{r.index, err}
 		r.served[i] = nil

@@ -7,6 +7,7 @@ import (
 
 	"github.com/fanfold/fanfold/fsm"
 	"github.com/fanfold/fanfold/fsm/fsmpb"
+	"github.com/fanfold/fanfold/fsm/planted"
 )
 
 // beatEvery is how often the loop looks for silent sessions. A session is closed up to this much late.
@@ -40,7 +41,10 @@ func (s *sessions) load(all []fsm.SessionView, now time.Duration) {
 		for _, q := range v.Queues {
 			slots += int(q.Slots)
 		}
-		s.add(v.ID, time.Duration(v.TTLMS)*time.Millisecond, slots, now)
+		one := s.add(v.ID, time.Duration(v.TTLMS)*time.Millisecond, slots, now)
+		if planted.ExpireStale {
+			one.heard.Store(int64(now - one.ttl))
+		}
 	}
 }
 

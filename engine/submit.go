@@ -5,6 +5,7 @@ import (
 
 	"github.com/fanfold/fanfold/fsm"
 	"github.com/fanfold/fanfold/fsm/fsmpb"
+	"github.com/fanfold/fanfold/fsm/planted"
 )
 
 // Submit creates jobs, each all or nothing, and returns one answer for each, in order, with the index
@@ -26,6 +27,9 @@ func (e *Engine) Submit(ctx context.Context, jobs []*fsmpb.SubmitJob) ([]fsm.Ans
 		w.kind.SubmitJob = j
 		w.cmd.Kind = &w.kind
 		cmds[i] = &w.cmd
+	}
+	if planted.AckBeforeCommit {
+		return e.submitUnheard(jobs, cmds)
 	}
 	r, err := e.do(ctx, bulk, cmds...)
 	if err != nil {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"github.com/fanfold/fanfold/fsm/fsmpb"
+	"github.com/fanfold/fanfold/fsm/planted"
 )
 
 // LogEntry is one committed entry of the replicated log.
@@ -30,7 +31,7 @@ func (m *Machine) Apply(entries []LogEntry) (results []*Result, err error) {
 	results = make([]*Result, len(entries))
 	m.begin()
 	for i, e := range entries {
-		if e.Index <= m.state.index {
+		if e.Index <= m.state.index && !planted.DoubleApply {
 			continue
 		}
 		entry, err := DecodeEntry(e.Data)
@@ -53,6 +54,12 @@ func (m *Machine) Apply(entries []LogEntry) (results []*Result, err error) {
 // apply is one entry: what is due by its time, its commands, then leases for what became runnable.
 func (m *Machine) apply(e LogEntry, entry *fsmpb.Entry) *Result {
 	t := m.tx
+	if planted.ChunkLost && e.Term != m.state.term {
+		t.loseItems()
+	}
+	if planted.FullBucket && e.Term != m.state.term {
+		t.refill()
+	}
 	m.state.index, m.state.term = e.Index, e.Term
 	m.state.nowMS = max(m.state.nowMS, entry.NowMs)
 	t.index, t.now, t.pos = e.Index, m.state.nowMS, 0

@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"github.com/fanfold/fanfold/fsm/fsmpb"
+	"github.com/fanfold/fanfold/fsm/planted"
 )
 
 // closeSession ends a session: its leases return to PENDING in this entry and are granted elsewhere
@@ -30,6 +31,9 @@ func closeSession(t *tx, c *fsmpb.CloseSession) Answer {
 			t.handBack(j, l.ref, tk, s, f, l)
 		}
 	}
+	if planted.Rescue && c.Lost {
+		t.rescue(s)
+	}
 	t.del(keySession(s.id))
 	t.m.detach(s)
 	if c.Lost {
@@ -48,7 +52,9 @@ func (t *tx) crashed(j *job, ref TaskRef, tk *task, s *session, f Fence, l *leas
 		e.Message = fmt.Sprintf("the task lost its worker %d times, its crash limit (the last one was %q); see that worker's log", tk.crashes+1, s.worker)
 	}
 	t.keepAttempt(ref, tk, s, f, l, EndWorkerLost, e)
-	tk.crashes++
+	if !planted.FreeAttempt {
+		tk.crashes++
+	}
 	if g := t.groupOf(j, ref); g != nil {
 		g.crash++
 	}

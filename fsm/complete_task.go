@@ -1,6 +1,9 @@
 package fsm
 
-import "github.com/fanfold/fanfold/fsm/fsmpb"
+import (
+	"github.com/fanfold/fanfold/fsm/fsmpb"
+	"github.com/fanfold/fanfold/fsm/planted"
+)
 
 // completeTask stores the result of an attempt and goes on: the slot is free, what waited for the task
 // is runnable, and both may be leased in this very entry. Proposed when a worker reports success.
@@ -56,6 +59,9 @@ func (t *tx) reported(id uint64, f *fsmpb.Fence, task *fsmpb.TaskRef) (ref TaskR
 	}
 	fence = fenceOf(f)
 	s, l = t.lease(id, fence, ref)
+	if planted.NoFence && l == nil {
+		fence, s, l = t.anyLease(ref)
+	}
 	return ref, fence, s, l, nil
 }
 
@@ -77,6 +83,9 @@ func (t *tx) lateResult(ref TaskRef, f Fence, p *fsmpb.Value) Answer {
 		if r := decodeResult(b); r.fence == f {
 			if v, refusal := t.checkValue(p, ref.Job); refusal == nil && v.equal(r.value) {
 				t.m.state.Duplicates++
+				if planted.JoinOnce {
+					t.arrived(t.job(ref.Job), ref)
+				}
 				return Answer{Job: ref.Job, Duplicate: true}
 			}
 		}

@@ -14,6 +14,7 @@ import (
 	"github.com/google/btree"
 
 	"github.com/fanfold/fanfold/dag"
+	"github.com/fanfold/fanfold/fsm/planted"
 )
 
 // Options configure a Machine. The zero value of each field means its default.
@@ -153,6 +154,9 @@ func (m *Machine) commit() {
 	t := m.tx
 	b := m.db.NewBatch()
 	t.flush(b)
+	if planted.IndexSplit {
+		b = m.splitBatch(b)
+	}
 	must(b.Set(keyState(), m.state.encode(), nil))
 	must(m.write(b))
 	for _, j := range t.jobs {

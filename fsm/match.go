@@ -2,6 +2,8 @@ package fsm
 
 import (
 	"slices"
+
+	"github.com/fanfold/fanfold/fsm/planted"
 )
 
 // grantMax bounds the leases that one entry gives; what is left follows in the next.
@@ -146,6 +148,9 @@ func (m *Machine) freeSlots(q *queue) []*slotGroup {
 		if g.s.shared == 0 && g.free() > 0 {
 			m.free = append(m.free, g)
 		}
+	}
+	if planted.MapOrder {
+		planted.Disorder(m.free)
 	}
 	return m.free
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"github.com/fanfold/fanfold/fsm/fsmpb"
+	"github.com/fanfold/fanfold/fsm/planted"
 )
 
 const (
@@ -59,6 +60,9 @@ func (t *tx) fireTick(id scheduleID) {
 		a.remember(tick{tick: at, at: t.now, outcome: TickWaiting})
 	default:
 		t.skippedTick(a, at)
+	}
+	if planted.TwoCmdCron {
+		t.makeJob(s, a, at, tickJob(s.namespace, s.name, at+1), TickFired)
 	}
 	a.last, a.decided = at, at
 	a.next = s.after(at)

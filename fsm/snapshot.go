@@ -11,6 +11,8 @@ import (
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"github.com/fanfold/fanfold/fsm/planted"
 )
 
 // A snapshot is a stream: header, blocks of sorted keys, trailer. Everything is checked before any of
@@ -204,8 +206,11 @@ func restoreBlock(b *pebble.Batch, block []byte, hash stateHash) (n uint64, err 
 			return 0, fmt.Errorf("%w (a block does not parse)", ErrSnapshot)
 		}
 		hash.add(k, v)
-		must(b.Set(k, v, nil))
 		n++
+		if planted.SnapSkip && k[0] == tagTimer {
+			continue
+		}
+		must(b.Set(k, v, nil))
 	}
 	return n, nil
 }

@@ -5,6 +5,7 @@ import (
 
 	"github.com/fanfold/fanfold/dag"
 	"github.com/fanfold/fanfold/fsm/fsmpb"
+	"github.com/fanfold/fanfold/fsm/planted"
 )
 
 // A unique key says that of several submissions one job is enough. Four modes (fsmpb.Unique_Mode) share
@@ -301,7 +302,7 @@ func (t *tx) uniqueStarted(j *job) {
 	}
 	j.begun = true
 	u := j.opts.Unique
-	until := u.Mode == fsmpb.Unique_UNIQUE && u.Scope == fsmpb.Unique_UNTIL_START
+	until := u.Mode == fsmpb.Unique_UNIQUE && (u.Scope == fsmpb.Unique_UNTIL_START || planted.UniqueFree)
 	if !until && u.Mode != fsmpb.Unique_KEEP_LATEST {
 		return
 	}

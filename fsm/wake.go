@@ -5,6 +5,8 @@ import (
 	"slices"
 
 	"github.com/google/btree"
+
+	"github.com/fanfold/fanfold/fsm/planted"
 )
 
 // wake is a lane that a limit holds back, or a queue of which a limit holds back something: when to
@@ -95,7 +97,9 @@ func (t *tx) wakeDue() {
 			t.m.wakes.DeleteMin()
 			q.wake = nil
 		}
-		t.m.check(q)
+		if !planted.LostWake {
+			t.m.check(q)
+		}
 	}
 }
 

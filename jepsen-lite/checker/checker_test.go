@@ -56,6 +56,7 @@ func TestCheck_FindsWhatIsForged(t *testing.T) {
 			f.revoke(first, 1, old, "JOB_CANCELED")
 			f.fail(first, 1, old, &fsmpb.FailTask{})
 		}},
+		{"a task that is done is leased again", "A4", nil, func(f *forged) { f.run(first); f.grant(first, 2, 1, 0) }},
 		{"a second result is accepted", "A10", nil, func(f *forged) { f.run(first); f.run(first) }},
 		{"another result is taken for the accepted one", "A9", nil, func(f *forged) {
 			f.run(first)
@@ -151,6 +152,20 @@ func TestCheck_AFoldBeforeItsMapAndAStepBeforeItsFoldAreFound(t *testing.T) {
 		}
 		if verdicts, _ := judge(f); broken(verdicts, "D1") != c.broken {
 			t.Errorf("%s: D1 is broken: %t: %+v", c.name, !c.broken, verdicts)
+		}
+	}
+}
+
+func TestCheck_AnItemThatAMapLeavesOutIsFound(t *testing.T) {
+	for _, left := range []bool{false, true} {
+		f := &forged{nowMS: 1000}
+		f.submit(job, "k", mapped(t), 0)
+		if !left {
+			f.run(fsm.TaskRef{Job: job, Shard: 0})
+		}
+		f.run(fsm.TaskRef{Job: job, Shard: 1})
+		if verdicts, _ := judge(f); broken(verdicts, "D2") != left {
+			t.Errorf("an item is left out: %t; D2 is broken: %t: %+v", left, !left, verdicts)
 		}
 	}
 }

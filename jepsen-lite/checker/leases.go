@@ -14,6 +14,7 @@ func leases(all []event) []evidence.Verdict {
 	stale := evidence.Verdict{ID: "A2", Rule: "results, failures, checkpoints and hand-backs are accepted only under the lease that the task has"}
 	same := evidence.Verdict{ID: "A9", Rule: "a result that is reported again is acknowledged only under the fence, and with the bytes, of the accepted one"}
 	only := evidence.Verdict{ID: "A10", Rule: "a task has at most one accepted result"}
+	final := evidence.Verdict{ID: "A4", Rule: "a task whose result was accepted is not granted again"}
 	held := map[fsm.TaskRef]event{}
 	last := map[fsm.TaskRef]fsm.Fence{}
 	done := map[fsm.TaskRef]event{}
@@ -60,6 +61,10 @@ func leases(all []event) []evidence.Verdict {
 			}
 		case granted:
 			one.Count++
+			final.Count++
+			if first, ok := done[e.ref]; ok {
+				final.Violate(fmt.Sprintf("index %d: task %s was leased to session %d; its result was accepted at index %d", e.index, e.ref, e.session, first.index))
+			}
 			if was, ok := held[e.ref]; ok {
 				one.Violate(fmt.Sprintf("index %d: task %s was leased to session %d, session %d has it under %s", e.index, e.ref, e.session, was.session, was.fence))
 			}
@@ -69,5 +74,5 @@ func leases(all []event) []evidence.Verdict {
 			held[e.ref], last[e.ref] = e, e.fence
 		}
 	}
-	return []evidence.Verdict{one, stale, same, only}
+	return []evidence.Verdict{one, stale, final, same, only}
 }

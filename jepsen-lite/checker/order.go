@@ -15,11 +15,13 @@ func order(all []event, total func(fsm.JobID, uint32) (n uint64, ok bool)) []evi
 	over := evidence.Verdict{ID: "D5", Rule: "nothing of a job is granted after its end, unless it is retried"}
 	stop := evidence.Verdict{ID: "S7", Rule: "no task is granted after its job was canceled"}
 	due := evidence.Verdict{ID: "T1", Rule: "no task is granted before its job's start time"}
+	items := evidence.Verdict{ID: "D2", Rule: "a map gives out each of its items, in order, without one left out"}
 	once := evidence.Verdict{ID: "S1", Rule: "a job ends once, unless it is retried"}
 	p := progress{graph: graphs(all), total: total, done: map[fsm.TaskRef]bool{}, missed: map[fsm.TaskRef]bool{}, sums: map[stepRef]uint64{}}
 	cancels, ends, start := map[fsm.JobID]uint64{}, map[fsm.JobID]event{}, map[fsm.JobID]int64{}
 	reopened := map[fsm.JobID]uint64{}
 	redrives := false
+	given := map[stepRef]uint64{} // items of a map, so far
 	for _, e := range all {
 		switch e.what {
 		case submitted:
@@ -62,7 +64,14 @@ func order(all []event, total func(fsm.JobID, uint32) (n uint64, ok bool)) []evi
 			if e.nowMS < start[e.job] {
 				due.Violate(fmt.Sprintf("index %d: task %s is granted %d ms before its job's start time", e.index, e.ref, start[e.job]-e.nowMS))
 			}
-			if p.graph[e.job] != nil {
+			if g := p.graph[e.job]; g != nil {
+				if of := (stepRef{e.job, e.ref.Step}); g.Step(dag.StepID(e.ref.Step)).Kind == dag.StepMap && e.ref.Shard >= given[of] {
+					items.Count++
+					if e.ref.Shard > given[of] {
+						items.Violate(fmt.Sprintf("index %d: task %s is granted; %d items of its map were given out before it", e.index, e.ref, given[of]))
+					}
+					given[of] = e.ref.Shard + 1
+				}
 				parents.Count++
 				if what := p.lacks(e.ref); what != "" {
 					parents.Violate(fmt.Sprintf("index %d: task %s is granted before %s", e.index, e.ref, what))
@@ -70,7 +79,7 @@ func order(all []event, total func(fsm.JobID, uint32) (n uint64, ok bool)) []evi
 			}
 		}
 	}
-	return []evidence.Verdict{parents, over, stop, due, once}
+	return []evidence.Verdict{parents, items, over, stop, due, once}
 }
 
 type stepRef struct {

@@ -9,6 +9,10 @@ import (
 // sameHashes compares each node's state with the replay's.
 func sameHashes(e *evidence.Evidence) evidence.Verdict {
 	v := evidence.Verdict{ID: "X1", Rule: "each node's state has the hash that a replay from nothing has", Count: len(e.Final)}
+	if e.Ledger.Bug != "" {
+		v.Violate("the replay ends in a panic, at " + e.Ledger.Bug)
+		return v
+	}
 	want := e.Ledger.Hashes[e.FinalIndex]
 	for id, hash := range e.Final {
 		if hash != want {
@@ -36,7 +40,9 @@ func sameLogs(e *evidence.Evidence) evidence.Verdict {
 // recount recomputes what the state machine keeps derived.
 func recount(e *evidence.Evidence) evidence.Verdict {
 	v := evidence.Verdict{ID: "D7", Rule: "every derived number of the last state is what a recount gives, and every job that runs can go on", Count: 1}
-	if err := e.Ledger.Machine.Check(); err != nil {
+	if e.Ledger.Bug != "" {
+		v.Count = 0 // what a panic has left is not counted
+	} else if err := e.Ledger.Machine.Check(); err != nil {
 		v.Violate(err.Error())
 	}
 	return v

@@ -57,7 +57,7 @@ func Command(use string, prefix ...string) *cobra.Command {
 busy, breaks them, heals them, and compares what clients were told with what the committed log says.`,
 		SilenceErrors: true, SilenceUsage: true,
 	}
-	root.AddCommand(runCommand(prefix), matrixCommand(prefix), digestCommand(), listCommand(), simCommand(prefix), simServeCommand(), nodeCommand(), workerCommand())
+	root.AddCommand(runCommand(prefix), matrixCommand(prefix), bugbankCommand(), digestCommand(), listCommand(), simCommand(prefix), simServeCommand(), nodeCommand(), workerCommand())
 	root.AddCommand(faultCommands()...)
 	return root
 }

@@ -39,19 +39,28 @@ func Build(ctx context.Context, dir string) (string, error) {
 		}
 	}
 	path := filepath.Join(dir, "node")
+	if err := BuildWith(ctx, tags(), path); err != nil {
+		return "", fmt.Errorf("%w (or build it there, go build -tags chaos -o node ./jepsen-lite, and say --node-binary node)", err)
+	}
+	made.path = path
+	return path, nil
+}
+
+// BuildWith builds a jepsen-lite with build tags, separated by commas. It needs the go command and the
+// module's source around the working directory.
+func BuildWith(ctx context.Context, tags, path string) error {
 	var source bytes.Buffer
 	find := exec.CommandContext(ctx, "go", "list", "-m", "-f", "{{.Dir}}", module)
 	find.Stdout = &source
 	if err := find.Run(); err != nil || strings.TrimSpace(source.String()) == "" {
-		return "", fmt.Errorf("it is built from the source of %s, which is not found here: run this in a checkout of it, or build it there (go build -tags chaos -o node ./jepsen-lite) and say --node-binary node", module)
+		return fmt.Errorf("it is built from the source of %s, which is not found here: run this in a checkout of it", module)
 	}
-	build := exec.CommandContext(ctx, "go", "build", "-tags", tags(), "-o", path, "./jepsen-lite")
+	build := exec.CommandContext(ctx, "go", "build", "-tags", tags, "-o", path, "./jepsen-lite")
 	build.Dir = strings.TrimSpace(source.String())
 	if out, err := build.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("build it: %w\n%s", err, out)
+		return fmt.Errorf("build it: %w\n%s", err, out)
 	}
-	made.path = path
-	return path, nil
+	return nil
 }
 
 // tags are this binary's own build tags, and chaos.

@@ -48,6 +48,8 @@ type Ledger struct {
 	Disagreements []string
 	// Hashes are the state's hashes at the HashState commands, by index, of the replay.
 	Hashes map[uint64]string
+	// Bug is what the state machine panicked with; "" = it did not. Entries end before it then.
+	Bug string
 	// Machine is the state after the last entry, in memory.
 	Machine *fsm.Machine
 }
@@ -157,7 +159,11 @@ func (l *Ledger) replay(ctx context.Context, whole map[uint64]cluster.LogRecord,
 		if e.Configuration {
 			entry.Members, entry.Voters = members(e.Data)
 		}
-		if entry.Result, err = e.Apply(m); err != nil {
+		entry.Result, err = l.apply(e)
+		switch {
+		case l.Bug != "":
+			return nil
+		case err != nil:
 			return errors.Join(errors.New("replay of the log"), err)
 		}
 		l.Entries = append(l.Entries, entry)
@@ -166,6 +172,16 @@ func (l *Ledger) replay(ctx context.Context, whole map[uint64]cluster.LogRecord,
 		}
 	}
 	return nil
+}
+
+// apply applies an entry, and takes down what the state machine panics with.
+func (l *Ledger) apply(e cluster.LogRecord) (*fsm.Result, error) {
+	defer func() {
+		if bug := recover(); bug != nil {
+			l.Bug = fmt.Sprintf("index %d: %v", e.Index, bug)
+		}
+	}()
+	return e.Apply(l.Machine)
 }
 
 func members(configuration []byte) (all, voters []string) {

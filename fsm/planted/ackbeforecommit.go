@@ -1,0 +1,5 @@
+//go:build bug_ackbeforecommit
+
+package planted
+
+const bug = "ackbeforecommit"

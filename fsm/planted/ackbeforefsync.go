@@ -1,0 +1,5 @@
+//go:build bug_ackbeforefsync
+
+package planted
+
+const bug = "ackbeforefsync"

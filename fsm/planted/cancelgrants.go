@@ -1,0 +1,5 @@
+//go:build bug_cancelgrants
+
+package planted
+
+const bug = "cancelgrants"

@@ -1,0 +1,5 @@
+//go:build bug_chunklost
+
+package planted
+
+const bug = "chunklost"

@@ -1,0 +1,5 @@
+//go:build bug_doubleapply
+
+package planted
+
+const bug = "doubleapply"

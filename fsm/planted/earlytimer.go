@@ -1,0 +1,5 @@
+//go:build bug_earlytimer
+
+package planted
+
+const bug = "earlytimer"

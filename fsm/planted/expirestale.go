@@ -1,0 +1,5 @@
+//go:build bug_expirestale
+
+package planted
+
+const bug = "expirestale"

@@ -1,0 +1,5 @@
+//go:build bug_freeattempt
+
+package planted
+
+const bug = "freeattempt"

@@ -1,0 +1,5 @@
+//go:build bug_fullbucket
+
+package planted
+
+const bug = "fullbucket"

@@ -1,0 +1,5 @@
+//go:build bug_indexsplit
+
+package planted
+
+const bug = "indexsplit"

@@ -1,0 +1,5 @@
+//go:build bug_joinonce
+
+package planted
+
+const bug = "joinonce"

@@ -1,0 +1,5 @@
+//go:build bug_lostwake
+
+package planted
+
+const bug = "lostwake"

@@ -1,0 +1,5 @@
+//go:build bug_maporder
+
+package planted
+
+const bug = "maporder"

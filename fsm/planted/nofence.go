@@ -1,0 +1,5 @@
+//go:build bug_nofence
+
+package planted
+
+const bug = "nofence"

@@ -1,0 +1,5 @@
+//go:build bug_noparents
+
+package planted
+
+const bug = "noparents"

@@ -1,0 +1,5 @@
+//go:build bug_rescue
+
+package planted
+
+const bug = "rescue"

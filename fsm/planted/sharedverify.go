@@ -1,0 +1,5 @@
+//go:build bug_sharedverify
+
+package planted
+
+const bug = "sharedverify"

@@ -1,0 +1,5 @@
+//go:build bug_snapskip
+
+package planted
+
+const bug = "snapskip"

@@ -1,0 +1,5 @@
+//go:build bug_staleread
+
+package planted
+
+const bug = "staleread"

@@ -1,0 +1,5 @@
+//go:build bug_swallowerror
+
+package planted
+
+const bug = "swallowerror"

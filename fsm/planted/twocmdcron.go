@@ -1,0 +1,5 @@
+//go:build bug_twocmdcron
+
+package planted
+
+const bug = "twocmdcron"

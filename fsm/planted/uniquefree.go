@@ -1,0 +1,5 @@
+//go:build bug_uniquefree
+
+package planted
+
+const bug = "uniquefree"

@@ -1,0 +1,5 @@
+//go:build bug_unknownpending
+
+package planted
+
+const bug = "unknownpending"
