@@ -52,6 +52,7 @@ then still invalid has not passed.`,
 			if c.Dir, err = runDir(out); err != nil {
 				return &Error{CodeFailed, err}
 			}
+			c.Trial.BuildDir = c.Dir
 			note := cmd.ErrOrStderr()
 			within := ""
 			if c.For > 0 {

@@ -1,6 +1,7 @@
 package trial
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -17,7 +18,7 @@ func (t *trial) chooseNodes(ctx context.Context) error {
 	if t.breakable && binary == "" && !inside.Built {
 		t.Note("building nodes with the tag chaos")
 		var err error
-		if binary, err = inside.Build(ctx, t.Dir); err != nil {
+		if binary, err = inside.Build(ctx, cmp.Or(t.BuildDir, t.Dir)); err != nil {
 			return fmt.Errorf("the nemesis %s happens inside the nodes, and needs a binary that has the faults: %w", t.nemeses[at].Name, err)
 		}
 	}

@@ -42,6 +42,8 @@ type Config struct {
 	// NodeBinary is a jepsen-lite that the nodes run instead: for nemeses inside the nodes one built with the
 	// tag chaos. "": Command's, or one that is built when a nemesis needs it.
 	NodeBinary string
+	// BuildDir is where that one is built, for many trials that share it. "": Dir.
+	BuildDir string
 	// Program is how people start it: the words before "run".
 	Program string
 	Note    func(format string, args ...any) // what happens, for people
