@@ -27,6 +27,8 @@ func simulate(t *testing.T, p Plan, logger *slog.Logger) *Result {
 		switch p.Tier {
 		case TierCluster:
 			err = simulateCluster(p, logger, r)
+		case TierCore:
+			err = simulateCore(p, r)
 		default:
 			err = fmt.Errorf("there is no tier %q", p.Tier)
 		}
@@ -54,7 +56,7 @@ func emptyPools() {
 func simulateCluster(p Plan, logger *slog.Logger, r *Result) error {
 	w := newWorld(p, logger)
 	err := w.run()
-	f := found{took: time.Since(w.start)}
+	f := found{plan: p, start: w.start}
 	if err == nil && len(w.broken) == 0 {
 		if f.index, f.final, err = w.hashes(); err != nil {
 			w.violate("X1", "all nodes say the hash of their states", err.Error())
@@ -72,6 +74,7 @@ func simulateCluster(p Plan, logger *slog.Logger, r *Result) error {
 		f.logs = append(f.logs, ledger.Node{ID: n.peer.ID, Walk: n.logs.records})
 	}
 	w.ghosts.Wait()
+	f.took = time.Since(w.start)
 	f.logs = append(f.logs, ledger.Node{ID: "the first that applied it", Walk: w.archive.records, Applied: f.index})
 	for _, c := range w.archive.conflicts {
 		w.violate("X2", "an index is applied with the same entry on all nodes", c)

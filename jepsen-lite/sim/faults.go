@@ -76,7 +76,7 @@ func (w *world) fault(f Fault) {
 		w.slow[f.Node].Store(int64(time.Duration(f.N) * 4 * time.Millisecond))
 		undo = func() { w.slow[f.Node].Store(0) }
 	case "clock-jump":
-		n.clock.Add(int64(time.Duration(f.N-50) * 100 * time.Millisecond))
+		n.clock.Add(int64(f.jump()))
 		return
 	case "transfer":
 		w.transfer(f)
@@ -111,6 +111,9 @@ func (w *world) begin(kind string) bool {
 
 // kept is the chance of what was not synced to be on the disk after a power failure.
 func (f Fault) kept() int { return []int{0, 0, 30, 70}[f.N%4] }
+
+// jump is how far a clock-jump sets a clock.
+func (f Fault) jump() time.Duration { return time.Duration(f.N-50) * 100 * time.Millisecond }
 
 func (f Fault) others(nodes int) (all []int) {
 	for i := range nodes {

@@ -17,6 +17,8 @@ import (
 
 // found is what a simulation leaves to be judged.
 type found struct {
+	plan   Plan
+	start  time.Time // of the load
 	ops    []history.Op
 	exits  []string
 	final  map[string]string
@@ -32,9 +34,28 @@ func judge(f found) ([]evidence.Verdict, evidence.Submissions, *ledger.Ledger, e
 	if err != nil {
 		return f.broken, evidence.Submissions{}, book, err
 	}
-	e := &evidence.Evidence{Ops: f.ops, Ledger: book, Final: f.final, FinalIndex: f.index, Exits: f.exits, Duration: f.took}
+	e := &evidence.Evidence{
+		Ops: f.ops, Ledger: book, Final: f.final, FinalIndex: f.index, Exits: f.exits, Duration: f.took, Start: f.start, Faults: wrongClocks(f.plan, f.took),
+	}
 	verdicts := slices.Concat(f.broken, checker.Check(e), []evidence.Verdict{ticks(book), atOnce(book), uniques(e)})
 	return verdicts, e.Submissions, book, nil
+}
+
+// wrongClocks says of how far a clock may have been ahead, as the checkers read it.
+func wrongClocks(p Plan, took time.Duration) []evidence.Fault {
+	ahead := time.Duration(0)
+	for i, offset := range p.Clocks {
+		for _, f := range p.Faults {
+			if f.Kind == "clock-jump" && f.Node == i {
+				offset += max(0, f.jump())
+			}
+		}
+		ahead = max(ahead, offset)
+	}
+	if ahead == 0 {
+		return nil
+	}
+	return []evidence.Fault{{Nemesis: "clock", Target: fmt.Sprintf("clock %+.1f s", ahead.Seconds()), Begin: -time.Hour, End: took + time.Hour, Effect: "by the plan"}}
 }
 
 // broken are the verdicts that did not hold.

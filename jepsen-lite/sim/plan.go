@@ -70,8 +70,11 @@ func Generate(tier string, seed uint64) (Plan, error) {
 	switch tier {
 	case TierCluster:
 		ops, faults = clusterOps, clusterFaults
+	case TierCore:
+		ops, faults = coreOps, coreFaults
+		p.Load = 5 * time.Second
 	default:
-		return p, fmt.Errorf("there is no tier %q", tier)
+		return p, fmt.Errorf("there is no tier %q; there are %v", tier, Tiers)
 	}
 	p.Slots = 1 + r.IntN(4)
 	p.LeaseTTL = []time.Duration{time.Second, 2 * time.Second, 5 * time.Second}[r.IntN(3)]

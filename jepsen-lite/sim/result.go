@@ -7,7 +7,7 @@ import (
 )
 
 // Tiers names them.
-var Tiers = []string{TierCluster}
+var Tiers = []string{TierCore, TierCluster}
 
 // The tiers.
 const (

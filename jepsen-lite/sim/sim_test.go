@@ -8,15 +8,20 @@ import (
 	"testing"
 )
 
-func TestCluster_SeedsHold(t *testing.T) {
-	first, seeds := number("FANFOLD_SIM_SEED", 1), number("FANFOLD_SIM_SEEDS", 4)
+func TestCluster_SeedsHold(t *testing.T) { hold(t, TierCluster, 4) }
+
+func TestCore_SeedsHold(t *testing.T) { hold(t, TierCore, 20) }
+
+// hold runs the first seeds of a tier. FANFOLD_SIM_SEEDS says how many, FANFOLD_SIM_SEED the first one.
+func hold(t *testing.T, tier string, otherwise int) {
+	first, seeds := number("FANFOLD_SIM_SEED", 1), number("FANFOLD_SIM_SEEDS", otherwise)
 	logger := quiet
 	if os.Getenv("FANFOLD_TEST_LOG") != "" {
 		logger = slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	}
 	for seed := first; seed < first+seeds; seed++ {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
-			p, err := Generate(TierCluster, uint64(seed))
+			p, err := Generate(tier, uint64(seed))
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"bytes"
 	"errors"
 	"io"
 	"math/rand/v2"
@@ -227,6 +228,10 @@ func (w *wire) TimeoutNow(_ raft.ServerID, to raft.ServerAddress, args *raft.Tim
 }
 
 func (w *wire) InstallSnapshot(_ raft.ServerID, to raft.ServerAddress, args *raft.InstallSnapshotRequest, resp *raft.InstallSnapshotResponse, data io.Reader) error {
-	r, err := w.call(to, args, data, 10*callTimeout, false)
+	whole, err := io.ReadAll(data) // the sender closes it when it has given up, whoever reads then
+	if err != nil {
+		return err
+	}
+	r, err := w.call(to, args, bytes.NewReader(whole), 10*callTimeout, false)
 	return answerInto(resp, r, err)
 }
