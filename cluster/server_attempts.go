@@ -20,23 +20,15 @@ func listAttempts(v *fsm.View, q *apiv1.ListAttemptsRequest) (*apiv1.ListAttempt
 	if err != nil {
 		return nil, err
 	}
-	ns, err := namespaceOf(q.GetNamespace())
-	if err != nil {
-		return nil, err
-	}
-	size, err := pageOf(q.GetPageSize())
+	ns, size, after, err := pageOf(q, attemptToken)
 	if err != nil {
 		return nil, err
 	}
 	if q.Shard != nil && q.GetStep() == "" {
 		return nil, invalid("shard is given without a step: name the step whose item it is")
 	}
-	var after fsm.AttemptToken
-	if token := q.GetPageToken(); token != "" {
+	if q.GetPageToken() != "" {
 		after.Ref.Job = id
-		if n, err := fmt.Sscanf(token, "%d.%d.%d", &after.Ref.Step, &after.Ref.Shard, &after.Order); n != 3 || err != nil {
-			return nil, invalid("page_token: use the one of the answer before")
-		}
 	}
 	if of, _, err := v.JobHead(id); err != nil {
 		return nil, err
@@ -60,6 +52,11 @@ func listAttempts(v *fsm.View, q *apiv1.ListAttemptsRequest) (*apiv1.ListAttempt
 		res.NextPageToken = fmt.Sprintf("%d.%d.%d", next.Ref.Step, next.Ref.Shard, next.Order)
 	}
 	return res, nil
+}
+
+func attemptToken(token string) (after fsm.AttemptToken, err error) {
+	_, err = fmt.Sscanf(token, "%d.%d.%d", &after.Ref.Step, &after.Ref.Shard, &after.Order)
+	return after, err
 }
 
 func attemptTo(a *fsm.AttemptView) *apiv1.Attempt {

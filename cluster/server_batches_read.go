@@ -26,7 +26,7 @@ func (s *server) ListBatches(ctx context.Context, req *connect.Request[apiv1.Lis
 }
 
 func listBatches(v *fsm.View, q *apiv1.ListBatchesRequest) (*apiv1.ListBatchesResponse, error) {
-	ns, err := namespaceOf(q.GetNamespace())
+	ns, size, after, err := pageOf(q, jobIDOf)
 	if err != nil {
 		return nil, err
 	}
@@ -36,14 +36,6 @@ func listBatches(v *fsm.View, q *apiv1.ListBatchesRequest) (*apiv1.ListBatchesRe
 		if state, ok = fsm.ParseBatchState(q.GetState()); !ok {
 			return nil, invalid("state %.32q: use OPEN, CLOSED, COMPLETE, SUCCESS, CANCELED or EXPIRED", q.GetState())
 		}
-	}
-	after, err := tokenOf(q.GetPageToken())
-	if err != nil {
-		return nil, err
-	}
-	size, err := pageOf(q.GetPageSize())
-	if err != nil {
-		return nil, err
 	}
 	all, next, err := v.Batches(ns, state, after, size)
 	if err != nil {
@@ -75,11 +67,7 @@ func listBatchJobs(v *fsm.View, q *apiv1.ListBatchJobsRequest) (*apiv1.ListBatch
 			return nil, invalid("state %.32q: use RUNNING, SUCCESS, FAILURE or CANCELED", q.GetState())
 		}
 	}
-	after, err := tokenOf(q.GetPageToken())
-	if err != nil {
-		return nil, err
-	}
-	size, err := pageOf(q.GetPageSize())
+	_, size, after, err := pageOf(q, jobIDOf)
 	if err != nil {
 		return nil, err
 	}
@@ -95,16 +83,6 @@ func listBatchJobs(v *fsm.View, q *apiv1.ListBatchJobsRequest) (*apiv1.ListBatch
 		res.NextPageToken = next.String()
 	}
 	return res, nil
-}
-
-// tokenOf reads a page token that is the last id of the page before.
-func tokenOf(token string) (after fsm.JobID, err error) {
-	if token != "" {
-		if after, err = jobIDOf(token); err != nil {
-			return after, invalid("page_token: use the one of the answer before")
-		}
-	}
-	return after, nil
 }
 
 func batchStatus(b *fsm.BatchView) *apiv1.Batch {

@@ -65,27 +65,13 @@ func (s *server) ListDead(ctx context.Context, req *connect.Request[apiv1.ListDe
 }
 
 func listDead(v *fsm.View, q *apiv1.ListDeadRequest) (*apiv1.ListDeadResponse, error) {
-	ns, err := namespaceOf(q.GetNamespace())
+	ns, size, after, err := pageOf(q, deadToken)
 	if err != nil {
 		return nil, err
 	}
 	filter, err := filterOf(q.GetFilter())
 	if err != nil {
 		return nil, err
-	}
-	size, err := pageOf(q.GetPageSize())
-	if err != nil {
-		return nil, err
-	}
-	var after fsm.DeadToken
-	if token := q.GetPageToken(); token != "" {
-		var id string
-		if n, err := fmt.Sscanf(token, "%d.%s", &after.FinishedMS, &id); n != 2 || err != nil {
-			return nil, invalid("page_token: use the one of the answer before")
-		}
-		if after.ID, err = jobIDOf(id); err != nil {
-			return nil, invalid("page_token: use the one of the answer before")
-		}
 	}
 	all, next, err := v.Dead(ns, filter, after, size)
 	if err != nil {
@@ -99,6 +85,14 @@ func listDead(v *fsm.View, q *apiv1.ListDeadRequest) (*apiv1.ListDeadResponse, e
 		res.NextPageToken = fmt.Sprintf("%d.%s", next.FinishedMS, next.ID)
 	}
 	return res, nil
+}
+
+func deadToken(token string) (after fsm.DeadToken, err error) {
+	var id string
+	if _, err = fmt.Sscanf(token, "%d.%s", &after.FinishedMS, &id); err == nil {
+		after.ID, err = jobIDOf(id)
+	}
+	return after, err
 }
 
 func (s *server) ListDeadGroups(ctx context.Context, req *connect.Request[apiv1.ListDeadGroupsRequest]) (*connect.Response[apiv1.ListDeadGroupsResponse], error) {

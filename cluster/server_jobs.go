@@ -154,7 +154,7 @@ func (s *server) ListJobs(ctx context.Context, req *connect.Request[apiv1.ListJo
 }
 
 func listJobs(v *fsm.View, q *apiv1.ListJobsRequest) (*apiv1.ListJobsResponse, error) {
-	ns, err := namespaceOf(q.GetNamespace())
+	ns, size, after, err := pageOf(q, jobIDOf)
 	if err != nil {
 		return nil, err
 	}
@@ -165,16 +165,6 @@ func listJobs(v *fsm.View, q *apiv1.ListJobsRequest) (*apiv1.ListJobsResponse, e
 			return nil, invalid("state %.32q: use RUNNING, PAUSED, SUCCESS, FAILURE or CANCELED", q.GetState())
 		}
 		filter.State = state
-	}
-	var after fsm.JobID
-	if q.GetPageToken() != "" {
-		if after, err = jobIDOf(q.GetPageToken()); err != nil {
-			return nil, invalid("page_token: use the one of the answer before")
-		}
-	}
-	size, err := pageOf(q.GetPageSize())
-	if err != nil {
-		return nil, err
 	}
 	jobs, next, err := v.Jobs(filter, after, size)
 	if err != nil {
@@ -215,19 +205,14 @@ func listTasks(v *fsm.View, q *apiv1.ListTasksRequest) (*apiv1.ListTasksResponse
 	if err != nil {
 		return nil, err
 	}
-	ns, err := namespaceOf(q.GetNamespace())
+	ns, size, after, err := pageOf(q, taskToken)
 	if err != nil {
 		return nil, err
 	}
-	size, err := pageOf(q.GetPageSize())
-	if err != nil {
-		return nil, err
+	if q.GetPageToken() != "" {
+		after.Job = id
 	}
 	state, err := taskStateOf(q.GetState())
-	if err != nil {
-		return nil, err
-	}
-	after, err := taskToken(id, q.GetPageToken())
 	if err != nil {
 		return nil, err
 	}
@@ -261,13 +246,7 @@ func taskStateOf(name string) (fsm.TaskState, error) {
 }
 
 // taskToken reads the page token of ListTasks: step.shard of the last task of the page before.
-func taskToken(job fsm.JobID, token string) (after fsm.TaskRef, err error) {
-	if token == "" {
-		return after, nil
-	}
-	after.Job = job
-	if n, err := fmt.Sscanf(token, "%d.%d", &after.Step, &after.Shard); n != 2 || err != nil {
-		return after, invalid("page_token: use the one of the answer before")
-	}
-	return after, nil
+func taskToken(token string) (after fsm.TaskRef, err error) {
+	_, err = fmt.Sscanf(token, "%d.%d", &after.Step, &after.Shard)
+	return after, err
 }

@@ -92,7 +92,7 @@ func listLogs(v *fsm.View, q *apiv1.ListLogsRequest) (*apiv1.ListLogsResponse, e
 			return nil, err
 		}
 	}
-	size, err := pageOf(q.GetPageSize())
+	size, err := pageSize(q.GetPageSize())
 	if err != nil {
 		return nil, err
 	}

@@ -194,15 +194,11 @@ func (s *server) GetSchedule(ctx context.Context, req *connect.Request[apiv1.Get
 func (s *server) ListSchedules(ctx context.Context, req *connect.Request[apiv1.ListSchedulesRequest]) (*connect.Response[apiv1.ListSchedulesResponse], error) {
 	return reading(ctx, s, req, stale(req.Msg.GetConsistency()), apiv1connect.FanfoldClient.ListSchedules,
 		func(v *fsm.View, q *apiv1.ListSchedulesRequest) (*apiv1.ListSchedulesResponse, error) {
-			ns, err := namespaceOf(q.GetNamespace())
+			ns, size, after, err := pageOf(q, func(name string) (string, error) { return name, nil })
 			if err != nil {
 				return nil, err
 			}
-			size, err := pageOf(q.GetPageSize())
-			if err != nil {
-				return nil, err
-			}
-			all, next, err := v.Schedules(ns, q.GetPageToken(), size)
+			all, next, err := v.Schedules(ns, after, size)
 			if err != nil {
 				return nil, err
 			}

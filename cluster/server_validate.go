@@ -209,7 +209,32 @@ func fillLanes(open *fsmpb.OpenSession, h *apiv1.Hello) error {
 	return nil
 }
 
-func pageOf(size uint32) (int, error) {
+// pageQuery is what every list is asked by.
+type pageQuery interface {
+	GetNamespace() string
+	GetPageSize() uint32
+	GetPageToken() string
+}
+
+// pageOf reads how every list begins: of which namespace, how many, and after what. parse reads the token of the
+// page before; without one, after is zero.
+func pageOf[T any](q pageQuery, parse func(token string) (T, error)) (ns string, size int, after T, err error) {
+	if ns, err = namespaceOf(q.GetNamespace()); err != nil {
+		return ns, 0, after, err
+	}
+	if size, err = pageSize(q.GetPageSize()); err != nil {
+		return ns, 0, after, err
+	}
+	if q.GetPageToken() != "" {
+		if after, err = parse(q.GetPageToken()); err != nil {
+			return ns, 0, after, invalid("page_token: use the one of the answer before")
+		}
+	}
+	return ns, size, after, nil
+}
+
+// pageSize is how many a page has; the default for 0.
+func pageSize(size uint32) (int, error) {
 	switch {
 	case size == 0:
 		return pageDefault, nil

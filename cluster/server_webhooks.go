@@ -173,11 +173,7 @@ func (s *server) ListDeliveries(ctx context.Context, req *connect.Request[apiv1.
 }
 
 func listDeliveries(v *fsm.View, q *apiv1.ListDeliveriesRequest) (*apiv1.ListDeliveriesResponse, error) {
-	ns, err := namespaceOf(q.GetNamespace())
-	if err != nil {
-		return nil, err
-	}
-	size, err := pageOf(q.GetPageSize())
+	ns, size, before, err := pageOf(q, func(token string) (uint64, error) { return strconv.ParseUint(token, 10, 64) })
 	if err != nil {
 		return nil, err
 	}
@@ -186,12 +182,6 @@ func listDeliveries(v *fsm.View, q *apiv1.ListDeliveriesRequest) (*apiv1.ListDel
 		var ok bool
 		if state, ok = fsm.ParseDeliveryState(q.GetState()); !ok {
 			return nil, invalid("state %.32q: use PENDING, DELIVERED or FAILED", q.GetState())
-		}
-	}
-	var before uint64
-	if q.GetPageToken() != "" {
-		if before, err = strconv.ParseUint(q.GetPageToken(), 10, 64); err != nil {
-			return nil, invalid("page_token: use the one of the answer before")
 		}
 	}
 	res := &apiv1.ListDeliveriesResponse{Index: v.Index()}

@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/fanfold/fanfold/cmd/fanfold/internal/exit"
+	"github.com/fanfold/fanfold/cmd/fanfold/internal/output"
 	"github.com/fanfold/fanfold/cmd/fanfold/internal/remote"
 	"github.com/fanfold/fanfold/sdk/api/v1"
 	"github.com/fanfold/fanfold/sdk/api/v1/apiv1connect"
@@ -41,6 +42,28 @@ func (a *app) webhookChange(verb, short, done string, of hookName) *cobra.Comman
 			_, err = remote.Call(cmd.Context(), client, apiv1connect.FanfoldClient.ChangeWebhook,
 				&apiv1.ChangeWebhookRequest{Name: of(namespace, args[0]), Change: verb})
 			return a.done(err, "%s %s", args[0], done)
+		},
+	}
+	namespaceFlag(cmd, &namespace)
+	return cmd
+}
+
+// webhookList makes the command that lists the sources, or the endpoints: keep takes the others out of the answer.
+func (a *app) webhookList(what string, keep func(*apiv1.ListWebhooksResponse), table func(*output.Rows, *apiv1.ListWebhooksResponse)) *cobra.Command {
+	var namespace string
+	cmd := &cobra.Command{
+		Use: "list", Short: "List the " + what + ", with their counts", Args: arguments(cobra.NoArgs),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			client, err := a.client()
+			if err != nil {
+				return err
+			}
+			answer, err := remote.Call(cmd.Context(), client, apiv1connect.FanfoldClient.ListWebhooks, &apiv1.ListWebhooksRequest{Namespace: namespace})
+			if err != nil {
+				return err
+			}
+			keep(answer)
+			return a.printer().Message(answer, func(rows *output.Rows) { table(rows, answer) })
 		},
 	}
 	namespaceFlag(cmd, &namespace)

@@ -93,39 +93,29 @@ func hasEndpoint(known *apiv1.ListWebhooksResponse, name string) bool {
 }
 
 func (a *app) webhookEndpointList() *cobra.Command {
-	var namespace string
-	cmd := &cobra.Command{
-		Use: "list", Short: "List the endpoints, with their counts", Args: arguments(cobra.NoArgs),
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			client, err := a.client()
-			if err != nil {
-				return err
-			}
-			answer, err := remote.Call(cmd.Context(), client, apiv1connect.FanfoldClient.ListWebhooks, &apiv1.ListWebhooksRequest{Namespace: namespace})
-			if err != nil {
-				return err
-			}
-			answer.Sources = nil
-			for _, p := range answer.GetEndpoints() {
-				switch {
-				case p.GetDisabled() != "":
-					fmt.Fprintf(a.err, "note: %s is disabled: %s; `fanfold webhook endpoint resume %s` undoes that\n", p.GetName(), p.GetDisabled(), p.GetName())
-				case p.GetDropped() > 0:
-					fmt.Fprintf(a.err, "note: %d events were not delivered to %s, because too many were pending\n", p.GetDropped(), p.GetName())
-				}
-			}
-			return a.printer().Message(answer, func(rows *output.Rows) {
-				rows.Add("ENDPOINT", "STATE", "URL", "EVENTS", "WORKFLOWS", "PENDING", "DELIVERED", "FAILED", "LAST")
-				for _, p := range answer.GetEndpoints() {
-					e := p.GetEndpoint()
-					rows.Add(p.GetName(), stateOf(p.GetPaused(), p.GetDisabled()), e.GetUrl(), all(e.GetEvents()), all(e.GetWorkflows()),
-						p.GetPending(), p.GetDelivered(), p.GetFailed(), lastOf(p.GetLastStatus(), p.GetLastError()))
-				}
-			})
-		},
+	return a.webhookList("endpoints", func(answer *apiv1.ListWebhooksResponse) {
+		answer.Sources = nil
+		a.noteEndpoints(answer.GetEndpoints())
+	}, func(rows *output.Rows, answer *apiv1.ListWebhooksResponse) {
+		rows.Add("ENDPOINT", "STATE", "URL", "EVENTS", "WORKFLOWS", "PENDING", "DELIVERED", "FAILED", "LAST")
+		for _, p := range answer.GetEndpoints() {
+			e := p.GetEndpoint()
+			rows.Add(p.GetName(), stateOf(p.GetPaused(), p.GetDisabled()), e.GetUrl(), all(e.GetEvents()), all(e.GetWorkflows()),
+				p.GetPending(), p.GetDelivered(), p.GetFailed(), lastOf(p.GetLastStatus(), p.GetLastError()))
+		}
+	})
+}
+
+// noteEndpoints says on standard error which of them do not get all events.
+func (a *app) noteEndpoints(endpoints []*apiv1.WebhookEndpointStatus) {
+	for _, p := range endpoints {
+		switch {
+		case p.GetDisabled() != "":
+			fmt.Fprintf(a.err, "note: %s is disabled: %s; `fanfold webhook endpoint resume %s` undoes that\n", p.GetName(), p.GetDisabled(), p.GetName())
+		case p.GetDropped() > 0:
+			fmt.Fprintf(a.err, "note: %d events were not delivered to %s, because too many were pending\n", p.GetDropped(), p.GetName())
+		}
 	}
-	namespaceFlag(cmd, &namespace)
-	return cmd
 }
 
 func (a *app) webhookEndpointTest() *cobra.Command {

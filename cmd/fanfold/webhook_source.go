@@ -78,30 +78,14 @@ the given one comes first and the one that was first stays valid as the second.`
 }
 
 func (a *app) webhookSourceList() *cobra.Command {
-	var namespace string
-	cmd := &cobra.Command{
-		Use: "list", Short: "List the sources, with their counts", Args: arguments(cobra.NoArgs),
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			client, err := a.client()
-			if err != nil {
-				return err
+	return a.webhookList("sources", func(answer *apiv1.ListWebhooksResponse) { answer.Endpoints = nil },
+		func(rows *output.Rows, answer *apiv1.ListWebhooksResponse) {
+			rows.Add("SOURCE", "STATE", "SCHEME", "RUNS", "EVENTS", "SECRETS", "RECEIVED", "DUPLICATES", "LAST")
+			for _, s := range answer.GetSources() {
+				rows.Add(s.GetName(), stateOf(s.GetPaused(), ""), s.GetSource().GetScheme(), s.GetWorkflow(), all(s.GetSource().GetEvents()),
+					s.GetSecrets(), s.GetReceived(), s.GetDuplicates(), output.Age(s.GetLastMs(), time.Now()))
 			}
-			answer, err := remote.Call(cmd.Context(), client, apiv1connect.FanfoldClient.ListWebhooks, &apiv1.ListWebhooksRequest{Namespace: namespace})
-			if err != nil {
-				return err
-			}
-			answer.Endpoints = nil
-			return a.printer().Message(answer, func(rows *output.Rows) {
-				rows.Add("SOURCE", "STATE", "SCHEME", "RUNS", "EVENTS", "SECRETS", "RECEIVED", "DUPLICATES", "LAST")
-				for _, s := range answer.GetSources() {
-					rows.Add(s.GetName(), stateOf(s.GetPaused(), ""), s.GetSource().GetScheme(), s.GetWorkflow(), all(s.GetSource().GetEvents()),
-						s.GetSecrets(), s.GetReceived(), s.GetDuplicates(), output.Age(s.GetLastMs(), time.Now()))
-				}
-			})
-		},
-	}
-	namespaceFlag(cmd, &namespace)
-	return cmd
+		})
 }
 
 // lastOf is the last attempt of an endpoint or a delivery, for people.
