@@ -79,10 +79,8 @@ func (t *tx) changeEndpoint(p *hookEndpoint, change fsmpb.WebhookChange) Answer 
 // dropPrefix removes all keys with a prefix by one range tombstone, and what this call has written of them.
 // The entry ends the batch (Apply), so that nothing reads below the tombstone.
 func (t *tx) dropPrefix(low []byte) {
-	for _, c := range t.order {
-		if len(c.key) >= len(low) && c.key[:len(low)] == string(low) {
-			c.value, c.del = nil, true
-		}
+	for _, c := range t.own(low, prefixEnd(low), 0) { // not all changes: one call may purge a thousand jobs
+		c.value, c.del = nil, true
 	}
 	t.ranges = append(t.ranges, [2][]byte{low, prefixEnd(low)})
 }

@@ -291,3 +291,25 @@ func TestSharedSlots_QueuesTakeTurnsByWeight(t *testing.T) {
 		}
 	}
 }
+
+// TestSetLimit_ARaisedRateHoldsAtOnce: what waited by the old rate waits by the new one.
+func TestSetLimit_ARaisedRateHoldsAtOnce(t *testing.T) {
+	for _, part := range []string{"", "p"} {
+		h := newHarness(t)
+		h.apply(setLimitOf(queueLimit(rateLimit, 1, 3_600_000, part != "")))
+		r := h.apply(openWorker("w", 10, "t"), partitioned(t, "a", part, dag.Options{}), partitioned(t, "b", part, dag.Options{}))
+		if got := namesOf(r.Grants, "a", "b"); !slices.Equal(got, []string{"a"}) || r.NextDueMS != h.now+3_600_000 {
+			t.Fatalf("granted %v, due in %d", got, r.NextDueMS-h.now)
+		}
+		h.now += 10
+		if r = h.apply(setLimitOf(queueLimit(rateLimit, 10, 1000, part != ""))); len(r.Grants) > 0 || r.NextDueMS != h.now+100 {
+			t.Fatalf("granted %v, due in %d, want 100", r.Grants, r.NextDueMS-h.now)
+		}
+		h.reopen()
+		h.now += 100
+		if r := h.apply(); !slices.Equal(namesOf(r.Grants, "a", "b"), []string{"b"}) {
+			t.Fatalf("granted %v", r.Grants)
+		}
+		h.replay(2)
+	}
+}

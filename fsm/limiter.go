@@ -78,6 +78,18 @@ func (s *limiter) arrival(now int64) uint64 {
 	return max(min(tat, arrivalMax), clock(now)*s.l.n)
 }
 
+// bringForward lets what waits for a rate that was raised begin by the new one: no burst can have used up more than
+// itself. Under 1 an hour the next attempt is up to an hour away, whatever the rate is by then.
+func (t *tx) bringForward(s *limiter) {
+	spent := clock(t.now)*s.l.n + s.l.burst*uint64(s.l.period)
+	if s.arrival(t.now) <= spent {
+		return
+	}
+	s.tat, s.n = spent, s.l.n
+	t.set(keyLimiter(s.l.id, s.name), encodeRate(s.tat, s.n))
+	t.m.setExpiry(s)
+}
+
 // clock is the machine's time where it is multiplied: up to the year 2248.
 func clock(now int64) uint64 { return uint64(min(max(now, 0), 1<<43)) }
 

@@ -129,6 +129,17 @@ func (n *naive) took(l *naiveLimit, part string) {
 	l.tat[key] = new(big.Rat).Add(at, l.interval())
 }
 
+// bringForward: a raised rate has at most used up its whole burst now.
+func (l *naiveLimit) bringForward(now int64) {
+	spent := new(big.Rat).Mul(l.interval(), big.NewRat(int64(max(1, l.l.Burst)), 1))
+	spent.Add(spent, big.NewRat(now, 1))
+	for key, tat := range l.tat {
+		if tat.Cmp(spent) > 0 {
+			l.tat[key] = spent
+		}
+	}
+}
+
 func (n *naive) open(t *naiveTask) bool {
 	if t.q.paused || n.pauses[[2]string{t.kind, t.part}] > n.now {
 		return false
@@ -631,6 +642,7 @@ func (d *duel) setLimit(t *rapid.T) {
 	d.add(&fsmpb.Command{Kind: &fsmpb.Command_SetLimit{SetLimit: &fsmpb.SetLimit{Limit: l}}}, func(Answer) {
 		if i := d.limit(l); i >= 0 {
 			d.m.limits[i].l = l
+			d.m.limits[i].bringForward(d.m.now)
 			return
 		}
 		d.m.limits = append(d.m.limits, &naiveLimit{l: l, tat: make(map[string]*big.Rat), times: make(map[string][]int64)})

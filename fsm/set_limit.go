@@ -79,8 +79,11 @@ func deleteLimit(t *tx, c *fsmpb.DeleteLimit) Answer {
 func (t *tx) changeLimit(l *limit, p *fsmpb.Limit) {
 	l.n, l.burst, l.period = p.N, p.Burst, p.PeriodMs
 	t.set(keyLimit(l.id), l.encode())
-	if l.kind == fsmpb.LimitKind_LIMIT_KIND_WINDOW {
-		for _, s := range l.states {
+	for _, s := range l.states {
+		switch l.kind {
+		case fsmpb.LimitKind_LIMIT_KIND_RATE:
+			t.bringForward(s)
+		case fsmpb.LimitKind_LIMIT_KIND_WINDOW:
 			t.m.setExpiry(s)
 		}
 	}

@@ -44,8 +44,12 @@ func setSchedule(t *tx, c *fsmpb.SetSchedule) Answer {
 		t.begin(s, a)
 		return Answer{}
 	}
+	a := t.agenda(s.id)
+	if s.overlap != fsmpb.Overlap_OVERLAP_QUEUE_ONE && a.waiting != 0 {
+		t.dropWaiting(a) // by the new policy none waits
+	}
 	if !s.sameTimes(old) {
-		t.begin(s, t.agenda(s.id))
+		t.begin(s, a)
 	}
 	return Answer{Existing: true}
 }

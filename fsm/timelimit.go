@@ -175,9 +175,16 @@ func (t *tx) watchTime(j *job) {
 	if by := j.startBy(); by > 0 {
 		t.setTimer(by, dutyStartBy, at)
 	}
+	if !t.waitsForKey(j) {
+		t.limitTime(j)
+	}
+}
+
+// limitTime bounds the time of a job from now on, or from its start.
+func (t *tx) limitTime(j *job) {
 	if ms := j.opts.TimeoutMs; ms > 0 {
-		j.limitMS = max(t.now, j.notBefore) + ms
-		t.setTimer(j.limitMS, dutyJobLimit, at)
+		j.limitMS, j.dirty = max(t.now, j.notBefore)+ms, true
+		t.setTimer(j.limitMS, dutyJobLimit, TaskRef{Job: j.id})
 	}
 }
 

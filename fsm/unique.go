@@ -295,6 +295,15 @@ func (t *tx) uniqueDue(j *job) (held bool) {
 	return u.Mode == fsmpb.Unique_KEEP_LATEST && k.next == j.id
 }
 
+// waitsForKey reports whether a job waits for the end of the one that has its key.
+func (t *tx) waitsForKey(j *job) bool {
+	if u := j.opts.Unique; u != nil && u.Mode == fsmpb.Unique_KEEP_LATEST {
+		k := t.unique(t.uniqueOf(j))
+		return k != nil && k.next == j.id
+	}
+	return false
+}
+
 // uniqueStarted is called when a task of a job with a key is leased.
 func (t *tx) uniqueStarted(j *job) {
 	if j.begun {
@@ -334,7 +343,9 @@ func (t *tx) uniqueEnded(j *job) {
 	default:
 		k.holder, k.next, k.started = k.next, JobID{}, false
 		t.setUnique(h, k)
-		if next := t.job(k.holder); next.notBefore <= t.now {
+		next := t.job(k.holder)
+		t.limitTime(next) // its wait was the other job's time
+		if next.notBefore <= t.now {
 			t.start(next)
 		}
 	}

@@ -345,3 +345,27 @@ func TestUserKey_OfASubmissionThatWasMerged(t *testing.T) {
 	h.now += userKeyMS
 	h.created(c)
 }
+
+// TestKeepLatest_TheTimeOfTheOneThatWaitsBeginsWithItsTurn: not while another job of its key runs.
+func TestKeepLatest_TheTimeOfTheOneThatWaitsBeginsWithItsTurn(t *testing.T) {
+	h := newHarness(t)
+	o := &fsmpb.JobOptions{Unique: &fsmpb.Unique{Key: "k", Mode: fsmpb.Unique_KEEP_LATEST}, TimeoutMs: 1000}
+	first := h.apply(openWorker("w", 1, "t"), withOptions(submit("a", oneStep(t, dag.Options{}), `1`), o)).Grants[0]
+	h.now += 600
+	h.apply(withOptions(submit("b", oneStep(t, dag.Options{}), `2`), o))
+	h.now += 300
+	if r := h.apply(complete(first, `1`)); len(r.Grants) != 1 {
+		t.Fatalf("the latest is not granted: %+v", r)
+	}
+	h.now += 999 // 1,299 ms after it came
+	h.apply()
+	if s := h.job(jobID("b")).State; s != JobRunning {
+		t.Fatalf("999 ms after its turn has come it is %v", s)
+	}
+	h.now++
+	h.apply()
+	if s := h.job(jobID("b")).State; s != JobFailure {
+		t.Fatalf("1,000 ms after its turn has come it is %v", s)
+	}
+	h.replay(2)
+}
