@@ -114,7 +114,7 @@ func settleLease(ctx context.Context, l *Load) error {
 
 // checkLease compares the sink's fences with the results that the log accepted.
 func checkLease(e *evidence.Evidence) []evidence.Verdict {
-	last := evidence.Verdict{ID: "A10", Rule: "a store that checks fences has last been written under the fence of the accepted result"}
+	last := evidence.Verdict{ID: "A7", Rule: "a store that checks fences has last been written under the fence of the accepted result"}
 	loaded, ok := leaseSinks.LoadAndDelete(e.Dir)
 	if !ok {
 		last.Violate("the sink is missing: the run did not begin")
