@@ -192,6 +192,47 @@ func TestListJobs_PagesAreWholeAndNewestFirst(t *testing.T) {
 	}
 }
 
+// TestLists_RefuseABadPage: all lists begin alike.
+func TestLists_RefuseABadPage(t *testing.T) {
+	w := newServerWorld(t)
+	ctx, id := t.Context(), w.submit(w.client, `1`)
+	batch, err := w.client.CreateBatch(ctx, connect.NewRequest(&apiv1.CreateBatchRequest{}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, list := range map[string]func(size uint32, token string) error{
+		"tasks": func(size uint32, token string) error {
+			_, err := w.client.ListTasks(ctx, connect.NewRequest(&apiv1.ListTasksRequest{Id: id, PageSize: size, PageToken: token}))
+			return err
+		},
+		"attempts": func(size uint32, token string) error {
+			_, err := w.client.ListAttempts(ctx, connect.NewRequest(&apiv1.ListAttemptsRequest{Id: id, PageSize: size, PageToken: token}))
+			return err
+		},
+		"dead": func(size uint32, token string) error {
+			_, err := w.client.ListDead(ctx, connect.NewRequest(&apiv1.ListDeadRequest{PageSize: size, PageToken: token}))
+			return err
+		},
+		"batches": func(size uint32, token string) error {
+			_, err := w.client.ListBatches(ctx, connect.NewRequest(&apiv1.ListBatchesRequest{PageSize: size, PageToken: token}))
+			return err
+		},
+		"batch jobs": func(size uint32, token string) error {
+			_, err := w.client.ListBatchJobs(ctx, connect.NewRequest(&apiv1.ListBatchJobsRequest{Id: batch.Msg.GetId(), PageSize: size, PageToken: token}))
+			return err
+		},
+		"deliveries": func(size uint32, token string) error {
+			_, err := w.client.ListDeliveries(ctx, connect.NewRequest(&apiv1.ListDeliveriesRequest{Endpoint: "e", PageSize: size, PageToken: token}))
+			return err
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			wantCode(t, list(1, "no token"), "INVALID")
+			wantCode(t, list(pageMax+1, ""), "INVALID")
+		})
+	}
+}
+
 func TestListTasks_ShowsAndPages(t *testing.T) {
 	w := newServerWorld(t)
 	id := w.submit(w.client, `1`)

@@ -39,7 +39,7 @@ func TestDocs_EveryCommandIsOnThePage(t *testing.T) {
 	for _, command := range a.root().Commands() {
 		names := []string{"fanfold " + command.Name()}
 		for _, sub := range command.Commands() {
-			if sub.Runnable() && command.Name() != "dev" {
+			if sub.Runnable() && !sub.Hidden && command.Name() != "dev" {
 				names = append(names, sub.Name())
 			}
 		}
