@@ -122,6 +122,34 @@ func TestWatchJob_SendsTheStateAtOnceAndItsEnd(t *testing.T) {
 	}
 }
 
+// TestWatchJob_SendsNoStatusTwice touches a job by a line of its log, of which its status says nothing.
+func TestWatchJob_SendsNoStatusTwice(t *testing.T) {
+	w := newServerWorld(t)
+	worker, _ := w.work(testHello(1))
+	id := w.submit(w.client, `1`)
+	a := worker.assignment()
+	s, err := w.client.WatchJob(t.Context(), connect.NewRequest(&apiv1.WatchJobRequest{Id: id, IntervalMs: 1}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !s.Receive() || s.Msg().GetJob().GetState() != "RUNNING" {
+		t.Fatalf("%v, %v", s.Msg(), s.Err())
+	}
+	worker.send(&apiv1.WorkRequest{Logs: []*apiv1.TaskLog{{Fence: a.GetFence(), Task: a.GetTask(), Lines: []*apiv1.LogLine{{Text: "a line"}}}}})
+	after := uint64(0)
+	for _, lines := range []int{1, 0} { // the second call stays for longer than the watcher's interval
+		res, err := w.client.ListLogs(t.Context(), connect.NewRequest(&apiv1.ListLogsRequest{Id: id, After: after, WaitMs: 2 * watchMin.Milliseconds() * int64(2-lines)}))
+		if err != nil || lines != len(res.Msg.GetEntries()) {
+			t.Fatalf("%v, %v; want %d lines", res, err, lines)
+		}
+		after = res.Msg.GetNext()
+	}
+	worker.send(result(a, `1`))
+	if !s.Receive() || s.Msg().GetJob().GetState() != "SUCCESS" {
+		t.Fatalf("%v, %v", s.Msg(), s.Err())
+	}
+}
+
 func TestStreams_EndWithTheTermAndNameTheLeader(t *testing.T) {
 	w := newServerWorld(t)
 	id := w.submit(w.client, `1`)

@@ -43,6 +43,7 @@ func (s *server) watchJob(ctx context.Context, q *apiv1.WatchJobRequest, stream 
 	timer := time.NewTimer(interval)
 	defer timer.Stop()
 	get := &apiv1.GetJobRequest{Id: q.GetId(), Namespace: q.GetNamespace()}
+	var sent *apiv1.JobStatus
 	for {
 		if _, err := eng.ReadIndex(ctx); err != nil {
 			return err
@@ -51,8 +52,13 @@ func (s *server) watchJob(ctx context.Context, q *apiv1.WatchJobRequest, stream 
 		if err != nil {
 			return err
 		}
-		if err := stream.Send(&apiv1.WatchJobResponse{Job: res.GetJob(), Index: res.GetIndex()}); err != nil || ended(res) {
-			return err
+		// A job is touched by more than its status shows, lines of its log for one; and what was said of it before
+		// the view was opened is in the status already.
+		if !proto.Equal(sent, res.GetJob()) {
+			sent = res.GetJob()
+			if err := stream.Send(&apiv1.WatchJobResponse{Job: sent, Index: res.GetIndex()}); err != nil || ended(res) {
+				return err
+			}
 		}
 		for changed := false; !changed; {
 			timer.Reset(interval)
