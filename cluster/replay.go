@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/hashicorp/raft"
@@ -56,6 +57,7 @@ func ReplayLog(ctx context.Context, dataDir string, logger *slog.Logger) (*Repla
 // that concerns Raft alone.
 type LogRecord struct {
 	Index, Term   uint64
+	AppendedAt    time.Time `json:",omitzero"` // when its leader appended it
 	Command       bool
 	Configuration bool
 	Data          []byte // of a command, what fsm.DecodeEntry reads
@@ -110,7 +112,7 @@ func walk(ctx context.Context, log raft.LogStore, visit func(LogRecord) error) e
 			return fmt.Errorf("cluster: log entry %d: %w", index, err)
 		}
 		err := visit(LogRecord{
-			Index: entry.Index, Term: entry.Term, Data: entry.Data,
+			Index: entry.Index, Term: entry.Term, AppendedAt: entry.AppendedAt, Data: entry.Data,
 			Command: entry.Type == raft.LogCommand, Configuration: entry.Type == raft.LogConfiguration,
 		})
 		if err = errors.Join(err, ctx.Err()); err != nil {

@@ -11,6 +11,9 @@ import (
 // start begins a job, or a retried one, or waits for its time: every step without an unfinished
 // dependency becomes runnable.
 func (t *tx) start(j *job) {
+	if planted.EarlyStart {
+		j.notBefore -= 50
+	}
 	due := j.notBefore <= t.now
 	if !due {
 		t.setTimer(j.notBefore, dutyStart, TaskRef{Job: j.id})

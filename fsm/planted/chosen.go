@@ -18,6 +18,7 @@ var (
 	Rescue          = bug == "rescue"
 	NoParents       = bug == "noparents"
 	EarlyTimer      = bug == "earlytimer"
+	EarlyStart      = bug == "earlystart"
 	CancelGrants    = bug == "cancelgrants"
 	JoinOnce        = bug == "joinonce"
 	FreeAttempt     = bug == "freeattempt"

@@ -21,6 +21,8 @@ const (
 	NoParents = bug == "noparents"
 	// EarlyTimer (law 4; fsm/progress.go): a retry is due 50 ms too early.
 	EarlyTimer = bug == "earlytimer"
+	// EarlyStart (law 4; fsm/progress.go): a job starts 50 ms before its time.
+	EarlyStart = bug == "earlystart"
 	// CancelGrants (law 4; fsm/cancel_job.go): a canceled job's tasks stay in their lanes.
 	CancelGrants = bug == "cancelgrants"
 	// JoinOnce (law 5; fsm/complete_task.go): a result that is reported again is counted again by what waits for it.

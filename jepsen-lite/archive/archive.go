@@ -70,7 +70,7 @@ func (s *logStore) keep(low, high uint64) error {
 			return err
 		}
 		line, err := json.Marshal(cluster.LogRecord{
-			Index: entry.Index, Term: entry.Term, Data: entry.Data,
+			Index: entry.Index, Term: entry.Term, AppendedAt: entry.AppendedAt, Data: entry.Data,
 			Command: entry.Type == raft.LogCommand, Configuration: entry.Type == raft.LogConfiguration,
 		})
 		if err != nil {

@@ -14,7 +14,9 @@ import (
 	"time"
 
 	"github.com/fanfold/fanfold/fsm/planted"
+	"github.com/fanfold/fanfold/jepsen-lite/evidence"
 	"github.com/fanfold/fanfold/jepsen-lite/inside"
+	"github.com/fanfold/fanfold/jepsen-lite/sim"
 	"github.com/fanfold/fanfold/jepsen-lite/trial"
 )
 
@@ -32,6 +34,8 @@ type Config struct {
 	// Run runs a binary, in which the bug has been chosen ("" = none), with arguments and returns its summary. nil =
 	// as a process.
 	Run func(ctx context.Context, binary, bug string, args []string) (*trial.Summary, error)
+	// Binary is a jepsen-lite that was built with the tags bug_chosen and chaos. "" = it is built.
+	Binary string
 	// Done is told every row as it ends.
 	Done func(Row)
 }
@@ -62,11 +66,14 @@ func Run(ctx context.Context, c Config) (rows []Row, err error) {
 	if c.Run == nil {
 		c.Run = runProcess
 	}
-	binary := filepath.Join(c.Dir, "jepsen-lite")
-	if err := c.Build(ctx, "bug_chosen,chaos", binary); err != nil {
-		return nil, err
+	binary := c.Binary
+	if binary == "" {
+		binary = filepath.Join(c.Dir, "jepsen-lite")
+		if err := c.Build(ctx, "bug_chosen,chaos", binary); err != nil {
+			return nil, err
+		}
+		defer os.Remove(binary)
 	}
-	defer os.Remove(binary)
 	add := func(r Row, err error) error {
 		if err == nil {
 			rows = append(rows, r)
@@ -83,7 +90,7 @@ func Run(ctx context.Context, c Config) (rows []Row, err error) {
 	}
 	var held []string // cells that have had their control
 	for _, b := range c.Bugs {
-		if cell := b.cell() + b.Time.String(); c.Control && !slices.Contains(held, cell) {
+		if cell := b.cell(); c.Control && !slices.Contains(held, cell) {
 			held = append(held, cell)
 			if err := add(c.control(ctx, binary, b)); err != nil {
 				return rows, fmt.Errorf("control of %s: %w", b.cell(), err)
@@ -102,7 +109,7 @@ func (c *Config) try(ctx context.Context, binary string, b Bug) (Row, error) {
 		r.Runs++
 		r.Command = b.command(seed)
 		dir := filepath.Join(c.Dir, fmt.Sprintf("%s-%d", b.Name, r.Runs))
-		s, err := c.Run(ctx, binary, b.Name, append(b.arguments(seed), "--dir", dir))
+		s, err := c.Run(ctx, binary, b.Name, b.inDir(b.arguments(seed), dir))
 		if ctx.Err() != nil {
 			return r, ctx.Err()
 		}
@@ -154,7 +161,7 @@ func (c *Config) control(ctx context.Context, binary string, b Bug) (Row, error)
 		r.Runs++
 		r.Command = "go run ./jepsen-lite " + strings.Join(args, " ")
 		dir := filepath.Join(c.Dir, "control-"+strings.NewReplacer(" × ", "-", ",", "-").Replace(r.Cell)+fmt.Sprintf("-%d", r.Runs))
-		s, err := c.Run(ctx, binary, "", append(args, "--dir", dir))
+		s, err := c.Run(ctx, binary, "", b.inDir(args, dir))
 		if ctx.Err() != nil {
 			return r, ctx.Err()
 		}
@@ -177,6 +184,20 @@ func (c *Config) control(ctx context.Context, binary string, b Bug) (Row, error)
 	return r, nil
 }
 
+// simulated is what simulations came to, as the summary of one run.
+func simulated(t *sim.Totals) *trial.Summary {
+	s := &trial.Summary{Workload: "sim"}
+	for _, f := range t.Failures {
+		s.Verdicts = append(s.Verdicts, f.Result.Broken...)
+		if f.Result.Error != "" {
+			v := evidence.Verdict{ID: "L5", Count: 1}
+			v.Violate(f.Result.Error)
+			s.Verdicts = append(s.Verdicts, v)
+		}
+	}
+	return s
+}
+
 // runProcess runs a binary and reads its summary off its output. Its exit code says the same as the summary.
 func runProcess(ctx context.Context, binary, bug string, args []string) (*trial.Summary, error) {
 	var out, errOut bytes.Buffer
@@ -189,6 +210,10 @@ func runProcess(ctx context.Context, binary, bug string, args []string) (*trial.
 	var s trial.Summary
 	if json.Unmarshal(out.Bytes(), &s) == nil && s.Workload != "" {
 		return &s, nil
+	}
+	var t sim.Totals
+	if json.Unmarshal(out.Bytes(), &t) == nil && t.Tier != "" {
+		return simulated(&t), nil
 	}
 	lines := strings.Split(strings.TrimSpace(errOut.String()), "\n")
 	return nil, errors.Join(err, errors.New(strings.Join(lines[max(0, len(lines)-3):], "; ")))

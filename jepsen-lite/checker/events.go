@@ -11,21 +11,22 @@ import (
 type what int
 
 const (
-	submitted what = iota // a job was made by SubmitJob
-	canceled              // CancelJob was accepted, and the job is CANCELED
-	retried               // RetryJob was accepted
-	completed             // the result of a task was accepted
-	repeated              // ... had been accepted before
-	failed                // the failure of an attempt was accepted
-	released              // an attempt was handed back
-	saved                 // a checkpoint was accepted
-	revoked               // a lease was withdrawn
-	closed                // a session has ended
-	granted               // a lease was given
-	ended                 // a job reached a terminal state
-	redriven              // from here on ended jobs may run again without a command of their own
-	silenced              // an attempt was ended for want of a sign of life
-	limitSet              // a limit was made, or has other numbers
+	submitted    what = iota // a job was made by SubmitJob
+	deduplicated             // SubmitJob was answered with a job that there was
+	canceled                 // CancelJob was accepted, and the job is CANCELED
+	retried                  // RetryJob was accepted
+	completed                // the result of a task was accepted
+	repeated                 // ... had been accepted before
+	failed                   // the failure of an attempt was accepted
+	released                 // an attempt was handed back
+	saved                    // a checkpoint was accepted
+	revoked                  // a lease was withdrawn
+	closed                   // a session has ended
+	granted                  // a lease was given
+	ended                    // a job reached a terminal state
+	redriven                 // from here on ended jobs may run again without a command of their own
+	silenced                 // an attempt was ended for want of a sign of life
+	limitSet                 // a limit was made, or has other numbers
 	limitDeleted
 )
 
@@ -118,9 +119,10 @@ func command(e event, c *fsmpb.Command, a fsm.Answer) (_ event, ok bool) {
 	switch k := c.Kind.(type) {
 	case *fsmpb.Command_SubmitJob:
 		e.submit = k.SubmitJob
-		if !a.Existing {
-			return job(submitted)
+		if a.Existing {
+			return job(deduplicated)
 		}
+		return job(submitted)
 	case *fsmpb.Command_CancelJob:
 		if a.State == fsm.JobCanceled {
 			return job(canceled)

@@ -52,6 +52,7 @@ the source.`,
 	f.IntVar(&c.Runs, "runs", 10, "how many runs a bug may need")
 	f.Uint64Var(&c.Seed, "seed", 0, "of a bug's first run; the next has the next one (0: drawn, and shown)")
 	f.BoolVar(&c.Control, "control", true, "run every cell without a bug too")
+	f.StringVar(&c.Binary, "binary", "", "a jepsen-lite that was built with the tags bug_chosen and chaos (default: it is built)")
 	f.StringVar(&out, "dir", "", "directory for all that the runs leave (default: a new one below the system's temporary one)")
 	f.StringVarP(&format, "output", "o", "table", "table or json")
 	return cmd

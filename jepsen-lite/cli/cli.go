@@ -92,6 +92,7 @@ func runCommand(prefix []string) *cobra.Command {
 	f.StringVar(&c.Workload, "workload", "submit", "what keeps the cluster busy; `list` names them")
 	f.StringSliceVar(&c.Nemeses, "nemesis", nil, "what breaks it, with commas between; `list` names them")
 	f.DurationVar(&c.Time, "time", 30*time.Second, "how long the load lasts")
+	f.DurationVar(&c.Settle, "settle", 0, "how long jobs may take to end when everything is healed (default 5m)")
 	f.Uint64Var(&c.Seed, "seed", 0, "of all random choices of the run (0: drawn, and shown)")
 	f.StringVar(&c.NodeBinary, "node-binary", "", "a jepsen-lite to run the nodes with; nemeses inside the nodes need one built with the tag chaos (default: this one, or one that is built when it is needed)")
 	f.StringVar(&out, "dir", "", "directory for all that the run leaves (default: a new one below the system's temporary one)")

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/hashicorp/raft"
@@ -34,6 +35,7 @@ type Node struct {
 type Entry struct {
 	Index, Term uint64
 	NowMS       int64
+	AppendedAt  time.Time        // by the clock of the leader's machine; zero when it is not known
 	Commands    []*fsmpb.Command // nil for an entry of Raft's own
 	Result      *fsm.Result      // nil likewise
 	// Members are those that an entry makes the cluster's, as Raft names them; nil for all others. Voters are
@@ -148,7 +150,7 @@ func (l *Ledger) replay(ctx context.Context, whole map[uint64]cluster.LogRecord,
 	l.Machine = m
 	for index := uint64(1); index <= committed; index++ {
 		e := whole[index]
-		entry := Entry{Index: e.Index, Term: e.Term}
+		entry := Entry{Index: e.Index, Term: e.Term, AppendedAt: e.AppendedAt}
 		if e.Command {
 			decoded, err := fsm.DecodeEntry(e.Data)
 			if err != nil {

@@ -11,6 +11,7 @@ import (
 	"github.com/hashicorp/raft"
 
 	"github.com/fanfold/fanfold/cluster"
+	"github.com/fanfold/fanfold/fsm/planted"
 )
 
 // logDisk is a node's log and votes on a disk that loses what was not synced: it keeps two images, one as the
@@ -70,8 +71,20 @@ func (d *logDisk) commit(what string, tx func(*logImage)) error {
 	d.pending = append(d.pending, tx)
 	n := len(d.pending)
 	d.mu.Unlock()
+	if planted.AckBeforeFsync { // as the real store does with the bug
+		go d.sync(n)
+	} else {
+		d.sync(n)
+	}
+	d.life.write(what, true)
+	return nil
+}
+
+// sync makes the first n transactions that are pending last.
+func (d *logDisk) sync(n int) {
 	d.life.sync()
 	d.mu.Lock()
+	defer d.mu.Unlock()
 	if !d.life.dead() { // else its end came before that of the sync
 		n = min(n, len(d.pending))
 		for _, done := range d.pending[:n] {
@@ -79,9 +92,6 @@ func (d *logDisk) commit(what string, tx func(*logImage)) error {
 		}
 		d.pending = d.pending[n:]
 	}
-	d.mu.Unlock()
-	d.life.write(what, true)
-	return nil
 }
 
 func (d *logDisk) FirstIndex() (uint64, error) {

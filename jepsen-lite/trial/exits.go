@@ -2,6 +2,7 @@ package trial
 
 import (
 	"github.com/fanfold/fanfold/jepsen-lite/child"
+	"github.com/fanfold/fanfold/jepsen-lite/site"
 )
 
 // revive starts again what has ended by itself, and notes it: nothing may, but where a nemesis expects it.
@@ -28,4 +29,13 @@ func (t *trial) revive() error {
 		}
 	}
 	return nil
+}
+
+// gone notes, and reports, whether a node that was to give its last word has ended by itself.
+func (t *trial) gone(n *site.Node) bool {
+	err := n.Process.Crashed()
+	if err != nil {
+		t.found.Exits = append(t.found.Exits, err.Error())
+	}
+	return err != nil
 }

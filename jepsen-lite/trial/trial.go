@@ -35,6 +35,7 @@ type Config struct {
 	Workload       string        // "submit"
 	Nemeses        []string      // none: nothing goes wrong
 	Time           time.Duration // of the load; 30 s
+	Settle         time.Duration // for all jobs to end when everything is healed; 5 min
 	Seed           uint64        // 0: drawn
 	Dir            string        // empty directory for everything that the run leaves
 	// Command starts a process of the run: an executable, and the arguments before the sub-command.
@@ -53,7 +54,7 @@ func (c Config) withDefaults() Config {
 	c.Nodes, c.Workers, c.Clients = cmp.Or(c.Nodes, 3), cmp.Or(c.Workers, 4), cmp.Or(c.Clients, 8)
 	c.Workload = cmp.Or(c.Workload, "submit")
 	c.Program = cmp.Or(c.Program, "go run ./jepsen-lite")
-	c.Time = cmp.Or(c.Time, 30*time.Second)
+	c.Time, c.Settle = cmp.Or(c.Time, 30*time.Second), cmp.Or(c.Settle, settlePatience)
 	for c.Seed == 0 {
 		c.Seed = rand.Uint64N(1 << 32)
 	}
@@ -151,7 +152,7 @@ func (t *trial) load(ctx context.Context) (err error) {
 		return err
 	}
 	t.Note("settling: every acknowledged operation has to be there")
-	settling, cancel := context.WithTimeout(ctx, settlePatience)
+	settling, cancel := context.WithTimeout(ctx, t.Settle)
 	defer cancel()
 	if err := t.work.Settle(settling, load); err != nil {
 		v := evidence.Verdict{ID: "L1", Rule: "after healing, every job ends and every kind of operation succeeds", Count: 1}
@@ -222,6 +223,9 @@ func (t *trial) finish(ctx context.Context) error {
 	}
 	for _, n := range t.site.Nodes {
 		st, err := t.site.Status(ctx, n)
+		if err != nil && t.gone(n) {
+			continue
+		}
 		if err != nil {
 			return fmt.Errorf("node %s after healing: %w", n.ID, err)
 		}
@@ -255,6 +259,9 @@ func (t *trial) hashes(ctx context.Context) error {
 			return err
 		}
 		answer, err := api.NodeHash(ctx, connect.NewRequest(&apiv1.NodeHashRequest{Index: index, WaitMs: 20_000}))
+		if err != nil && t.gone(n) {
+			continue
+		}
 		if err != nil {
 			return fmt.Errorf("the hash of node %s: %w", n.ID, err)
 		}

@@ -42,11 +42,32 @@ func runSubmit(ctx context.Context, l *Load) error {
 				if r.IntN(5) == 0 {
 					runJob(ctx, l, name, key, echoTask, key) // the same again
 				}
+				if r.IntN(5) == 0 {
+					runUnique(ctx, l, name, r.IntN(uniqueKeys))
+				}
 			}
 		})
 	}
 	clients.Wait()
 	return nil
+}
+
+// uniqueKeys is how many unique keys all clients share.
+const uniqueKeys = 3
+
+// runUnique submits a job with a unique key, which another client's job may hold. What has to be true of it is in the
+// log.
+func runUnique(ctx context.Context, l *Load, client string, n int) {
+	call, cancel := context.WithTimeout(ctx, opTimeout)
+	defer cancel()
+	key := "unique-" + strconv.Itoa(n)
+	_, _ = l.Do(client, "submit-unique", key, "", func() (string, error) {
+		job, err := echoTask.Submit(call, l.Client, key, sdk.Unique(sdk.UniqueConfig{Key: key}))
+		if err != nil {
+			return "", err
+		}
+		return job.ID(), nil
+	})
 }
 
 // settleSubmit waits for the end of every job that was acknowledged, and for one new.

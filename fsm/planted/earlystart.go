@@ -1,0 +1,5 @@
+//go:build bug_earlystart
+
+package planted
+
+const bug = "earlystart"
