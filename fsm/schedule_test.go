@@ -176,3 +176,37 @@ func goldenSchedule() (*schedule, *agenda) {
 	}
 	return sch, ag
 }
+
+// TestSchedule_AnEntryIsBounded: many schedules that were held up for long, and large jobs, are fired by more than one.
+func TestSchedule_AnEntryIsBounded(t *testing.T) {
+	for name, c := range map[string]struct {
+		schedules, steps int
+		first            uint64 // that the first entry fires
+	}{
+		"ticks to step over": {schedules: 510, steps: 1, first: 500}, // of 100 each that is counted
+		"steps of jobs":      {schedules: 6, steps: 10_000, first: 5},
+	} {
+		h := newHarness(t)
+		var cmds []*fsmpb.Command
+		for i := range c.schedules {
+			cmds = append(cmds, every(t, fmt.Sprint(i), 1000, func(s *fsmpb.SetSchedule) {
+				s.Graph = dag.Encode(chain(t, c.steps))
+				if c.steps == 1 {
+					s.Missed, s.LateMs = fsmpb.Missed_MISSED_SKIP, 1
+				}
+			}))
+		}
+		h.apply(cmds...)
+		h.now += 1000
+		if c.steps == 1 {
+			h.now += 3_600_002
+		}
+		before := h.m.state.TimersFired
+		if r := h.apply(); h.m.state.TimersFired-before != c.first || !r.More {
+			t.Errorf("%s: the first entry fires %d, more %v; want %d", name, h.m.state.TimersFired-before, r.More, c.first)
+		}
+		if r := h.apply(); h.m.state.TimersFired-before != uint64(c.schedules) || r.More {
+			t.Errorf("%s: after the second entry %d are fired, more %v", name, h.m.state.TimersFired-before, r.More)
+		}
+	}
+}

@@ -82,6 +82,7 @@ func (t *tx) catchUp(s *schedule, a *agenda) int64 {
 	oldest := newest
 	if s.missed == fsmpb.Missed_MISSED_FIRE_ALL {
 		for n := uint32(1); n < s.missedMax; n++ {
+			t.work++
 			b := s.before(oldest)
 			if b < a.next {
 				break
@@ -92,6 +93,7 @@ func (t *tx) catchUp(s *schedule, a *agenda) int64 {
 	}
 	n := uint64(0)
 	for at := a.next; at != 0 && at < oldest && n < countMax; at = s.after(at) {
+		t.work++
 		n++
 	}
 	if n > 0 {
@@ -127,6 +129,7 @@ func (t *tx) makeJob(s *schedule, a *agenda, at int64, id JobID, outcome Outcome
 	case answer.Existing:
 		k.outcome = TickExisting
 	case outcome == TickFired:
+		t.work += len(t.job(answer.Job).steps)
 		a.fired++
 		t.m.state.TicksFired++
 	}

@@ -29,6 +29,9 @@ const (
 	timerWindow = 4096
 	// fireMax bounds the timers that one entry fires; what is left fires in the next.
 	fireMax = 1000
+	// fireWork bounds their work: the ticks that schedules step over, and the steps of the jobs that they make. After an
+	// outage a thousand schedules have hundreds of ticks each to look at. The duty that passes it is the last.
+	fireWork = 50_000
 )
 
 // setTimer arranges for duty d. Times not after the machine's clock fire with the next entry.
@@ -54,14 +57,15 @@ func (t *tx) firstTimer() (item, bool) {
 	})
 }
 
-// fire does what is due by the machine's time, up to fireMax duties, earliest first.
+// fire does what is due by the machine's time, up to fireMax duties and fireWork, earliest first.
 func (t *tx) fire() {
+	t.work = 0
 	for n := 0; ; n++ {
 		i, ok := t.firstTimer()
 		if !ok || int64(i.a) > t.now {
 			return
 		}
-		if n == fireMax {
+		if n == fireMax || t.work >= fireWork {
 			t.res.More = true
 			return
 		}

@@ -28,6 +28,7 @@ type tx struct {
 	changes  map[string]*change
 	order    []*change // insertion order: the batch is the same on every replica that applies the same entries
 	scans    int       // of order, by ascend
+	work     int       // of the timers that this entry has fired, see fireWork
 	sorted   *btree.BTreeG[*change]
 	inSorted int    // of order, how many are in sorted
 	jobs     []*job // touched
