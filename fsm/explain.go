@@ -103,14 +103,18 @@ func (v *View) Explain(id JobID, step string, shard *uint64) (e Explanation, err
 }
 
 // telling is the step of a job that says most about it: one that moves before one that waits in line,
-// and that before one that waits for others.
+// and that before one that waits for others. A fold that has begun with its map and has nothing to fold waits too.
 func (v *View) telling(j *job) (best uint32) {
-	rank := func(s TaskState) int {
+	rank := func(i uint32) int {
 		order := []TaskState{TaskDead, TaskRetry, TaskPending, TaskStarted, TaskScheduled, TaskBlocked, TaskExpired, TaskCanceled, TaskSkipped, TaskSuccess}
+		s := j.steps[i].state
+		if s == TaskPending && j.steps[i].waiting > 0 {
+			s = TaskBlocked
+		}
 		return slices.Index(order, s)
 	}
 	for i := range j.steps {
-		if rank(j.steps[i].state) < rank(j.steps[best].state) {
+		if rank(uint32(i)) < rank(best) {
 			best = uint32(i)
 		}
 	}

@@ -260,3 +260,15 @@ func TestReplayDelivery_GapsAreNotWalked(t *testing.T) {
 		t.Fatalf("%d were replayed, want 2", n)
 	}
 }
+
+// While its map runs, the map is what a fold waits for.
+func TestExplain_AMapThatRunsSaysMoreThanItsFold(t *testing.T) {
+	h := newHarness(t)
+	h.apply(openWorker("w", 1, "t", "sum"), submit("a", mapFold(t, 2, dag.Options{}), `[1,2,3]`))
+	v := h.m.View()
+	defer v.Close()
+	e, err := v.Explain(jobID("a"), "", nil)
+	if err != nil || e.State != TaskStarted {
+		t.Fatalf("explained by step %s, %v, %v: %v", e.Step, e.State, e.Reasons, err)
+	}
+}
