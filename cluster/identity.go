@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"hash/crc32"
 	"io"
 	"os"
 
@@ -17,6 +18,11 @@ type identity struct {
 	Node    string `json:"node"`
 	Cluster string `json:"cluster,omitempty"` // hex, 128 bits; empty until the node has learnt it
 	Joining bool   `json:"joining,omitempty"` // it has asked to be taken in
+	Sum     uint32 `json:"sum,omitempty"`     // a checksum of the others; 0 in files of before it was kept
+}
+
+func (id identity) sum() uint32 {
+	return crc32.Checksum(fmt.Appendf(nil, "%d %q %q %t", id.Format, id.Node, id.Cluster, id.Joining), castagnoli)
 }
 
 const (
@@ -50,7 +56,10 @@ func readIdentity(fs vfs.FS, dir string) (id identity, found bool, err error) {
 		return identity{}, false, err
 	}
 	if err := json.Unmarshal(content, &id); err != nil {
-		return identity{}, false, fmt.Errorf("cluster: %s in %s is damaged: %v", identityFile, dir, err)
+		return identity{}, false, fmt.Errorf("cluster: %s in %s: %w: %v", identityFile, dir, errDamaged, err)
+	}
+	if id.Sum != 0 && id.Sum != id.sum() {
+		return identity{}, false, fmt.Errorf("cluster: %s in %s: %w", identityFile, dir, wrong("its checksum says so"))
 	}
 	if id.Format > identityFormat {
 		return identity{}, false, &ExitError{Code: ExitVersion, Reason: fmt.Sprintf("the data directory %s has format %d, written by a newer version of the program; this one reads up to %d", dir, id.Format, identityFormat)}
@@ -60,6 +69,7 @@ func readIdentity(fs vfs.FS, dir string) (id identity, found bool, err error) {
 
 func writeIdentity(fs vfs.FS, dir string, id identity) error {
 	id.Format = identityFormat
+	id.Sum = id.sum()
 	content, err := json.Marshal(id)
 	if err != nil {
 		return err

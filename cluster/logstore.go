@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"strings"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -39,6 +40,9 @@ func BoltLogs(dir string) (LogStores, error) {
 	if err := makeDir(vfs.Default, dir); err != nil {
 		return LogStores{}, err
 	}
+	if err := errors.Join(checkBolt(filepath.Join(dir, logFile), logKey), checkBolt(filepath.Join(dir, stableFile), stableKey)); err != nil {
+		return LogStores{}, err
+	}
 	log, err := openBolt(filepath.Join(dir, logFile), logMmapBytes, false)
 	if err != nil {
 		return LogStores{}, err
@@ -48,6 +52,28 @@ func BoltLogs(dir string) (LogStores, error) {
 		return LogStores{}, errors.Join(err, log.Close())
 	}
 	return LogStores{Log: log, Stable: stable, Close: func() error { return errors.Join(log.Close(), stable.Close()) }}, nil
+}
+
+// Buckets of raft-boltdb.
+const (
+	logBucket    = "logs"
+	stableBucket = "conf"
+)
+
+// logKey judges a key of the log file: entries have their index for a key.
+func logKey(bucket string, key []byte) error {
+	if bucket != logBucket || len(key) != 8 {
+		return wrong("a key %q in bucket %q of the log", key, bucket)
+	}
+	return nil
+}
+
+// stableKey judges a key of the file of the votes: one that was damaged would look like a vote that was not given.
+func stableKey(bucket string, key []byte) error {
+	if bucket != stableBucket || !stableKeys[strings.TrimPrefix(string(key), summedPrefix)] {
+		return wrong("a key %q in bucket %q of the votes", key, bucket)
+	}
+	return nil
 }
 
 // logMmapBytes is the address space (not memory) reserved for the log file: growing the map later
@@ -70,7 +96,11 @@ func openBolt(path string, mmapBytes int, readOnly bool) (*raftboltdb.BoltStore,
 			options.InitialMmapSize = mmapBytes
 		}
 	}
-	store, err := raftboltdb.New(raftboltdb.Options{Path: path, BoltOptions: &options})
+	var store *raftboltdb.BoltStore
+	err := sound(func() (err error) {
+		store, err = raftboltdb.New(raftboltdb.Options{Path: path, BoltOptions: &options})
+		return err
+	})
 	if errors.Is(err, berrors.ErrTimeout) {
 		return nil, fmt.Errorf("%w (%s is locked); stop it, or give this node a directory of its own", ErrInUse, path)
 	}
@@ -224,7 +254,7 @@ func (g *guardedLog) check(what string, err error) error {
 		return nil
 	}
 	if err != nil {
-		g.fail(ExitLogStore, what+": "+err.Error())
+		g.fail(exitOf(err, ExitLogStore), what+": "+err.Error())
 	}
 	return err
 }

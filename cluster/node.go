@@ -69,7 +69,7 @@ func Open(cfg Config) (*Node, error) {
 	n.watch = newWatchdog(cfg.StallTimeout, n.logger, n.fail)
 	n.pauses = newPauses(cfg.LeaseTimeout * time.Duration(cfg.TimeoutMultiplier) / 4)
 	if err := n.open(); err != nil {
-		return nil, errors.Join(err, n.closeAll())
+		return nil, errors.Join(refuseDamaged(cfg.DataDir, err), n.closeAll())
 	}
 	return n, nil
 }
@@ -123,11 +123,11 @@ func (n *Node) openLogs() error {
 		return err
 	}
 	n.closers = append(n.closers, stores.Close)
-	cache, err := raft.NewLogCache(n.cfg.LogCacheEntries, stores.Log)
+	cache, err := raft.NewLogCache(n.cfg.LogCacheEntries, &checkedLog{stores.Log})
 	if err != nil {
 		return err
 	}
-	n.stable = &guardedStable{store: stores.Stable, watch: n.watch, fail: n.fail}
+	n.stable = &guardedStable{store: &checkedStable{stores.Stable}, watch: n.watch, fail: n.fail}
 	n.logs = &guardedLog{LogStore: cache, watch: n.watch, fail: n.fail, applied: func() uint64 {
 		index, _ := n.replica.machine().Applied()
 		return index
@@ -145,7 +145,7 @@ func (n *Node) openState() error {
 		OnFatal: n.fail, OnHash: n.hashes.add,
 	}
 	if n.replica, err = openReplica(dir, options, n.logger, n.watch, n.fail); err != nil {
-		return err
+		return damagedState(err)
 	}
 	n.replica.applied = n.learnClusterID
 	n.closers = append(n.closers, n.replica.Close)

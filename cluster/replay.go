@@ -90,11 +90,14 @@ func WalkLog(ctx context.Context, dataDir string, visit func(LogRecord) error) e
 	if err != nil {
 		return err
 	}
+	if err := checkBolt(path, logKey); err != nil {
+		return errors.Join(err, lock.Close())
+	}
 	store, err := openBolt(path, 0, true)
 	if err != nil {
 		return errors.Join(err, lock.Close())
 	}
-	return errors.Join(walk(ctx, store, visit), store.Close(), lock.Close())
+	return errors.Join(walk(ctx, &checkedLog{store}, visit), store.Close(), lock.Close())
 }
 
 func walk(ctx context.Context, log raft.LogStore, visit func(LogRecord) error) error {

@@ -131,6 +131,9 @@ func (r *replica) write(what string, do func(*fsm.Machine) error) error {
 		r.broken = true
 		r.mu.Unlock()
 		code := ExitStateStore
+		if fsm.Corrupt(err) {
+			code = ExitCorruption
+		}
 		if errors.Is(err, fsm.ErrFormat) { // of a newer version of the program: starting again would not help
 			code = ExitVersion
 		}

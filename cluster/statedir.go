@@ -3,15 +3,17 @@ package cluster
 import (
 	"errors"
 	"fmt"
+	"hash/crc32"
 	"io"
 	"os"
+	"strings"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 )
 
 // stateDir is the directory of the state machine's data:
 //
-//	CURRENT     one line: the directory in use, and the index at which it was installed (0 = never)
+//	CURRENT     one line: the directory in use, the index at which it was installed (0 = never), a checksum
 //	000001/     Pebble's files
 //	incoming    a snapshot being received, or spooled to be sent; removed at start
 //
@@ -31,6 +33,10 @@ const currentFile = "CURRENT"
 type current struct {
 	number    uint64
 	installed uint64
+}
+
+func (c current) sum() uint32 {
+	return crc32.Checksum(fmt.Appendf(nil, "%d %d", c.number, c.installed), castagnoli)
 }
 
 func (c current) name() string { return fmt.Sprintf("%06d", c.number) }
@@ -76,15 +82,21 @@ func (d *stateDir) current() (c current, err error) {
 	if err != nil {
 		return current{}, err
 	}
-	if _, err := fmt.Sscanf(string(content), "%d %d\n", &c.number, &c.installed); err != nil || c.number == 0 {
-		return current{}, fmt.Errorf("cluster: %s is damaged: it says %q", d.join(currentFile), content)
+	var sum uint32
+	_, err = fmt.Sscanf(string(content), "%d %d %08x\n", &c.number, &c.installed, &sum)
+	if err != nil { // a file of before there was a checksum
+		_, err = fmt.Sscanf(string(content), "%d %d\n", &c.number, &c.installed)
+		sum = c.sum()
+	}
+	if err != nil || c.number == 0 || sum != c.sum() || !strings.HasSuffix(string(content), "\n") {
+		return current{}, fmt.Errorf("cluster: %s: %w", d.join(currentFile), wrong("it says %q", content))
 	}
 	return c, nil
 }
 
 // flip makes another directory the one in use, durably.
 func (d *stateDir) flip(to current) error {
-	return writeFile(d.fs, d.path, currentFile, fmt.Appendf(nil, "%s %d\n", to.name(), to.installed))
+	return writeFile(d.fs, d.path, currentFile, fmt.Appendf(nil, "%s %d %08x\n", to.name(), to.installed, to.sum()))
 }
 
 // readFile reads a small file.

@@ -37,7 +37,7 @@ func (g *guardedStable) GetUint64(key []byte) (uint64, error) {
 
 func (g *guardedStable) check(what string, err error) error {
 	if err != nil {
-		g.fail(ExitLogStore, what+": "+err.Error())
+		g.fail(exitOf(err, ExitLogStore), what+": "+err.Error())
 	}
 	return err
 }

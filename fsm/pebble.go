@@ -17,6 +17,9 @@ const (
 	ExitCorruption = 75
 )
 
+// Corrupt reports whether an error says that what is on the disk is not what was written there.
+func Corrupt(err error) bool { return pebble.IsCorruptionError(err) }
+
 func openPebble(fs vfs.FS, dir string, o *Options) (*pebble.DB, error) {
 	if o.Logger == nil {
 		o.Logger = slog.Default()

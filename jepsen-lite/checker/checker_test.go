@@ -253,3 +253,10 @@ func TestQuiet_APanicIsFound(t *testing.T) {
 		t.Error("L5 is not found to be broken")
 	}
 }
+
+func TestDamaged_AnEntryThatIsGivenOutWrongIsFound(t *testing.T) {
+	e := &evidence.Evidence{Ledger: &ledger.Ledger{Damaged: []ledger.Damaged{{Read: 9}, {Wrong: []string{"index 7"}}}}}
+	if v := damaged(e); len(v) != 1 || v[0].Held() {
+		t.Errorf("X5: %+v", v)
+	}
+}

@@ -44,3 +44,17 @@ func quiet(e *evidence.Evidence) evidence.Verdict {
 	}
 	return v
 }
+
+// damaged judges what is read of damaged logs. none: no log was damaged.
+func damaged(e *evidence.Evidence) []evidence.Verdict {
+	if len(e.Ledger.Damaged) == 0 {
+		return nil
+	}
+	v := evidence.Verdict{ID: "X5", Rule: "reading a damaged log gives what was committed, or an error", Count: len(e.Ledger.Damaged)}
+	for _, d := range e.Ledger.Damaged {
+		for _, wrong := range d.Wrong {
+			v.Violate(wrong)
+		}
+	}
+	return []evidence.Verdict{v}
+}

@@ -48,12 +48,16 @@ type Ledger struct {
 	Entries []Entry
 	// Disagreements say where the logs of two nodes differ below the last committed index.
 	Disagreements []string
+	// Damaged are the logs that were damaged.
+	Damaged []Damaged
 	// Hashes are the state's hashes at the HashState commands, by index, of the replay.
 	Hashes map[uint64]string
 	// Bug is what the state machine panicked with; "" = it did not. Entries end before it then.
 	Bug string
 	// Machine is the state after the last entry, in memory.
 	Machine *fsm.Machine
+
+	whole map[uint64]cluster.LogRecord
 }
 
 // Read reads the logs of all nodes, compares them, and replays them into an empty machine. What any node
@@ -97,6 +101,7 @@ func Read(ctx context.Context, nodes []Node, checkInvariants bool) (*Ledger, err
 		}
 	}
 	l.compare(nodes, sums, committed)
+	l.whole = whole
 	for index := uint64(1); index <= committed; index++ {
 		if _, ok := whole[index]; !ok {
 			return l, fmt.Errorf("no node has entry %d of the log, of %d that are committed", index, committed)

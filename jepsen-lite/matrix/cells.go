@@ -51,6 +51,7 @@ var columns = []column{
 	{name: "clock", nemeses: []string{"clock-offset", "clock-jump", "clock-freeze"}, useless: []string{"stream", "membership", "snapshot"}},
 	{name: "slow disk", nemeses: []string{"disk-slow", "disk-hang"}, useless: []string{"stream"}},
 	{name: "bad disk", nemeses: []string{"disk-error", "disk-full"}, useless: []string{"register", "lease", "timers", "stream", "membership"}},
+	{name: "damage", nemeses: []string{"corrupt-file", "wipe"}},
 	{name: "replies", nemeses: []string{"drop-replies"}},
 	{name: "transfer", nemeses: []string{"transfer"}},
 	{name: "restart", nemeses: []string{"rolling-restart", "restart-worker"}},

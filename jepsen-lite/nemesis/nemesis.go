@@ -22,8 +22,18 @@ type Nemesis struct {
 	Least, Most time.Duration
 	// Inside says that it happens inside the nodes, which must be built with the tag chaos for it.
 	Inside bool
+	// Proves is the invariant that it puts to the test by itself, and breaks with a *Broken error of heal; nil: none.
+	Proves *Rule
 	Strike func(ctx context.Context, s *site.Site, r *rand.Rand) (target string, heal func(context.Context) (effect string, err error), err error)
 }
+
+// Rule is an invariant.
+type Rule struct{ ID, Text string }
+
+// Broken is an error of heal: the nemesis is over, and has found that its invariant does not hold.
+type Broken struct{ What string }
+
+func (b *Broken) Error() string { return b.What }
 
 var all []Nemesis
 

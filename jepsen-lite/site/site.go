@@ -47,6 +47,7 @@ type Site struct {
 	Net     *netem.Network
 	Nodes   []*Node
 	Workers []*Worker
+	Damaged []string // directories of logs that KeepLog kept
 	cfg     Config
 	doors   netem.Doors // of the clients
 	look    *sdk.Client // to ask nodes for their status
@@ -155,6 +156,24 @@ func (s *Site) StartNode(n *Node, more ...string) error {
 	n.Process, err = start(s.cfg.NodeCommand, "node "+n.ID, n.Log, append(args, more...))
 	n.Starts++
 	return err
+}
+
+// LostPart says that a part of what is on the node's disk is lost: it may come back with less than it had.
+func (n *Node) LostPart() { n.disk.Add(1) }
+
+// KeepLog keeps a copy of the log of a node that does not run, for the judgement: what can be read of it has to
+// be what the cluster committed.
+func (s *Site) KeepLog(n *Node) error {
+	dir := filepath.Join(s.cfg.Dir, fmt.Sprintf("%s-damaged-%d", n.ID, len(s.Damaged)+1))
+	content, err := os.ReadFile(filepath.Join(n.Data, "raft", "log.db"))
+	if err != nil {
+		return err
+	}
+	if err := os.MkdirAll(filepath.Join(dir, "raft"), 0o755); err != nil {
+		return err
+	}
+	s.Damaged = append(s.Damaged, dir)
+	return os.WriteFile(filepath.Join(dir, "raft", "log.db"), content, 0o600)
 }
 
 // ReplaceDisk gives a node that does not run an empty disk in the place of its own: started again, it joins the

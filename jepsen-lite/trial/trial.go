@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -198,7 +199,7 @@ func (t *trial) strike(working, ctx context.Context) error {
 		t.Note("%6.1fs  %s: %s", begin.Seconds(), nem.Name, target)
 		wait(between(nem.Least, nem.Most))
 		effect, err := heal(ctx)
-		if err != nil {
+		if err := t.prove(nem, err); err != nil {
 			return fmt.Errorf("nemesis %s: heal: %w", nem.Name, err)
 		}
 		end := t.history.Now()
@@ -206,6 +207,27 @@ func (t *trial) strike(working, ctx context.Context) error {
 		t.found.Faults = append(t.found.Faults, evidence.Fault{Nemesis: nem.Name, Target: target, Begin: begin, End: end, Effect: effect})
 	}
 	return nil
+}
+
+// prove counts what a strike says of the invariant that its nemesis puts to the test, and returns an error that
+// says nothing of it.
+func (t *trial) prove(nem nemesis.Nemesis, err error) error {
+	if nem.Proves == nil {
+		return err
+	}
+	i := slices.IndexFunc(t.found.Settled, func(v evidence.Verdict) bool { return v.ID == nem.Proves.ID && v.Rule == nem.Proves.Text })
+	if i < 0 {
+		i = len(t.found.Settled)
+		t.found.Settled = append(t.found.Settled, evidence.Verdict{ID: nem.Proves.ID, Rule: nem.Proves.Text})
+	}
+	t.found.Settled[i].Count++
+	var broken *nemesis.Broken
+	if errors.As(err, &broken) {
+		t.Note("BROKEN: %v", err)
+		t.found.Settled[i].Violate(broken.What)
+		return nil
+	}
+	return err
 }
 
 // finish asks the healed nodes for their last word, and stops everything.
@@ -283,6 +305,7 @@ func (t *trial) judge(ctx context.Context, took time.Duration) (*Summary, error)
 	if err != nil {
 		return nil, err
 	}
+	book.ReadDamaged(ctx, t.site.Damaged)
 	t.found.Ledger, t.found.Ops, t.found.Duration = book, t.history.Ops(), took
 	if t.found.Output, err = t.readOutput(); err != nil {
 		return nil, err
