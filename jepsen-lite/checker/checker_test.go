@@ -3,6 +3,7 @@ package checker
 import (
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/fanfold/fanfold/dag"
 	"github.com/fanfold/fanfold/fsm"
@@ -258,5 +259,42 @@ func TestDamaged_AnEntryThatIsGivenOutWrongIsFound(t *testing.T) {
 	e := &evidence.Evidence{Ledger: &ledger.Ledger{Damaged: []ledger.Damaged{{Read: 9}, {Wrong: []string{"index 7"}}}}}
 	if v := damaged(e); len(v) != 1 || v[0].Held() {
 		t.Errorf("X5: %+v", v)
+	}
+}
+
+func TestTidy_WhatLeaksWithEveryOperationIsFound(t *testing.T) {
+	e := &evidence.Evidence{Vitals: []evidence.NodeVitals{
+		{Node: "n1", Before: evidence.Vitals{Goroutines: 30, Sockets: 7}, After: evidence.Vitals{Goroutines: 45, Sockets: 12}},
+		{Node: "n2", Before: evidence.Vitals{Goroutines: 20, Sockets: 7}, After: evidence.Vitals{Goroutines: 400, Sockets: 70}},
+	}}
+	if v := tidy(e); v.Total != 2 {
+		t.Errorf("L4: %+v", v)
+	}
+}
+
+func TestOneLeader_AnElectionWithoutAFaultIsFound(t *testing.T) {
+	start := time.UnixMilli(1000)
+	e := &evidence.Evidence{Start: start, Ledger: &ledger.Ledger{Entries: []ledger.Entry{{Index: 1, Term: 2, NowMS: 900}, {Index: 2, Term: 3, NowMS: 950}, {Index: 3, Term: 3, NowMS: 1500}, {Index: 4, Term: 4, NowMS: 2000}}}}
+	if v := oneLeader(e); len(v) != 1 || v[0].Total != 1 {
+		t.Errorf("L2: %+v", v)
+	}
+	if e.Faults = []evidence.Fault{{}}; oneLeader(e) != nil {
+		t.Error("a run with a fault is judged")
+	}
+	if e.Faults, e.Lag = nil, time.Second; oneLeader(e) != nil {
+		t.Error("a machine that was starved is judged")
+	}
+}
+
+func TestFair_AJobThatNobodyServesIsFound(t *testing.T) {
+	f := &forged{nowMS: 1000}
+	f.submit(job, "k", chain(t), 0)
+	f.submit(fsm.JobID{2}, "served", chain(t), 0)
+	f.submit(fsm.JobID{3}, "not due", chain(t), 90_000)
+	f.grant(fsm.TaskRef{Job: fsm.JobID{2}}, 1, 1, 0)
+	f.nowMS += patienceMS + 1
+	f.release(fsm.TaskRef{Job: fsm.JobID{2}}, 1, fsm.Fence{})
+	if v := fair(events(f.entries)); v.Total != 1 {
+		t.Errorf("L6: %+v", v)
 	}
 }

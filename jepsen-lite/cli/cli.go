@@ -94,6 +94,8 @@ func runCommand(prefix []string) *cobra.Command {
 	f.DurationVar(&c.Time, "time", 30*time.Second, "how long the load lasts")
 	f.DurationVar(&c.Settle, "settle", 0, "how long jobs may take to end when everything is healed (default 5m)")
 	f.Uint64Var(&c.Seed, "seed", 0, "of all random choices of the run (0: drawn, and shown)")
+	f.StringVar(&c.Mode, "mode", trial.Safety, "safety: strike and heal, at random; liveness: strike once, do not heal, and demand progress")
+	f.BoolVar(&c.Race, "race", false, "build the nodes with the race detector")
 	f.StringVar(&c.NodeBinary, "node-binary", "", "a jepsen-lite to run the nodes with; nemeses inside the nodes need one built with the tag chaos (default: this one, or one that is built when it is needed)")
 	f.StringVar(&out, "dir", "", "directory for all that the run leaves (default: a new one below the system's temporary one)")
 	f.StringVarP(&format, "output", "o", "table", "table or json")
@@ -164,7 +166,11 @@ func printSummary(w io.Writer, s *trial.Summary) {
 		}
 	}
 	fmt.Fprintf(w, "gaps:      %d of a second or more without a success, the longest of %v\n", len(s.Gaps), s.LongestGap.Round(time.Millisecond))
-	fmt.Fprintf(w, "leaders:   %d\n", len(s.Leaders))
+	fmt.Fprintf(w, "leaders:   %d; the runner itself was kept waiting for %v at most\n", len(s.Leaders), s.Lag.Round(time.Millisecond))
+	for _, n := range s.Vitals {
+		fmt.Fprintf(w, "%s:        %d -> %d goroutines, %d -> %d files, %d -> %d sockets, %d KB of log and votes, %d KB of state\n",
+			n.Node, n.Before.Goroutines, n.After.Goroutines, n.Before.Files, n.After.Files, n.Before.Sockets, n.After.Sockets, n.Bytes["raft"]>>10, n.Bytes["state"]>>10)
+	}
 	fmt.Fprintf(w, "evidence:  %s\n", s.Dir)
 	fmt.Fprintf(w, "report:    %s\n", filepath.Join(s.Dir, "report.html"))
 	fmt.Fprintf(w, "again:     %s\n", s.Again)

@@ -29,7 +29,7 @@ const wholeLog = 1 << 40
 func nodeCommand() *cobra.Command {
 	c := cluster.Config{Version: "chaos", TrailingLogs: wholeLog}
 	var peers []string
-	var doors, kept string
+	var doors, kept, vitals string
 	var surround func(context.Context, *cluster.Config) error
 	cmd := &cobra.Command{
 		Use: "node", Hidden: true, Args: cobra.NoArgs,
@@ -57,6 +57,11 @@ func nodeCommand() *cobra.Command {
 				return way.DialContext(ctx, "tcp", address)
 			}
 			c.Logger = slog.New(slog.NewTextHandler(os.Stderr, nil))
+			if vitals != "" {
+				if err := writeVitals(ctx, vitals); err != nil {
+					return err
+				}
+			}
 			c.OpenLogs = cluster.BoltLogs
 			if kept != "" {
 				c.OpenLogs = archive.Logs(kept, c.OpenLogs)
@@ -84,6 +89,7 @@ func nodeCommand() *cobra.Command {
 	f.StringSliceVar(&peers, "peers", nil, "the nodes, as id=raft/api")
 	f.StringSliceVar(&c.Join, "join", nil, "API addresses of a cluster that takes the node in")
 	f.StringVar(&doors, "doors", "", "address=door,... of the others")
+	f.StringVar(&vitals, "vitals", "", "file for what the process holds, twice a second")
 	f.StringVar(&kept, "archive", "", "directory for what is cut from the log")
 	f.Uint64Var(&c.TrailingLogs, "trailing-logs", c.TrailingLogs, "log entries kept for followers that lag")
 	f.Uint64Var(&c.SnapshotThreshold, "snapshot-threshold", 0, "log entries between two flushes of the state")

@@ -30,6 +30,8 @@ type Evidence struct {
 	Lag time.Duration
 	// Output is what was found in the logs of the processes.
 	Output Output
+	// Vitals are what nodes held before the load and after the run.
+	Vitals []NodeVitals
 	// Settled is the judgement of what happened after healing.
 	Settled  []Verdict
 	Duration time.Duration
@@ -75,6 +77,23 @@ func (o Output) Installed() (n int) {
 		n += k
 	}
 	return n
+}
+
+// Vitals are what a process holds. Files and Sockets are 0 where the system does not tell.
+type Vitals struct {
+	PID        int   `json:"pid"`
+	UnixMS     int64 `json:"unix_ms"`
+	Goroutines int   `json:"goroutines"`
+	Files      int   `json:"files"`
+	Sockets    int   `json:"sockets"`
+}
+
+// NodeVitals are those of a node, and the sizes of what it has on its disk.
+type NodeVitals struct {
+	Node   string           `json:"node"`
+	Before Vitals           `json:"before"`
+	After  Vitals           `json:"after"`
+	Bytes  map[string]int64 `json:"bytes"`
 }
 
 // Fault is one thing that a nemesis did.

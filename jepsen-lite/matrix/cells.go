@@ -44,7 +44,7 @@ type column struct {
 
 var columns = []column{
 	{name: "kill", nemeses: []string{"kill-leader", "kill-one", "kill-all", "kill-worker"}},
-	{name: "pause", nemeses: []string{"pause-leader", "pause-worker"}},
+	{name: "pause", nemeses: []string{"pause-leader", "pause-one", "pause-worker"}},
 	{name: "partition", nemeses: []string{"partition-one", "partition-leader", "partition-half"}},
 	{name: "odd links", nemeses: []string{"one-way-in", "one-way-out", "bridge", "ring", "flap"}, useless: []string{"timers"}},
 	{name: "slow links", nemeses: []string{"slow-net", "throttle", "reset"}, useless: []string{"dag"}},

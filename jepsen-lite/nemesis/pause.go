@@ -22,6 +22,13 @@ func init() {
 		},
 	})
 	register(Nemesis{
+		Name: "pause-one", About: "SIGSTOP a random node beyond the election timeout, then SIGCONT", Least: time.Second, Most: 6 * time.Second,
+		Strike: func(_ context.Context, s *site.Site, r *rand.Rand) (string, func(context.Context) (string, error), error) {
+			n := s.Nodes[r.IntN(len(s.Nodes))]
+			return pause(n.ID, n.Process)
+		},
+	})
+	register(Nemesis{
 		Name: "pause-worker", About: "SIGSTOP a random worker beyond its lease, then SIGCONT", Least: 2 * time.Second, Most: 6 * time.Second,
 		Strike: func(_ context.Context, s *site.Site, r *rand.Rand) (string, func(context.Context) (string, error), error) {
 			w := s.Workers[r.IntN(len(s.Workers))]

@@ -57,6 +57,7 @@ type Site struct {
 type Node struct {
 	ID, Data, API, Raft, Log string
 	Archive                  string         // what it cuts from its log
+	Vitals                   string         // what it says of its goroutines and files
 	Faults                   string         // where it takes orders for faults; "" when the site is not breakable
 	Process                  *child.Process // nil before the first start
 	Starts                   int
@@ -88,7 +89,7 @@ func New(cfg Config) (*Site, error) {
 		id := "n" + strconv.Itoa(i+1)
 		s.Nodes = append(s.Nodes, &Node{
 			ID: id, Data: filepath.Join(cfg.Dir, id), API: ports[2*i], Raft: ports[2*i+1], Log: filepath.Join(cfg.Dir, id+".log"),
-			Archive: filepath.Join(cfg.Dir, id+"-cut"),
+			Archive: filepath.Join(cfg.Dir, id+"-cut"), Vitals: filepath.Join(cfg.Dir, id+"-vitals.jsonl"),
 		})
 		if cfg.Breakable {
 			s.Nodes[i].Faults = ports[2*cfg.Nodes+i]
@@ -149,7 +150,7 @@ func (s *Site) StartNode(n *Node, more ...string) error {
 		peers = append(peers, p.ID+"="+p.Raft+"/"+p.API)
 	}
 	args := append([]string{"node", "--id", n.ID, "--data", n.Data, "--api", n.API, "--raft", n.Raft,
-		"--peers", strings.Join(peers, ","), "--doors", doors.String(), "--archive", n.Archive}, s.cfg.NodeArgs...)
+		"--peers", strings.Join(peers, ","), "--doors", doors.String(), "--archive", n.Archive, "--vitals", n.Vitals}, s.cfg.NodeArgs...)
 	if n.Faults != "" {
 		args = append(args, "--"+inside.ListenFlag, n.Faults)
 	}

@@ -14,12 +14,12 @@ import (
 func (t *trial) chooseNodes(ctx context.Context) error {
 	at := slices.IndexFunc(t.nemeses, func(n nemesis.Nemesis) bool { return n.Inside })
 	t.breakable = at >= 0
-	binary := t.NodeBinary
-	if t.breakable && binary == "" && !inside.Built {
-		t.Note("building nodes with the tag chaos")
+	binary, kind := t.NodeBinary, inside.Kind{Faults: t.breakable, Race: t.Race}
+	if binary == "" && (t.breakable && !inside.Built || t.Race) {
+		t.Note("building nodes with %+v", kind)
 		var err error
-		if binary, err = inside.Build(ctx, cmp.Or(t.BuildDir, t.Dir)); err != nil {
-			return fmt.Errorf("the nemesis %s happens inside the nodes, and needs a binary that has the faults: %w", t.nemeses[at].Name, err)
+		if binary, err = inside.Build(ctx, cmp.Or(t.BuildDir, t.Dir), kind); err != nil {
+			return fmt.Errorf("the nodes need a binary of their own: %w", err)
 		}
 	}
 	if binary == "" {

@@ -19,6 +19,12 @@ func (c *Config) again() string {
 	if len(c.Nemeses) > 0 {
 		words = append(words, "--nemesis", strings.Join(c.Nemeses, ","))
 	}
+	if c.Mode != Safety {
+		words = append(words, "--mode", c.Mode)
+	}
+	if c.Race {
+		words = append(words, "--race")
+	}
 	return strings.Join(words, " ") + fmt.Sprintf(" --nodes %d --workers %d --clients %d --time %v --seed %d", c.Nodes, c.Workers, c.Clients, c.Time, c.Seed)
 }
 
@@ -44,8 +50,14 @@ type Summary struct {
 	LongestGap time.Duration     `json:"longest_gap"`
 	Leaders    []timeline.Leader `json:"leaders"`
 	// Again is the command that repeats the run.
-	Again string `json:"again"`
-	Dir   string `json:"dir"`
+	// Recoveries are how soon after each healing something succeeded.
+	Recoveries []timeline.Recovery   `json:"recoveries,omitempty"`
+	Vitals     []evidence.NodeVitals `json:"vitals"`
+	Mode       string                `json:"mode"`
+	// Lag is how long the machine kept the runner itself from running, at most.
+	Lag   time.Duration `json:"lag"`
+	Again string        `json:"again"`
+	Dir   string        `json:"dir"`
 }
 
 // Violated reports whether an invariant was broken.

@@ -38,6 +38,8 @@ type Config struct {
 	Time           time.Duration // of the load; 30 s
 	Settle         time.Duration // for all jobs to end when everything is healed; 5 min
 	Seed           uint64        // 0: drawn
+	Mode           string        // Safety or Liveness; Safety
+	Race           bool          // the nodes are built with the race detector
 	Dir            string        // empty directory for everything that the run leaves
 	// Command starts a process of the run: an executable, and the arguments before the sub-command.
 	Command []string
@@ -54,6 +56,7 @@ type Config struct {
 func (c Config) withDefaults() Config {
 	c.Nodes, c.Workers, c.Clients = cmp.Or(c.Nodes, 3), cmp.Or(c.Workers, 4), cmp.Or(c.Clients, 8)
 	c.Workload = cmp.Or(c.Workload, "submit")
+	c.Mode = cmp.Or(c.Mode, Safety)
 	c.Program = cmp.Or(c.Program, "go run ./jepsen-lite")
 	c.Time, c.Settle = cmp.Or(c.Time, 30*time.Second), cmp.Or(c.Settle, settlePatience)
 	for c.Seed == 0 {
@@ -97,6 +100,9 @@ func Run(ctx context.Context, c Config) (_ *Summary, err error) {
 		return nil, err
 	}
 	if t.nemeses, err = nemesis.Find(t.Nemeses); err != nil {
+		return nil, err
+	}
+	if err := t.chooseMode(); err != nil {
 		return nil, err
 	}
 	if err := t.chooseNodes(ctx); err != nil {
@@ -169,8 +175,11 @@ func (t *trial) load(ctx context.Context) (err error) {
 
 // strike lets the nemeses act one after another, in random order and with random pauses, all from the seed.
 func (t *trial) strike(working, ctx context.Context) error {
-	if len(t.nemeses) == 0 {
+	switch {
+	case len(t.nemeses) == 0:
 		return nil
+	case t.Mode == Liveness:
+		return t.strikeForGood(working, ctx)
 	}
 	r := rand.New(rand.NewPCG(t.Seed, 1<<32))
 	between := func(least, most time.Duration) time.Duration {
@@ -310,11 +319,19 @@ func (t *trial) judge(ctx context.Context, took time.Duration) (*Summary, error)
 	if t.found.Output, err = t.readOutput(); err != nil {
 		return nil, err
 	}
+	if t.found.Vitals, err = t.readVitals(); err != nil {
+		return nil, err
+	}
 	s := &Summary{
 		Workload: t.Workload, Nemeses: t.Nemeses, Nodes: t.Nodes, Workers: t.Workers, Seed: t.Seed, Seconds: took.Seconds(),
 		Operations: count(t.found.Ops), Entries: len(book.Entries), Faults: t.found.Faults, Dir: t.Dir,
 		Again: t.again(),
 	}
+	s.Recoveries = timeline.Recoveries(t.found.Ops, t.found.Faults, t.found.Load)
+	if t.Mode == Safety && len(t.nemeses) > 0 {
+		t.found.Settled = append(t.found.Settled, recovered(s.Recoveries))
+	}
+	s.Mode, s.Vitals, s.Lag = t.Mode, t.found.Vitals, t.found.Lag
 	s.Verdicts = append(append(t.found.Settled, checker.Check(&t.found)...), t.work.Check(&t.found)...)
 	s.Submissions = t.found.Submissions
 	s.Invalid = t.validity()
