@@ -32,6 +32,7 @@ const Client = "client"
 type Config struct {
 	Dir            string
 	Nodes, Workers int
+	Spares         int // places for nodes that join later
 	// Command starts a process of the run: an executable and the arguments before the sub-command.
 	Command []string
 	// NodeCommand starts the nodes in place of Command, where it is given.
@@ -47,6 +48,8 @@ type Site struct {
 	Net     *netem.Network
 	Nodes   []*Node
 	Workers []*Worker
+	Spares  []*Spare
+	Formers []Former // nodes that were in Spares, and have left
 	Damaged []string // directories of logs that KeepLog kept
 	cfg     Config
 	doors   netem.Doors // of the clients
@@ -77,7 +80,7 @@ type Worker struct {
 
 // New lays out a site and starts nothing.
 func New(cfg Config) (*Site, error) {
-	ports, err := child.Ports(3 * cfg.Nodes)
+	ports, err := child.Ports(3*cfg.Nodes + 2*cfg.Spares)
 	if err != nil {
 		return nil, err
 	}
@@ -94,6 +97,11 @@ func New(cfg Config) (*Site, error) {
 		if cfg.Breakable {
 			s.Nodes[i].Faults = ports[2*cfg.Nodes+i]
 		}
+	}
+	for i := range cfg.Spares {
+		place := "x" + strconv.Itoa(i+1)
+		at := ports[3*cfg.Nodes+2*i:]
+		s.Spares = append(s.Spares, &Spare{Place: place, API: at[0], Raft: at[1], log: filepath.Join(cfg.Dir, place+".log")})
 	}
 	for i := range cfg.Workers {
 		id := "w" + strconv.Itoa(i+1)
@@ -115,6 +123,18 @@ func (s *Site) doorsOf(host string) (netem.Doors, error) {
 		}
 		for _, address := range []string{n.API, n.Raft} {
 			door, err := s.Net.Door(host, n.ID, address)
+			if err != nil {
+				return nil, err
+			}
+			doors[address] = door
+		}
+	}
+	for _, p := range s.Spares {
+		if p.Place == host {
+			continue
+		}
+		for _, address := range []string{p.API, p.Raft} {
+			door, err := s.Net.Door(host, p.Place, address)
 			if err != nil {
 				return nil, err
 			}
@@ -309,6 +329,7 @@ func (s *Site) Close() error {
 			w.Process.Kill()
 		}
 	}
+	s.closeSpares()
 	err := s.look.Close()
 	if errors.Is(err, net.ErrClosed) {
 		err = nil

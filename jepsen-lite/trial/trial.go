@@ -118,7 +118,7 @@ func Run(ctx context.Context, c Config) (_ *Summary, err error) {
 // load runs the processes from start to end, and gathers the evidence that only they can give.
 func (t *trial) load(ctx context.Context) (err error) {
 	t.site, err = site.New(site.Config{
-		Dir: t.Dir, Nodes: t.Nodes, Workers: t.Workers, Command: t.Command, NodeCommand: t.nodeCommand, Breakable: t.breakable,
+		Dir: t.Dir, Nodes: t.Nodes, Workers: t.Workers, Spares: t.work.Spares, Command: t.Command, NodeCommand: t.nodeCommand, Breakable: t.breakable,
 		NodeArgs: t.nodeArgs(), WorkerArgs: []string{"--workload", t.Workload, "--dir", t.Dir},
 	})
 	if err != nil {
@@ -306,6 +306,9 @@ func (t *trial) judge(ctx context.Context, took time.Duration) (*Summary, error)
 	var nodes []ledger.Node
 	for _, n := range t.site.Nodes {
 		nodes = append(nodes, ledger.Node{ID: n.ID, Data: n.Data, Archive: n.Archive, Applied: t.found.FinalIndex})
+	}
+	for _, f := range t.site.Formers {
+		nodes = append(nodes, ledger.Node{ID: f.ID, Data: f.Data, Archive: f.Archive, Applied: f.Applied, Left: true})
 	}
 	book, err := ledger.Read(ctx, nodes, false)
 	if book != nil {

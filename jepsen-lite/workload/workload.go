@@ -23,6 +23,8 @@ type Workload struct {
 	Units func(dir string) []sdk.Registrable
 	// Worker adjusts the configuration of the workers.
 	Worker func(*sdk.WorkerConfig)
+	// Spares is how many places for nodes there are that the workload makes join and leave.
+	Spares int
 	// NodeArgs are settings of the nodes.
 	NodeArgs []string
 	// Hashes asks all nodes for their state's hash once a second during the load: a state that a snapshot has
