@@ -15,7 +15,7 @@ import (
 // The benchmarks apply entries of 500 commands to a machine on disk, as a follower does: no Raft, no
 // network. One operation is one task.
 
-func benchMachine(b *testing.B) (*Machine, func(cmds ...*fsmpb.Command) *Result) {
+func benchMachine(b testing.TB) (*Machine, func(cmds ...*fsmpb.Command) *Result) {
 	m, err := Open(vfs.Default, b.TempDir(), Options{})
 	if err != nil {
 		b.Fatal(err)

@@ -132,15 +132,16 @@ var be = binary.BigEndian
 func keyState() []byte { return []byte{tagState, 's', 't', 'a', 't', 'e'} }
 func keyConf() []byte  { return []byte{tagConf, 'c', 'o', 'n', 'f'} }
 
-func keyJob(id JobID) []byte { return append([]byte{tagJob}, id[:]...) }
+// newKey begins a key. Its capacity is a constant, so that a key that is only looked at, or copied into the
+// changes of a call, stays on the stack.
+func newKey(tag byte) []byte { return append(make([]byte, 0, 56), tag) }
+
+func keyJob(id JobID) []byte { return append(newKey(tagJob), id[:]...) }
 
 func parseJobKey(k []byte) JobID { return JobID(k[1:17]) }
 
 func keyData(id JobID, part byte) []byte {
-	k := make([]byte, 0, 34)
-	k = append(k, tagData)
-	k = append(k, id[:]...)
-	return append(k, part)
+	return append(append(newKey(tagData), id[:]...), part)
 }
 
 func keyBlock(id JobID, block uint32) []byte { return be.AppendUint32(keyData(id, partBlock), block) }
@@ -187,11 +188,11 @@ func parseTaskPart(k []byte) TaskRef {
 	return TaskRef{Job: JobID(k[1:17]), Step: be.Uint32(k[18:]), Shard: be.Uint64(k[22:])}
 }
 
-func keyGraph(h graphHash) []byte { return append([]byte{tagGraph}, h[:]...) }
-func keyRefs(h graphHash) []byte  { return append([]byte{tagRefs}, h[:]...) }
+func keyGraph(h graphHash) []byte { return append(newKey(tagGraph), h[:]...) }
+func keyRefs(h graphHash) []byte  { return append(newKey(tagRefs), h[:]...) }
 
 func keyLane(queue, kind uint32, part uint64, prio uint8) []byte {
-	k := be.AppendUint32(be.AppendUint32(append(make([]byte, 0, 34), tagRunnable), queue), kind)
+	k := be.AppendUint32(be.AppendUint32(newKey(tagRunnable), queue), kind)
 	return append(be.AppendUint64(k, part), prio)
 }
 
@@ -214,7 +215,7 @@ func parseRunnable(k []byte) place {
 }
 
 func keyTimer(due int64, duty duty, r TaskRef) []byte {
-	k := append(be.AppendUint64([]byte{tagTimer}, uint64(due)), byte(duty))
+	k := append(be.AppendUint64(newKey(tagTimer), uint64(due)), byte(duty))
 	return appendRef(k, r)
 }
 
@@ -223,22 +224,22 @@ func parseTimer(k []byte) (due int64, d duty, r TaskRef) {
 	return int64(be.Uint64(k[1:])), duty(k[9]), r
 }
 
-func keySession(id uint64) []byte { return be.AppendUint64([]byte{tagSession}, id) }
+func keySession(id uint64) []byte { return be.AppendUint64(newKey(tagSession), id) }
 
 func keyLease(session uint64, f Fence) []byte {
-	return be.AppendUint32(be.AppendUint64(be.AppendUint64([]byte{tagLease}, session), f.Index), f.Pos)
+	return be.AppendUint32(be.AppendUint64(be.AppendUint64(newKey(tagLease), session), f.Index), f.Pos)
 }
 
 func parseLease(k []byte) (session uint64, f Fence) {
 	return be.Uint64(k[1:]), Fence{Index: be.Uint64(k[9:]), Pos: be.Uint32(k[17:])}
 }
 
-func keyQueue(id uint32) []byte { return be.AppendUint32([]byte{tagQueue}, id) }
-func keyKind(id uint32) []byte  { return be.AppendUint32([]byte{tagKind}, id) }
+func keyQueue(id uint32) []byte { return be.AppendUint32(newKey(tagQueue), id) }
+func keyKind(id uint32) []byte  { return be.AppendUint32(newKey(tagKind), id) }
 
-func keyPartition(id uint64) []byte { return be.AppendUint64([]byte{tagPartition}, id) }
+func keyPartition(id uint64) []byte { return be.AppendUint64(newKey(tagPartition), id) }
 func keyLimiter(limit uint32, partition string) []byte {
-	return append(be.AppendUint32([]byte{tagLimiter}, limit), partition...)
+	return append(be.AppendUint32(newKey(tagLimiter), limit), partition...)
 }
 
 func keyPause(kind uint32, partition string) []byte {
@@ -246,7 +247,7 @@ func keyPause(kind uint32, partition string) []byte {
 }
 
 func keyBegan(limit uint32, partition string, ms int64) []byte {
-	k := append(be.AppendUint32([]byte{tagBegan}, limit), partition...)
+	k := append(be.AppendUint32(newKey(tagBegan), limit), partition...)
 	return be.AppendUint64(append(k, 0), uint64(ms))
 }
 
@@ -255,18 +256,18 @@ func parseBegan(k []byte) (limit uint32, partition string, ms int64) {
 	return be.Uint32(k[1:]), string(k[5 : at-1]), int64(be.Uint64(k[at:]))
 }
 
-func keyLimit(id uint32) []byte { return be.AppendUint32([]byte{tagLimit}, id) }
+func keyLimit(id uint32) []byte { return be.AppendUint32(newKey(tagLimit), id) }
 
-func keyUserKey(h keyHash) []byte { return append([]byte{tagUserKey}, h[:]...) }
-func keyUnique(h keyHash) []byte  { return append([]byte{tagUnique}, h[:]...) }
+func keyUserKey(h keyHash) []byte { return append(newKey(tagUserKey), h[:]...) }
+func keyUnique(h keyHash) []byte  { return append(newKey(tagUnique), h[:]...) }
 
-func keyBatch(id BatchID) []byte { return append([]byte{tagBatch}, id[:]...) }
+func keyBatch(id BatchID) []byte { return append(newKey(tagBatch), id[:]...) }
 
 func keyBatchPart(id BatchID, part byte) []byte {
-	return append(append([]byte{tagMember}, id[:]...), part)
+	return append(append(newKey(tagMember), id[:]...), part)
 }
 
-func keyDeadOf(namespace string) []byte { return append(append([]byte{tagDead}, namespace...), 0) }
+func keyDeadOf(namespace string) []byte { return append(append(newKey(tagDead), namespace...), 0) }
 
 func keyDead(namespace string, finished int64, id JobID) []byte {
 	return append(be.AppendUint64(keyDeadOf(namespace), uint64(finished)), id[:]...)
@@ -277,17 +278,17 @@ func parseDead(k []byte) *deadJob {
 	return &deadJob{namespace: string(k[1 : n-1]), finishedMS: int64(be.Uint64(k[n:])), id: JobID(k[n+8:])}
 }
 
-func keyRedrive(id redriveID) []byte           { return append([]byte{tagRedrive}, id[:]...) }
+func keyRedrive(id redriveID) []byte           { return append(newKey(tagRedrive), id[:]...) }
 func keyBatchCallbacks(id BatchID) []byte      { return keyBatchPart(id, partCallbacks) }
 func keyMembers(id BatchID) []byte             { return keyBatchPart(id, partMember) }
 func keyMember(id BatchID, job JobID) []byte   { return append(keyMembers(id), job[:]...) }
 func parseMember(k []byte) JobID               { return JobID(k[18:34]) }
 func parseMemberKey(k []byte) (BatchID, JobID) { return BatchID(k[1:17]), JobID(k[18:34]) }
 
-func keyBlob(b blobID) []byte { return append([]byte{tagBlob}, b[:]...) }
+func keyBlob(b blobID) []byte { return append(newKey(tagBlob), b[:]...) }
 
 func keyChunk(b blobID, n uint32) []byte {
-	return be.AppendUint32(append([]byte{tagChunk}, b[:]...), n)
+	return be.AppendUint32(append(newKey(tagChunk), b[:]...), n)
 }
 
 // Parts of an endpoint's deliveries.
@@ -310,9 +311,9 @@ func parseHookName(k []byte) (namespace, name string) {
 	return namespace, name
 }
 
-func keyReceipt(hash JobID) []byte { return append([]byte{tagReceipt}, hash[:]...) }
+func keyReceipt(hash JobID) []byte { return append(newKey(tagReceipt), hash[:]...) }
 
-func keyDeliveries(endpoint uint64) []byte { return be.AppendUint64([]byte{tagDelivery}, endpoint) }
+func keyDeliveries(endpoint uint64) []byte { return be.AppendUint64(newKey(tagDelivery), endpoint) }
 
 func keyDelivery(r DeliveryRef) []byte {
 	return be.AppendUint64(append(keyDeliveries(r.Endpoint), partDelivery), r.Seq)
@@ -336,7 +337,7 @@ func parseDelivery(k []byte) DeliveryRef {
 func parseDue(k []byte) (r DeliveryRef, due int64) {
 	return DeliveryRef{Endpoint: be.Uint64(k[1:]), Seq: be.Uint64(k[18:])}, int64(be.Uint64(k[10:]))
 }
-func keyControl(queue uint32) []byte { return be.AppendUint32([]byte{tagControl}, queue) }
+func keyControl(queue uint32) []byte { return be.AppendUint32(newKey(tagControl), queue) }
 
 // keyRetained lists ended jobs by the time of their end.
 func keyRetained(queue uint32, s JobState, endedMS int64, id JobID) []byte {
@@ -344,14 +345,14 @@ func keyRetained(queue uint32, s JobState, endedMS int64, id JobID) []byte {
 }
 
 func keyRetainedAll(queue uint32, s JobState) []byte {
-	return append(be.AppendUint32([]byte{tagEnded}, queue), byte(s))
+	return append(be.AppendUint32(newKey(tagEnded), queue), byte(s))
 }
 
 func parseRetained(k []byte) (endedMS int64, id JobID) {
 	return int64(be.Uint64(k[6:])), JobID(k[14:30])
 }
 func keySchedule(namespace, name string) []byte {
-	k := append([]byte{tagSchedule}, namespace...)
+	k := append(newKey(tagSchedule), namespace...)
 	return append(append(k, 0), name...)
 }
 
@@ -360,10 +361,10 @@ func parseSchedule(k []byte) (namespace, name string) {
 	return string(ns), string(n)
 }
 
-func keyAgenda(id scheduleID) []byte { return append([]byte{tagAgenda}, id[:]...) }
+func keyAgenda(id scheduleID) []byte { return append(newKey(tagAgenda), id[:]...) }
 
 func keyRunning(id scheduleID, job JobID) []byte {
-	return append(append([]byte{tagRunning}, id[:]...), job[:]...)
+	return append(append(newKey(tagRunning), id[:]...), job[:]...)
 }
 
 func parseRunning(k []byte) (scheduleID, JobID) { return scheduleID(k[1:17]), JobID(k[17:33]) }

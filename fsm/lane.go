@@ -211,7 +211,7 @@ func (t *tx) enqueue(j *job, ref TaskRef, seq uint64, p *partition) {
 	q, kind, prio := t.m.names.queues[sp.queue], sp.kindOf(ref), j.priority(sp)
 	l := t.m.class(q, kind, prio).lane(p)
 	t.waits(q, p)
-	t.setNew(keyRunnable(sp.queue, kind, l.partID(), prio, seq, ref.Shard), appendRef(nil, ref))
+	t.setNew(keyRunnable(sp.queue, kind, l.partID(), prio, seq, ref.Shard), appendRef(make([]byte, 0, refBytes), ref))
 	l.w.push(item{a: uint64(prio), b: seq, ref: ref})
 	if p != nil {
 		t.settle(l)

@@ -77,12 +77,12 @@ func (m *Machine) loadLanes() {
 	must(it.Close())
 }
 
-// loadNewest finds the greatest job id.
+// loadNewest finds the greatest job id: a greater one is new.
 func (m *Machine) loadNewest() {
 	it, err := m.db.NewIter(&pebble.IterOptions{LowerBound: []byte{tagJob}, UpperBound: []byte{tagJob + 1}})
 	must(err)
 	if it.Last() {
-		m.newest = parseJobKey(it.Key())
+		m.recent.floor = parseJobKey(it.Key())
 	}
 	must(it.Close())
 }

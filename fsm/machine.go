@@ -75,7 +75,7 @@ type Machine struct {
 
 	schedules map[[2]string]*schedule // by namespace and name
 	free      []*slotGroup
-	newest    JobID // the greatest job id that is stored: a later one is new, without a look-up
+	recent    recent
 	picks     []pick
 
 	graphs graphCache // for readers

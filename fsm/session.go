@@ -114,7 +114,7 @@ func decodeSession(id uint64, b []byte) *session {
 
 func encodeLease(l *lease) []byte {
 	e := newEnc(48)
-	e.raw(appendRef(nil, l.ref))
+	e = appendRef(e, l.ref)
 	e.uint(uint64(l.queue))
 	e.bool(l.revoked)
 	e.str(l.cause)

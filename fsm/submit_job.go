@@ -1,7 +1,6 @@
 package fsm
 
 import (
-	"bytes"
 	"crypto/sha256"
 
 	"github.com/fanfold/fanfold/dag"
@@ -76,9 +75,7 @@ func submitJob(t *tx, c *fsmpb.SubmitJob) Answer {
 		t.m.names.touchKind(k)
 	})
 	t.m.jobs[id] = j
-	if bytes.Compare(id[:], t.m.newest[:]) > 0 {
-		t.m.newest = id
-	}
+	t.m.recent.add(id)
 	t.jobs = append(t.jobs, j)
 	t.loaded = append(t.loaded, j)
 	t.set(keyInput(id), encodeValue(input))
@@ -94,7 +91,7 @@ func submitJob(t *tx, c *fsmpb.SubmitJob) Answer {
 // submitted answers a submission whose id or key is known.
 func (t *tx) submitted(id JobID, hash graphHash, c *fsmpb.SubmitJob) (Answer, bool) {
 	var j *job
-	if bytes.Compare(id[:], t.m.newest[:]) <= 0 {
+	if !t.m.recent.lacks(id) {
 		j = t.job(id)
 	}
 	if j == nil {
@@ -140,34 +137,54 @@ func (t *tx) graph(h graphHash, b []byte) (*dag.Graph, error) {
 	return g, nil
 }
 
+// graphRefs is how many jobs and sources use a graph. A call counts in memory, and writes once.
+type graphRefs struct {
+	graph graphHash
+	n     uint64
+	was   uint64 // stored
+}
+
 // refer counts one more job that uses a graph, and stores the graph with the first.
 func (t *tx) refer(h graphHash, b []byte) {
-	n := t.refs(h)
-	if n == 0 {
+	r := t.refsOf(h)
+	if r.n == 0 {
 		t.set(keyGraph(h), b)
 	}
-	t.setRefs(h, n+1)
+	r.n++
 }
 
 // unrefer counts one less; the last one removes the graph.
 func (t *tx) unrefer(h graphHash) {
-	n := t.refs(h) - 1
-	if n == 0 {
+	r := t.refsOf(h)
+	if r.n--; r.n == 0 {
 		t.del(keyGraph(h))
-		t.del(keyRefs(h))
-		return
 	}
-	t.setRefs(h, n)
 }
 
-func (t *tx) refs(h graphHash) uint64 {
-	b := t.get(keyRefs(h))
-	if b == nil {
-		return 0
+func (t *tx) refsOf(h graphHash) *graphRefs {
+	if r := t.refs[h]; r != nil {
+		return r
 	}
-	return decodeCount("graph references", b)
+	if t.refs == nil {
+		t.refs = make(map[graphHash]*graphRefs)
+	}
+	r := &graphRefs{graph: h}
+	if b := t.get(keyRefs(h)); b != nil {
+		r.n = decodeCount("graph references", b)
+	}
+	r.was = r.n
+	t.refs[h] = r
+	t.heldRefs = append(t.heldRefs, r)
+	return r
 }
 
-func (t *tx) setRefs(h graphHash, n uint64) {
-	t.set(keyRefs(h), encodeCount(n))
+func (t *tx) flushRefs() {
+	for _, r := range t.heldRefs {
+		switch {
+		case r.n > 0 && r.n != r.was:
+			t.set(keyRefs(r.graph), encodeCount(r.n))
+		case r.n == 0 && r.was > 0:
+			t.del(keyRefs(r.graph))
+		}
+	}
 }

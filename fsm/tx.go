@@ -27,8 +27,12 @@ type tx struct {
 	m        *Machine
 	changes  map[string]*change
 	order    []*change // insertion order: the batch is the same on every replica that applies the same entries
-	scans    int       // of order, by ascend
-	work     int       // of the timers that this entry has fired, see fireWork
+	room     []change  // for changes to come
+	keys     strings.Builder
+	refs     map[graphHash]*graphRefs // counts that this call has read; nil: none yet
+	heldRefs []*graphRefs             // the same, in the order of reading
+	scans    int                      // of order, by ascend
+	work     int                      // of the timers that this entry has fired, see fireWork
 	sorted   *btree.BTreeG[*change]
 	inSorted int    // of order, how many are in sorted
 	jobs     []*job // touched
@@ -103,9 +107,8 @@ func (t *tx) put(key, val []byte, fresh bool) {
 		c.value, c.del = val, false
 		return
 	}
-	c := &change{key: string(key), value: val, fresh: fresh}
-	t.changes[c.key] = c
-	t.order = append(t.order, c)
+	c := t.change(key)
+	c.value, c.fresh = val, fresh
 }
 
 func (t *tx) del(key []byte) {
@@ -113,9 +116,26 @@ func (t *tx) del(key []byte) {
 		c.value, c.del = nil, true
 		return
 	}
-	c := &change{key: string(key), del: true}
+	t.change(key).del = true
+}
+
+// change makes the record of a key's first change. Records and keys are cut from larger pieces: one by one they
+// were a fifth of all allocations.
+func (t *tx) change(key []byte) *change {
+	if len(t.room) == 0 {
+		t.room = make([]change, min(4+len(t.order), 256))
+	}
+	c := &t.room[0]
+	t.room = t.room[1:]
+	if t.keys.Len()+len(key) > t.keys.Cap() {
+		t.keys = strings.Builder{} // the keys that were cut from it keep the old one
+		t.keys.Grow(max(len(key), min(256+32*len(t.order), 8<<10)))
+	}
+	t.keys.Write(key)
+	c.key = t.keys.String()[t.keys.Len()-len(key):]
 	t.changes[c.key] = c
 	t.order = append(t.order, c)
+	return c
 }
 
 // scan calls f for every key with the prefix, in order, this call's changes included, until f
@@ -221,6 +241,7 @@ func (t *tx) flush(b *pebble.Batch) {
 			t.del(keyTask(h.ref))
 		}
 	}
+	t.flushRefs()
 	t.flushAgendas()
 	t.m.flushNames(t)
 	t.m.flushHooks(t)
