@@ -60,6 +60,7 @@ faults of its own. A plan that breaks an invariant is shrunk, and the command th
 	f.DurationVar(&keep.Load, "load", 0, "how long there are operations and faults (default: as the plan says)")
 	f.StringVar(&keep.Crash, "crash", "", "lose the power of a node at a write: node/write/before or node/write/after, nodes from 0, writes from 1")
 	f.BoolVar(&c.Shrink, "shrink", true, "make what fails smaller")
+	f.BoolVar(&c.Twice, "twice", false, "run each plan a second time, and count how many histories are the same")
 	f.IntVar(&c.Stop, "stop", 3, "end after so many failures; 0: never")
 	f.BoolVar(&writes, "writes", false, "instead: run one scenario again and again, and lose the power of each node at each of its writes")
 	f.IntVar(&step, "step", 1, "of --writes: crash at every step-th write")
@@ -128,6 +129,9 @@ func printTotals(w io.Writer, t *sim.Totals, program string) {
 	fmt.Fprintf(w, "\nchecked:  ")
 	for _, id := range sortedKeys(t.Checked) {
 		fmt.Fprintf(w, " %s %d", id, t.Checked[id])
+	}
+	if t.Twice > 0 {
+		fmt.Fprintf(w, "\ntwice:     %d of %d plans had the same history again", t.Same, t.Twice)
 	}
 	fmt.Fprintf(w, "\n%d seeds of tier %s from %d on: %d failed; %d calls, %d jobs acknowledged, %d log entries, %d disk writes; %.1f cluster-hours simulated in %.0f s of CPU (%.0f s), %.0f seeds a minute of CPU\n",
 		t.Seeds, t.Tier, t.First, t.Failed, t.Ops, t.Acked, t.Entries, t.Writes, t.ClusterHours(), t.CPU.Seconds(), t.Real.Seconds(), t.PerMinute())

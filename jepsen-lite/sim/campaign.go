@@ -15,6 +15,8 @@ type Campaign struct {
 	Keep func(*Plan) error
 	// Shrink tries to make what fails smaller.
 	Shrink bool
+	// Twice runs each plan a second time, to see whether the history is the same.
+	Twice bool
 	// Stop ends the campaign after so many failures; 0: never.
 	Stop int
 	Note func(format string, args ...any)
@@ -22,20 +24,24 @@ type Campaign struct {
 
 // Totals are what a campaign came to.
 type Totals struct {
-	Tier     string         `json:"tier"`
-	First    uint64         `json:"first"`
-	Seeds    int            `json:"seeds"`
-	Failed   int            `json:"failed"`
-	Virtual  time.Duration  `json:"virtual"` // of clusters, added up
-	CPU      time.Duration  `json:"cpu"`
-	Real     time.Duration  `json:"real"`
-	Entries  int            `json:"entries"`
-	Ops      int            `json:"ops"`
-	Fired    map[string]int `json:"fired"`
-	Checked  map[string]int `json:"checked"`
-	Acked    int            `json:"acked"`
-	Writes   int            `json:"writes"`
-	Failures []Failure      `json:"failures,omitempty"`
+	Tier    string         `json:"tier"`
+	First   uint64         `json:"first"`
+	Seeds   int            `json:"seeds"`
+	Failed  int            `json:"failed"`
+	Virtual time.Duration  `json:"virtual"` // of clusters, added up
+	CPU     time.Duration  `json:"cpu"`
+	Real    time.Duration  `json:"real"`
+	Entries int            `json:"entries"`
+	Ops     int            `json:"ops"`
+	Fired   map[string]int `json:"fired"`
+	Checked map[string]int `json:"checked"`
+	Acked   int            `json:"acked"`
+	Writes  int            `json:"writes"`
+	// Same of Twice plans had the same history when they ran again.
+	Same  int `json:"same,omitempty"`
+	Twice int `json:"twice,omitempty"`
+
+	Failures []Failure `json:"failures,omitempty"`
 }
 
 // Failure is a plan that found something.
@@ -80,6 +86,15 @@ func (c *Campaign) Run(ctx context.Context) (*Totals, error) {
 			return t, err
 		}
 		t.add(r)
+		if c.Twice {
+			second, err := c.Runner.Run(ctx, p)
+			if err != nil {
+				return t, err
+			}
+			if t.Twice++; second.Digest == r.Digest {
+				t.Same++
+			}
+		}
 		if r.Failed() {
 			f, err := c.failure(ctx, r)
 			if err != nil {

@@ -35,7 +35,10 @@ func (w *coreWorld) fault(f Fault) {
 	if f.Kind == "depose" {
 		w.depose()
 	}
-	for end := time.Now().Add(f.For / 4); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
+	if f.Kind != "worker-cut" { // longer than leases
+		f.For /= 4
+	}
+	for end := time.Now().Add(f.For); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
 		w.mu.Lock()
 		healed := w.healed
 		w.mu.Unlock()

@@ -260,7 +260,7 @@ func (k *coreWorker) connect(e *engine.Engine) {
 // abandon moves what the worker holds to what it has no right to any more.
 func (k *coreWorker) abandon() {
 	for _, f := range k.order {
-		if t := k.held[f]; t != nil && k.chance.IntN(2) == 0 {
+		if t := k.held[f]; t != nil && k.chance.IntN(3) > 0 {
 			k.lost = append(k.lost, t)
 		}
 	}
@@ -282,7 +282,7 @@ func (k *coreWorker) turn() {
 	}
 	for _, g := range o.Grants {
 		took := time.Duration(k.chance.IntN(60)) * time.Millisecond
-		if k.chance.IntN(15) == 0 {
+		if k.chance.IntN(8) == 0 {
 			took = time.Duration(k.chance.IntN(3000)) * time.Millisecond
 		}
 		k.held[g.Fence] = &coreTask{grant: g, due: time.Now().Add(took), fate: k.chance.IntN(30)}
@@ -323,7 +323,7 @@ func (k *coreWorker) report() {
 		}
 	}
 	k.order = left
-	if len(k.lost) > 0 && k.chance.IntN(10) == 0 {
+	if len(k.lost) > 0 && k.chance.IntN(3) > 0 {
 		add(k.lost[0])
 		k.lost = k.lost[1:]
 	}

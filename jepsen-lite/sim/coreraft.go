@@ -33,6 +33,7 @@ type coreNode struct {
 	away    bool         // cut off from all others
 	lags    bool         // it hears of nothing, and does not know
 	lives   int
+	again   uint64 // so many entries are handed to a new machine although it has them
 	flushed uint64 // what the state has promised to have on disk
 	hashes  map[uint64]string
 	clock   time.Duration
@@ -62,6 +63,7 @@ func (n *coreNode) open() error {
 	}
 	n.machine = m
 	n.lives++
+	n.again = 20 // as Raft hands over what it does not know to be applied
 	return nil
 }
 
@@ -103,7 +105,11 @@ func (n *coreNode) adopt(leader []coreEntry) error {
 // apply applies up to an index, some entries at a time, and returns the results by index.
 func (n *coreNode) apply(to uint64, together int) (map[uint64]*fsm.Result, error) {
 	results := map[uint64]*fsm.Result{}
-	for at := n.applied(); at < to; {
+	from := n.applied()
+	if to > from {
+		from, n.again = from-min(from, n.again), 0
+	}
+	for at := from; at < to; {
 		var batch []fsm.LogEntry
 		for ; at < to && len(batch) < together; at++ {
 			if e := n.log[at]; e.data != nil {

@@ -29,7 +29,7 @@ type coreWorld struct {
 
 	proposed chan struct{} // capacity 1
 
-	mu      sync.Mutex // guards what follows
+	mu      lock // guards what follows
 	nodes   []*coreNode
 	leader  int // index; -1: none
 	life    int // of the leader when it was elected
@@ -51,10 +51,17 @@ type coreWorld struct {
 	drop    int // percent of answers to clients that are lost
 }
 
+// lock is a mutex, but for one thing: who waits for it is blocked in a way in which a bubble's time goes on. It is
+// held over writes to disks, and those may take time.
+type lock chan struct{}
+
+func (l lock) Lock()   { l <- struct{}{} }
+func (l lock) Unlock() { <-l }
+
 const coreLease = 250 * time.Millisecond
 
 func newCoreWorld(p Plan) *coreWorld {
-	w := &coreWorld{plan: p, chance: dice(p.Seed, "raft"), proposed: make(chan struct{}, 1), leader: -1, open: map[uint64]func(*fsm.Result, error){}, fired: map[string]int{}, cut: map[int]bool{}}
+	w := &coreWorld{mu: make(lock, 1), plan: p, chance: dice(p.Seed, "raft"), proposed: make(chan struct{}, 1), leader: -1, open: map[uint64]func(*fsm.Result, error){}, fired: map[string]int{}, cut: map[int]bool{}}
 	for i := range p.Nodes {
 		w.nodes = append(w.nodes, &coreNode{index: i, disk: vfs.NewCrashableMem(), dir: "state", hashes: map[uint64]string{}, clock: p.Clocks[i]})
 	}

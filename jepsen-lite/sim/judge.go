@@ -30,7 +30,7 @@ type found struct {
 
 // judge checks everything.
 func judge(f found) ([]evidence.Verdict, evidence.Submissions, *ledger.Ledger, error) {
-	book, err := ledger.Read(context.Background(), f.logs, true)
+	book, err := ledger.Read(context.Background(), f.logs, f.plan.Tier == TierCluster || f.plan.Seed%8 == 0)
 	if err != nil {
 		return f.broken, evidence.Submissions{}, book, err
 	}

@@ -78,6 +78,9 @@ func Generate(tier string, seed uint64) (Plan, error) {
 	}
 	p.Slots = 1 + r.IntN(4)
 	p.LeaseTTL = []time.Duration{time.Second, 2 * time.Second, 5 * time.Second}[r.IntN(3)]
+	if tier == TierCore {
+		p.LeaseTTL = time.Second
+	}
 	p.Threshold, p.Trailing = 8192, 20480
 	if r.IntN(100) < 50 {
 		p.Threshold, p.Trailing = 4+r.Uint64N(30), 1+r.Uint64N(8)

@@ -40,3 +40,26 @@ func number(variable string, otherwise int) int {
 	}
 	return otherwise
 }
+
+// A power failure at any write leaves nothing lost. All writes are for the command; here it is some of each node.
+func TestWrites_NothingIsLost(t *testing.T) {
+	p, err := scenario(1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	whole := simulate(t, p, quiet)
+	if whole.Failed() {
+		t.Fatal(whole.Why())
+	}
+	for node, writes := range whole.Writes {
+		if writes < 50 {
+			t.Errorf("node %d writes only %d times", node, writes)
+		}
+		for i := range 2 {
+			p.Crash = &CrashAt{Node: node, Write: writes * (2 + 3*i) / 6, After: i == 0}
+			if r := simulate(t, p, quiet); r.Failed() {
+				t.Errorf("crash %s: %s", p.Crash, r.Why())
+			}
+		}
+	}
+}
