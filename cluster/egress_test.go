@@ -207,17 +207,13 @@ func (w *world) untilIn(d time.Duration, what string, holds func() bool) {
 func TestEgress_AReceiverThatHangsHoldsNobodyElse(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
-		under, most := 0, 0
+		var began []time.Time
 		var mu sync.Mutex
 		s := newSink(t, func(n int, rw http.ResponseWriter, r *http.Request) {
 			mu.Lock()
-			under++
-			most = max(most, under)
+			began = append(began, time.Now())
 			mu.Unlock()
 			<-r.Context().Done()
-			mu.Lock()
-			under--
-			mu.Unlock()
 		})
 		w.start("n1", s.config)
 		n := w.leader("n1")
@@ -234,8 +230,16 @@ func TestEgress_AReceiverThatHangsHoldsNobodyElse(t *testing.T) {
 			}
 			return true
 		})
-		if most != 3 {
-			t.Errorf("%d deliveries were under way at once, 3 are allowed", most)
+		mu.Lock()
+		defer mu.Unlock()
+		if !began[2].Equal(began[0]) {
+			t.Errorf("three are allowed at once; the third began %v after the first", began[2].Sub(began[0]))
+		}
+		// An attempt is over for its sender after 15 s; the receiver hears of it at some time in that instant.
+		for i := 3; i < len(began); i++ {
+			if d := began[i].Sub(began[i-3]); d < 15*time.Second {
+				t.Errorf("attempt %d began %v after attempt %d: four were under way at once, 3 are allowed", i, d, i-3)
+			}
 		}
 		w.submit(n)
 	})
