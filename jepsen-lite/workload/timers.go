@@ -31,6 +31,9 @@ var (
 		}
 	}, sdk.Retry(sdk.RetryPolicy{MaxAttempts: 1000, First: 20 * time.Millisecond, Cap: 200 * time.Millisecond, CrashLimit: 1000}))
 
+	// jotTask is done at once. Its results are of the type of napTask's, as settling expects. Its limit is on the task, and not on a queue.
+	jotTask = sdk.NewTask("chaos.jot", func(context.Context, string) (int64, error) { return 0, nil })
+
 	// hangTask goes on until it is stopped: its two attempts are out of time after half a second each.
 	hangTask = sdk.NewTask("chaos.hang", func(ctx context.Context, _ string) (string, error) {
 		<-ctx.Done()
@@ -47,7 +50,7 @@ func init() {
 	register(Workload{
 		Name:  "timers",
 		About: "jobs that wait for their time or run out of it, schedules that tick each second under all policies, and queues with rates, windows and slots",
-		Units: func(string) []sdk.Registrable { return []sdk.Registrable{napTask, hangTask} },
+		Units: func(string) []sdk.Registrable { return []sdk.Registrable{napTask, jotTask, hangTask} },
 		Worker: func(c *sdk.WorkerConfig) {
 			c.Queues = map[string]int{"default": 6, queueRate: 4, queueWindow: 4, queueFew: 4}
 		},
@@ -57,10 +60,12 @@ func init() {
 	})
 }
 
-// bounds are the limits at the beginning of a run. Some of their numbers change during it.
+// bounds are the limits at the beginning of a run. Some of their numbers change during it. The longer ones remember more
+// than an election takes: what a new leader forgets of them shows.
 var bounds = []sdk.Limit{
 	{Scope: sdk.LimitQueue, Name: queueRate, Kind: sdk.LimitRate, N: 20, Period: time.Second, Burst: 5},
 	{Scope: sdk.LimitQueue, Name: queueRate, Kind: sdk.LimitRate, PerPartition: true, N: 7, Period: 700 * time.Millisecond, Burst: 2},
+	{Scope: sdk.LimitTask, Name: "chaos.jot", Kind: sdk.LimitWindow, N: 8, Period: 6 * time.Second},
 	{Scope: sdk.LimitQueue, Name: queueWindow, Kind: sdk.LimitWindow, N: 12, Period: time.Second},
 	{Scope: sdk.LimitQueue, Name: queueWindow, Kind: sdk.LimitWindow, PerPartition: true, N: 6, Period: time.Second},
 	{Scope: sdk.LimitQueue, Name: queueFew, Kind: sdk.LimitConcurrency, N: 4},
@@ -138,7 +143,11 @@ func tuneTimers(ctx context.Context, l *Load) {
 func runTimed(ctx context.Context, l *Load, client, key string, r *rand.Rand) {
 	part := sdk.Partition("p" + strconv.Itoa(r.IntN(3)))
 	queue := sdk.Queue([]string{queueRate, queueWindow, queueFew}[r.IntN(3)])
-	switch r.IntN(12) {
+	switch r.IntN(13) {
+	case 12: // nobody waits for it, so that there are always more than may begin
+		call, cancel := context.WithTimeout(ctx, opTimeout)
+		defer cancel()
+		_, _ = submitTimed(call, l, client, key, jotTask, key)
 	case 0:
 		timed(ctx, l, client, key, hangTask, key)
 	case 1:
@@ -160,14 +169,7 @@ func runTimed(ctx context.Context, l *Load, client, key string, r *rand.Rand) {
 func timed[In, Out any](ctx context.Context, l *Load, client, key string, u sdk.Submittable[In, Out], in In, opts ...sdk.SubmitOption) {
 	call, cancel := context.WithTimeout(ctx, opTimeout)
 	defer cancel()
-	var job *sdk.Job[Out]
-	_, err := l.Do(client, "submit", key, "", func() (string, error) {
-		var err error
-		if job, err = u.Submit(call, l.Client, in, append(opts, sdk.JobKey(key))...); err != nil {
-			return "", err
-		}
-		return job.ID(), nil
-	})
+	job, err := submitTimed(call, l, client, key, u, in, opts...)
 	if err != nil {
 		return
 	}
@@ -175,6 +177,17 @@ func timed[In, Out any](ctx context.Context, l *Load, client, key string, u sdk.
 		_, err := job.Await(call)
 		return endOf(err)
 	})
+}
+
+func submitTimed[In, Out any](ctx context.Context, l *Load, client, key string, u sdk.Submittable[In, Out], in In, opts ...sdk.SubmitOption) (job *sdk.Job[Out], err error) {
+	_, err = l.Do(client, "submit", key, "", func() (string, error) {
+		var err error
+		if job, err = u.Submit(ctx, l.Client, in, append(opts, sdk.JobKey(key))...); err != nil {
+			return "", err
+		}
+		return job.ID(), nil
+	})
+	return job, err
 }
 
 // endOf is how a job has ended, when it has.
