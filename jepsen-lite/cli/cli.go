@@ -69,6 +69,9 @@ func runCommand(prefix []string) *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "run", Short: "Run one workload under the nemeses named", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if done, err := inNamespace(cmd.Context(), c.Nemeses); done {
+				return err
+			}
 			executable, err := os.Executable()
 			if err != nil {
 				return &Error{CodeFailed, err}

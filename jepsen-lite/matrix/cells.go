@@ -55,7 +55,6 @@ var columns = []column{
 	{name: "replies", nemeses: []string{"drop-replies"}},
 	{name: "transfer", nemeses: []string{"transfer"}},
 	{name: "restart", nemeses: []string{"rolling-restart", "restart-worker"}},
-	{name: "loss", nemeses: []string{"netns-loss", "netns-reorder"}},
 }
 
 // Tiers are the names of the tiers.
@@ -69,7 +68,9 @@ func Cells(tier string, seed uint64) (cells []Cell, left []string, err error) {
 		workloads = append(workloads, w.Name)
 	}
 	for _, n := range nemesis.All() {
-		nemeses = append(nemeses, n.Name)
+		if !n.Namespace {
+			nemeses = append(nemeses, n.Name)
+		}
 	}
 	switch tier {
 	case "smoke":

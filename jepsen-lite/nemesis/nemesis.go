@@ -22,6 +22,9 @@ type Nemesis struct {
 	Least, Most time.Duration
 	// Inside says that it happens inside the nodes, which must be built with the tag chaos for it.
 	Inside bool
+	// Namespace says that the run needs a network namespace of its own for it. Matrices leave it out: their runs
+	// share one.
+	Namespace bool
 	// Proves is the invariant that it puts to the test by itself, and breaks with a *Broken error of heal; nil: none.
 	Proves *Rule
 	Strike func(ctx context.Context, s *site.Site, r *rand.Rand) (target string, heal func(context.Context) (effect string, err error), err error)
