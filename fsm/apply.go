@@ -31,7 +31,7 @@ func (m *Machine) Apply(entries []LogEntry) (results []*Result, err error) {
 	results = make([]*Result, len(entries))
 	m.begin()
 	for i, e := range entries {
-		if e.Index <= m.state.index && !planted.DoubleApply {
+		if e.Index <= m.state.index {
 			continue
 		}
 		entry, err := DecodeEntry(e.Data)

@@ -7,6 +7,7 @@ import (
 	"github.com/google/btree"
 
 	"github.com/fanfold/fanfold/fsm/fsmpb"
+	"github.com/fanfold/fanfold/fsm/planted"
 )
 
 // limiter is what a limit has counted: of the whole, or of one partition. There is one only while it
@@ -234,7 +235,7 @@ func (t *tx) gaveBack(q *queue, l *lease) {
 
 func (t *tx) freed(s *limiter) {
 	s.held--
-	for len(s.parked) > 0 {
+	for len(s.parked) > 0 && !planted.LostWake {
 		lane := s.parked[len(s.parked)-1].lane
 		t.m.unpark(lane)
 		t.settle(lane)

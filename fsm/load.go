@@ -1,6 +1,10 @@
 package fsm
 
-import "github.com/cockroachdb/pebble/v2"
+import (
+	"github.com/cockroachdb/pebble/v2"
+
+	"github.com/fanfold/fanfold/fsm/planted"
+)
 
 // load rebuilds the memory state: the names, the sessions and their leases, the lanes' and the timers'
 // windows. It reads the names and sessions whole, and of each lane only where it begins, so it takes
@@ -8,6 +12,9 @@ import "github.com/cockroachdb/pebble/v2"
 func (m *Machine) load() {
 	if b := m.disk.get(keyState()); b != nil {
 		m.state = decodeState(b)
+		if planted.DoubleApply {
+			m.state.index -= min(m.state.index, 3)
+		}
 	}
 	if b := m.disk.get(keyConf()); b != nil {
 		m.confIdx, m.conf = decodeConf(b)

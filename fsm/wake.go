@@ -5,8 +5,6 @@ import (
 	"slices"
 
 	"github.com/google/btree"
-
-	"github.com/fanfold/fanfold/fsm/planted"
 )
 
 // wake is a lane that a limit holds back, or a queue of which a limit holds back something: when to
@@ -97,9 +95,7 @@ func (t *tx) wakeDue() {
 			t.m.wakes.DeleteMin()
 			q.wake = nil
 		}
-		if !planted.LostWake {
-			t.m.check(q)
-		}
+		t.m.check(q)
 	}
 }
 

@@ -9,7 +9,7 @@ const Bug = bug
 const (
 	// AckBeforeCommit (law 1; engine/submit.go): a submission is answered when it is queued, before it is in the log.
 	AckBeforeCommit = bug == "ackbeforecommit"
-	// AckBeforeFsync (law 1 and 14; cluster/logstore.go): an entry counts as stored before the disk has it.
+	// AckBeforeFsync (law 14; cluster/logstore.go): an entry counts as stored before the disk has it.
 	AckBeforeFsync = bug == "ackbeforefsync"
 	// NoFence (law 2; fsm/complete_task.go): a report under a lease that is over counts for the lease that there is.
 	NoFence = bug == "nofence"
@@ -29,7 +29,7 @@ const (
 	JoinOnce = bug == "joinonce"
 	// FreeAttempt (law 6; fsm/close_session.go): a lease that was lost with its worker is not charged.
 	FreeAttempt = bug == "freeattempt"
-	// LostWake (law 7; fsm/wake.go): what a limit has held back is not looked at again when there is room.
+	// LostWake (law 7; fsm/limiter.go): what a concurrency limit has held back is not looked at again when there is room.
 	LostWake = bug == "lostwake"
 	// ChunkLost (law 7; fsm/apply.go): the next item of every map that is under way is lost when another node begins to lead.
 	ChunkLost = bug == "chunklost"
@@ -43,7 +43,7 @@ const (
 	MapOrder = bug == "maporder"
 	// IndexSplit (law 11; fsm/machine.go): the applied index is not in the batch of the data.
 	IndexSplit = bug == "indexsplit"
-	// DoubleApply (law 11; fsm/apply.go): entries that were applied before a restart are applied again.
+	// DoubleApply (law 11; fsm/load.go): the last entries before a restart are applied again after it.
 	DoubleApply = bug == "doubleapply"
 	// SnapSkip (law 11; fsm/snapshot.go): a snapshot is restored without the timers.
 	SnapSkip = bug == "snapskip"

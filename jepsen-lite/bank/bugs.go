@@ -17,6 +17,7 @@ type Bug struct {
 	About    string // in one line
 	Workload string
 	Nemeses  []string
+	Clients  int // 0: as many as by default
 	// Simulated says that it takes a failure of power to bring it out: simulations have that, processes do not.
 	Simulated bool
 	// Caught are the invariants of which one at least has to be found broken.
@@ -27,7 +28,6 @@ type Bug struct {
 var Bugs = []Bug{
 	{Name: "ackbeforecommit", Law: 1, About: "a submission is answered before it is in the log",
 		Workload: "submit", Nemeses: []string{"kill-leader"}, Caught: []string{"S1"}},
-	{Name: "ackbeforefsync", Law: 1, About: "an entry counts as stored before the disk has it", Simulated: true, Caught: []string{"S1"}},
 	{Name: "nofence", Law: 2, About: "a report under a lease that is over counts for the task's present one",
 		Workload: "lease", Nemeses: []string{"pause-worker"}, Caught: []string{"A2", "A10"}},
 	{Name: "expirestale", Law: 2, About: "a new leader takes the silence before its term for a worker's",
@@ -48,19 +48,19 @@ var Bugs = []Bug{
 		Workload: "lease", Nemeses: []string{"kill-worker"}, Caught: []string{"A3"}},
 	{Name: "chunklost", Law: 7, About: "the next item of each map is lost when another node begins to lead",
 		Workload: "map-reduce", Nemeses: []string{"kill-leader"}, Caught: []string{"D2", "L1"}},
-	{Name: "lostwake", Law: 7, About: "what a limit has held back is not looked at again when there is room",
-		Workload: "timers", Nemeses: []string{"kill-leader"}, Caught: []string{"L1", "D7"}},
+	{Name: "lostwake", Law: 7, About: "what a concurrency limit has held back is not looked at again when there is room",
+		Workload: "timers", Clients: 32, Caught: []string{"L1", "D7"}},
 	{Name: "twocmdcron", Law: 8, About: "a tick makes its job twice",
 		Workload: "timers", Nemeses: []string{"kill-leader"}, Caught: []string{"T2"}},
 	{Name: "uniquefree", Law: 9, About: "a unique key is free as soon as its holder starts",
 		Workload: "submit", Nemeses: []string{"kill-leader"}, Caught: []string{"S9"}},
 	{Name: "fullbucket", Law: 10, About: "what rate limits have counted is forgotten when another node begins to lead",
-		Workload: "timers", Nemeses: []string{"kill-leader"}, Caught: []string{"T4"}},
+		Workload: "timers", Nemeses: []string{"transfer"}, Clients: 32, Caught: []string{"T4"}},
 	{Name: "maporder", Law: 11, About: "which free session gets a lease depends on the order of a Go map",
 		Workload: "submit", Nemeses: []string{"kill-one"}, Caught: []string{"X1"}},
 	{Name: "indexsplit", Law: 11, About: "the applied index is not in the batch of the data",
 		Workload: "submit", Nemeses: []string{"kill-one"}, Caught: []string{"X1", "X3"}},
-	{Name: "doubleapply", Law: 11, About: "entries that were applied before a restart are applied again",
+	{Name: "doubleapply", Law: 11, About: "the last entries before a restart are applied again after it",
 		Workload: "submit", Nemeses: []string{"kill-one"}, Caught: []string{"X1", "X3"}},
 	{Name: "snapskip", Law: 11, About: "a snapshot is restored without the timers",
 		Workload: "snapshot", Nemeses: []string{"kill-one"}, Caught: []string{"X1", "X4"}},
@@ -70,6 +70,7 @@ var Bugs = []Bug{
 		Workload: "register", Nemeses: []string{"pause-leader"}, Caught: []string{"C1"}},
 	{Name: "unknownpending", Law: 13, About: "an unknown job is answered as one that runs",
 		Workload: "register", Nemeses: []string{"pause-leader"}, Caught: []string{"C1"}},
+	{Name: "ackbeforefsync", Law: 14, About: "an entry counts as stored before the disk has it", Simulated: true, Caught: []string{"S1", "X2", "L1"}},
 	{Name: "swallowerror", Law: 14, About: "an error of the log's disk is ignored",
 		Workload: "submit", Nemeses: []string{"disk-error"}, Caught: []string{"S1", "X2", "L1", "L5"}},
 }
@@ -124,6 +125,9 @@ func (b *Bug) arguments(seed uint64) []string {
 	args := []string{"run", "--workload", b.Workload}
 	if len(b.Nemeses) > 0 {
 		args = append(args, "--nemesis", strings.Join(b.Nemeses, ","))
+	}
+	if b.Clients > 0 {
+		args = append(args, "--clients", fmt.Sprint(b.Clients))
 	}
 	return append(args, "--time", load, "--settle", settle, "--seed", fmt.Sprint(seed))
 }

@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/hashicorp/raft"
 
@@ -71,8 +72,8 @@ func (d *logDisk) commit(what string, tx func(*logImage)) error {
 	d.pending = append(d.pending, tx)
 	n := len(d.pending)
 	d.mu.Unlock()
-	if planted.AckBeforeFsync { // as the real store does with the bug
-		go d.sync(n)
+	if planted.AckBeforeFsync { // as the real store has it with the bug: until the system writes it back
+		time.AfterFunc(5*time.Second, func() { d.sync(n) })
 	} else {
 		d.sync(n)
 	}

@@ -239,9 +239,18 @@ func (t *trial) prove(nem nemesis.Nemesis, err error) error {
 	return err
 }
 
-// finish asks the healed nodes for their last word, and stops everything.
+// finish asks the healed nodes for their last word, and stops everything. A cluster that has not settled may be unable
+// to take the command that asks for hashes: it is judged by what its nodes have applied.
 func (t *trial) finish(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, settlePatience)
+	patience, settled := settlePatience, true
+	for i := range t.found.Settled {
+		v := &t.found.Settled[i]
+		settled = settled && (v.ID != "L1" || v.Held())
+	}
+	if !settled {
+		patience = t.Settle
+	}
+	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	if err := t.revive(); err != nil {
 		return err
@@ -249,18 +258,26 @@ func (t *trial) finish(ctx context.Context) error {
 	if err := t.site.StopWorkers(ctx); err != nil {
 		t.found.Exits = append(t.found.Exits, err.Error())
 	}
-	if err := t.hashes(ctx); err != nil {
-		return err
+	asked, cancel := context.WithTimeout(ctx, patience/2)
+	defer cancel()
+	hashed := t.hashes(asked)
+	if hashed != nil && settled {
+		return hashed
 	}
 	for _, n := range t.site.Nodes {
-		st, err := t.site.Status(ctx, n)
-		if err != nil && t.gone(n) {
+		looking, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopPatience)
+		st, err := t.site.Status(looking, n)
+		cancel()
+		if err != nil && (t.gone(n) || !settled) {
 			continue
 		}
 		if err != nil {
 			return fmt.Errorf("node %s after healing: %w", n.ID, err)
 		}
 		t.found.Counters = st.GetCounters()
+		if hashed != nil {
+			t.found.FinalIndex = max(t.found.FinalIndex, st.GetAppliedIndex())
+		}
 	}
 	stopping, cancel := context.WithTimeout(ctx, stopPatience)
 	defer cancel()
