@@ -12,6 +12,7 @@ import (
 
 	"github.com/hashicorp/raft"
 
+	"github.com/fanfold/fanfold/cluster/wal"
 	"github.com/fanfold/fanfold/fsm"
 )
 
@@ -174,7 +175,7 @@ func sound(do func() error) (err error) {
 
 // exitOf is the code for an error of a store that, were it an error of the disk, would be code.
 func exitOf(err error, code int) int {
-	if errors.Is(err, errDamaged) {
+	if errors.Is(err, errDamaged) || errors.Is(err, wal.ErrCorrupt) {
 		return ExitCorruption
 	}
 	return code

@@ -32,11 +32,17 @@ const (
 	stableFile = "stable.db"
 )
 
-// BoltLogs opens (or makes) the log and the votes in dir, in two bolt files.
+// BoltLogs opens (or makes) the log and the votes in dir, in two bolt files. A log that was begun by WALLogs
+// stays where it is.
 //
 // The list of free pages is not written with every commit: after a burst and a truncation it is
 // megabytes long (hashicorp/consul #5181). It is found again by a scan when the file is opened.
 func BoltLogs(dir string) (LogStores, error) {
+	if is, err := exists(filepath.Join(dir, logDir)); err != nil {
+		return LogStores{}, err
+	} else if is {
+		return WALLogs(dir)
+	}
 	if err := makeDir(vfs.Default, dir); err != nil {
 		return LogStores{}, err
 	}

@@ -82,18 +82,15 @@ func (e LogRecord) Apply(m *fsm.Machine) (*fsm.Result, error) {
 // WalkLog calls visit for every entry in the log of a stopped node, in order, until it returns an error.
 // Entries at the end may never have been committed. Nothing is changed.
 func WalkLog(ctx context.Context, dataDir string, visit func(LogRecord) error) error {
-	path := filepath.Join(dataDir, "raft", logFile)
-	if _, err := os.Stat(path); err != nil {
+	path := filepath.Join(dataDir, "raft")
+	if _, err := os.Stat(filepath.Join(path, stableFile)); err != nil {
 		return fmt.Errorf("cluster: %s is no data directory of a node: %w", dataDir, err)
 	}
 	lock, err := lockDataDir(vfs.Default, dataDir)
 	if err != nil {
 		return err
 	}
-	if err := checkBolt(path, logKey); err != nil {
-		return errors.Join(err, lock.Close())
-	}
-	store, err := openBolt(path, 0, true)
+	store, err := openReadOnly(path)
 	if err != nil {
 		return errors.Join(err, lock.Close())
 	}
