@@ -94,7 +94,7 @@ func (w *coreWorld) strike(f Fault) (undo func()) {
 			w.err = errors.Join(w.err, err)
 		}
 	case "clock-jump":
-		n.clock += f.jump()
+		n.clock.Add(int64(f.jump()))
 	case "answers":
 		w.drop = 20 + f.N/2
 		return func() { w.drop = 0 }

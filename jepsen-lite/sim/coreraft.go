@@ -6,7 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"time"
+	"sync/atomic"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/hashicorp/raft"
@@ -36,7 +36,7 @@ type coreNode struct {
 	again   uint64 // so many entries are handed to a new machine although it has them
 	flushed uint64 // what the state has promised to have on disk
 	hashes  map[uint64]string
-	clock   time.Duration
+	clock   atomic.Int64 // how far its wall clock is off
 }
 
 func (n *coreNode) up() bool { return n.machine != nil }
