@@ -174,8 +174,12 @@ func settleMembership(ctx context.Context, l *Load) error {
 	return settleSubmit(ctx, l)
 }
 
-// checkMembership judges the changes of the configuration, as the log has them.
 func checkMembership(e *evidence.Evidence) []evidence.Verdict {
+	return append(checkSubmit(e), changes(e)...)
+}
+
+// changes judges the changes of the configuration, as the log has them.
+func changes(e *evidence.Evidence) []evidence.Verdict {
 	overlap := evidence.Verdict{ID: "X6", Rule: "one change of members touches one voter, so that the majorities before and after it overlap"}
 	inside := evidence.Verdict{ID: "X6", Rule: "who leads a term is a voter of the configuration in which it begins: who was removed commits nothing"}
 	told := evidence.Verdict{ID: "X6", Rule: "a node whose removal was acknowledged is no member afterwards"}
@@ -210,7 +214,7 @@ func checkMembership(e *evidence.Evidence) []evidence.Verdict {
 			}
 		}
 	}
-	return append(checkSubmit(e), overlap, inside, told)
+	return []evidence.Verdict{overlap, inside, told}
 }
 
 // difference is what is in one of two lists only.
