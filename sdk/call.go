@@ -3,6 +3,7 @@ package sdk
 import (
 	"context"
 	"errors"
+	"fmt"
 	"math/rand/v2"
 	"net"
 	"strings"
@@ -94,7 +95,7 @@ func (c *Client) retry(ctx context.Context, p plan, f func(context.Context, apiv
 		}
 		v := c.judge(base, err)
 		if v.final {
-			return v.err
+			return ownEffect(v.err, unknown && p.changes)
 		}
 		last = v.err
 		unknown = unknown || v.unknown
@@ -103,6 +104,20 @@ func (c *Client) retry(ctx context.Context, p plan, f func(context.Context, apiv
 		pause.wait(ctx, v)
 	}
 	return deadlineError(ctx, last, unknown && p.changes)
+}
+
+// ownEffect adds ErrOutcomeUnknown to a refusal that an earlier try of the same call may be the cause of: what
+// was retried runs, what was deleted is gone.
+func ownEffect(err error, mayHaveHappened bool) error {
+	if !mayHaveHappened {
+		return err
+	}
+	for _, kind := range []error{ErrNotEnded, ErrNotFound, ErrConflict, ErrExists} {
+		if errors.Is(err, kind) {
+			return fmt.Errorf("%w: an earlier try may have done it, and this be why the last was refused: %w", ErrOutcomeUnknown, err)
+		}
+	}
+	return err
 }
 
 // try runs f once.

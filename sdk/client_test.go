@@ -16,6 +16,7 @@ import (
 
 	"github.com/fanfold/fanfold/sdk"
 	apiv1 "github.com/fanfold/fanfold/sdk/api/v1"
+	"github.com/fanfold/fanfold/sdk/api/v1/apiv1connect"
 	"github.com/fanfold/fanfold/sdk/sdktest/pipenet"
 )
 
@@ -366,6 +367,38 @@ func TestRetry_SecondTryOfARetryThatWorked(t *testing.T) {
 		}
 		if err := c.Retry(t.Context(), "x"); !errors.Is(err, sdk.ErrNotEnded) {
 			t.Errorf("a first try: error %v", err)
+		}
+	})
+}
+
+// TestCall_ARefusalAfterATryThatMayHaveWorkedIsNotCertain: the conflict may be with what the first try has done.
+func TestCall_ARefusalAfterATryThatMayHaveWorkedIsNotCertain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := pipenet.New()
+		var answers []string
+		serve(t, n, "a:1", &scripted{call: func(string, any) (any, error) {
+			code := answers[0]
+			answers = answers[1:]
+			return nil, refusal(connect.CodeUnavailable, &apiv1.ErrorInfo{Code: code})
+		}})
+		c := dial(t, n, "a:1")
+		for _, x := range []struct {
+			answers []string
+			kind    error
+			unknown bool
+		}{
+			{[]string{"OUTCOME_UNKNOWN", "CONFLICT"}, sdk.ErrConflict, true},
+			{[]string{"NO_LEADER", "CONFLICT"}, sdk.ErrConflict, false},
+			{[]string{"OUTCOME_UNKNOWN", "INVALID"}, sdk.ErrInvalid, false},
+		} {
+			answers = x.answers
+			err := c.Call(t.Context(), func(ctx context.Context, api apiv1connect.FanfoldClient) error {
+				_, err := api.RetryJob(ctx, connect.NewRequest(&apiv1.RetryJobRequest{}))
+				return err
+			})
+			if !errors.Is(err, x.kind) || errors.Is(err, sdk.ErrOutcomeUnknown) != x.unknown {
+				t.Errorf("%v: error %v", x.answers, err)
+			}
 		}
 	})
 }

@@ -32,7 +32,9 @@ var (
 	ErrOverloaded = errors.New("overloaded")
 	// ErrNoLeader: no node with a leader was reached until the deadline. Nothing was done.
 	ErrNoLeader = errors.New("no leader")
-	// ErrOutcomeUnknown: the deadline came while a change was on its way; it may have happened or not.
+	// ErrOutcomeUnknown: the deadline came while a change was on its way; it may have happened or not. With
+	// another error beside it (ErrNotEnded, ErrNotFound ...): a try broke, and the next was refused, perhaps
+	// because of what the first had done.
 	ErrOutcomeUnknown = errors.New("outcome unknown")
 	// ErrClosed: the client was closed.
 	ErrClosed = errors.New("client closed")
