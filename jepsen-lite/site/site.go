@@ -272,7 +272,8 @@ func (s *Site) Leader(ctx context.Context) *Node {
 	return leader
 }
 
-// AwaitLeader waits for a leader.
+// AwaitLeader waits until one of the nodes of the run leads. A node that a workload has added (membership) is
+// asked to hand leadership over: nemeses strike the run's own.
 func (s *Site) AwaitLeader(ctx context.Context) (*Node, error) {
 	ticker := time.NewTicker(20 * time.Millisecond)
 	defer ticker.Stop()
@@ -280,11 +281,32 @@ func (s *Site) AwaitLeader(ctx context.Context) (*Node, error) {
 		if n := s.Leader(ctx); n != nil {
 			return n, nil
 		}
+		s.callBack(ctx)
 		select {
 		case <-ctx.Done():
-			return nil, fmt.Errorf("the cluster has no leader: see the logs in %s", s.cfg.Dir)
+			return nil, fmt.Errorf("none of the cluster's first nodes leads: see the logs in %s", s.cfg.Dir)
 		case <-ticker.C:
 		}
+	}
+}
+
+// callBack asks a leader that is none of the run's nodes to hand over to one of them. It may be refused, or be
+// late: who waits for a leader asks again.
+func (s *Site) callBack(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, time.Second)
+	defer cancel()
+	for _, n := range s.Nodes {
+		if n.Process == nil || !n.Process.Running() {
+			continue
+		}
+		st, err := s.Status(ctx, n)
+		if err != nil || st.GetLeaderId() == "" || st.GetLeaderAddress() == "" || slices.ContainsFunc(s.Nodes, func(o *Node) bool { return o.ID == st.GetLeaderId() }) {
+			continue
+		}
+		if api, err := s.look.At(st.GetLeaderAddress()); err == nil {
+			_, _ = api.TransferLeadership(ctx, connect.NewRequest(&apiv1.TransferLeadershipRequest{To: n.ID}))
+		}
+		return
 	}
 }
 
