@@ -1,8 +1,11 @@
 package sdktest
 
 import (
+	"bytes"
 	"context"
+	"encoding/binary"
 	"fmt"
+	"maps"
 	"net"
 	"net/netip"
 	"sync"
@@ -20,7 +23,7 @@ type node struct {
 	cluster *Cluster
 	peer    cluster.Peer
 	peers   []cluster.Peer
-	log     *raft.InmemStore // the log and the votes: what is there is on disk
+	log     *memory // the log and the votes: what is there is on disk
 
 	mu   sync.Mutex // guards what follows
 	disk *vfs.MemFS
@@ -29,7 +32,7 @@ type node struct {
 }
 
 func newNode(c *Cluster, peer cluster.Peer, peers []cluster.Peer) *node {
-	return &node{cluster: c, peer: peer, peers: peers, log: raft.NewInmemStore(), disk: vfs.NewCrashableMem()}
+	return &node{cluster: c, peer: peer, peers: peers, log: newMemory(), disk: vfs.NewCrashableMem()}
 }
 
 // start runs the node on its disk.
@@ -116,9 +119,47 @@ func (n *node) kill() {
 	n.stop()
 }
 
+// memory is a node's log and votes.
+type memory struct {
+	*raft.InmemStore // the log
+
+	mu     sync.Mutex // guards what follows
+	stable map[string][]byte
+}
+
+func newMemory() *memory {
+	return &memory{InmemStore: raft.NewInmemStore(), stable: map[string][]byte{}}
+}
+
+func (m *memory) Set(key, value []byte) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.stable[string(key)] = bytes.Clone(value)
+	return nil
+}
+
+// Get gives nothing for a key that is not there, as Raft expects it.
+func (m *memory) Get(key []byte) ([]byte, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return bytes.Clone(m.stable[string(key)]), nil
+}
+
+func (m *memory) SetUint64(key []byte, value uint64) error {
+	return m.Set(key, binary.BigEndian.AppendUint64(nil, value))
+}
+
+func (m *memory) GetUint64(key []byte) (uint64, error) {
+	value, err := m.Get(key)
+	if len(value) < 8 {
+		return 0, err
+	}
+	return binary.BigEndian.Uint64(value), err
+}
+
 // copyOf is the log as it is now: what the dying process still writes does not count.
-func copyOf(from *raft.InmemStore) *raft.InmemStore {
-	to := raft.NewInmemStore()
+func copyOf(from *memory) *memory {
+	to := newMemory()
 	first, _ := from.FirstIndex()
 	last, _ := from.LastIndex()
 	for i := first; i > 0 && i <= last; i++ {
@@ -127,14 +168,9 @@ func copyOf(from *raft.InmemStore) *raft.InmemStore {
 			_ = to.StoreLog(entry)
 		}
 	}
-	for _, key := range []string{"CurrentTerm", "LastVoteTerm"} { // raft's own names
-		if v, err := from.GetUint64([]byte(key)); err == nil {
-			_ = to.SetUint64([]byte(key), v)
-		}
-	}
-	if v, err := from.Get([]byte("LastVoteCand")); err == nil {
-		_ = to.Set([]byte("LastVoteCand"), v)
-	}
+	from.mu.Lock()
+	defer from.mu.Unlock()
+	to.stable = maps.Clone(from.stable)
 	return to
 }
 
