@@ -22,7 +22,10 @@ func Digest(outcomes []*Outcome) string {
 	grid(&b, rows)
 	for _, r := range rows {
 		if r.Verdict != Held {
-			fmt.Fprintf(&b, "\n- **%s**, %s: %s.\n  Again: `%s`\n", r.Verdict, r.Cell, cmp.Or(strings.Join(r.Broken, ", "), r.Why), r.Again)
+			fmt.Fprintf(&b, "\n- **%s**, %s: %s.\n", r.Verdict, r.Cell, cmp.Or(strings.Join(r.Broken, ", "), r.Why))
+			if r.Again != "" { // of a run that could not be judged, nothing says how it was called
+				fmt.Fprintf(&b, "  Again: `%s`\n", r.Again)
+			}
 		}
 	}
 	return b.String()
