@@ -57,7 +57,7 @@ func (t *tx) reported(id uint64, f *fsmpb.Fence, task *fsmpb.TaskRef) (ref TaskR
 	if !ok {
 		return ref, fence, nil, nil, refuse(CodeInvalid, "a task is named by its job's 16 bytes, its step and its shard")
 	}
-	fence = fenceOf(f)
+	fence = FenceOf(f)
 	s, l = t.lease(id, fence, ref)
 	if planted.NoFence && l == nil {
 		fence, s, l = t.anyLease(ref)

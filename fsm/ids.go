@@ -54,7 +54,8 @@ func (f Fence) String() string {
 // Proto returns the message form.
 func (f Fence) Proto() *fsmpb.Fence { return &fsmpb.Fence{Index: f.Index, Pos: f.Pos} }
 
-func fenceOf(p *fsmpb.Fence) Fence { return Fence{Index: p.GetIndex(), Pos: p.GetPos()} }
+// FenceOf is the fence of a message; no message is the fence of no lease.
+func FenceOf(p *fsmpb.Fence) Fence { return Fence{Index: p.GetIndex(), Pos: p.GetPos()} }
 
 // TaskRef names a task. Shard is 0 for a plain step, the item of a map step, and the node of a
 // fold step (dag.Node.Shard).

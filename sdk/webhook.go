@@ -42,19 +42,14 @@ func (c *Client) hasEndpoint(ctx context.Context, name string) (bool, error) {
 }
 
 func (c *Client) changeWebhook(ctx context.Context, n *apiv1.WebhookName, change, name string) error {
-	tries := 0
-	err := c.retry(ctx, changing, func(ctx context.Context, api apiv1connect.FanfoldClient) error {
-		tries++
-		_, err := api.ChangeWebhook(ctx, connect.NewRequest(&apiv1.ChangeWebhookRequest{Name: n, Change: change}))
-		if a, ok := wireError(err).(*APIError); ok && a.Code == "NOT_FOUND" && tries > 1 && change == "delete" {
-			return nil // the try before, whose answer was lost
-		}
-		return err
-	})
-	if err != nil {
-		return fmt.Errorf("sdk: %s webhook %s: %w", change, name, err)
+	var done error
+	if change == "delete" {
+		done = ErrNotFound
 	}
-	return nil
+	return c.change(ctx, change+" webhook "+name, func(ctx context.Context, api apiv1connect.FanfoldClient) error {
+		_, err := api.ChangeWebhook(ctx, connect.NewRequest(&apiv1.ChangeWebhookRequest{Name: n, Change: change}))
+		return err
+	}, done)
 }
 
 func (c *Client) sourceName(name string) *apiv1.WebhookName {

@@ -103,19 +103,16 @@ func Run(ctx context.Context, c Config) (rows []Row, err error) {
 // try runs a bug's cell until the bug is caught.
 func (c *Config) try(ctx context.Context, binary string, b Bug) (Row, error) {
 	r := Row{Bug: b.Name, Law: b.Law, Cell: b.cell()}
-	began := time.Now()
 	for r.Runs < c.Runs {
 		seed := c.Seed + uint64(r.Runs)
 		r.Runs++
 		r.Command = b.command(seed)
 		dir := filepath.Join(c.Dir, fmt.Sprintf("%s-%d", b.Name, r.Runs))
-		s, err := c.Run(ctx, binary, b.Name, b.inDir(b.arguments(seed), dir))
-		if ctx.Err() != nil {
-			return r, ctx.Err()
-		}
-		r.Seconds = time.Since(began).Seconds()
+		s, err := c.once(ctx, &r, binary, b.Name, b.inDir(b.arguments(seed), dir))
 		if err != nil {
-			r.Why = "the run could not be judged: " + err.Error()
+			return r, err
+		}
+		if s == nil {
 			continue
 		}
 		if r.take(s, b.Caught); len(r.Caught) > 0 {
@@ -127,6 +124,21 @@ func (c *Config) try(ctx context.Context, binary string, b Bug) (Row, error) {
 		}
 	}
 	return r, nil
+}
+
+// once is one run for a row. A run that could not be judged has no summary; an error is the end of ctx.
+func (c *Config) once(ctx context.Context, r *Row, binary, bug string, args []string) (*trial.Summary, error) {
+	began := time.Now()
+	s, err := c.Run(ctx, binary, bug, args)
+	if ctx.Err() != nil {
+		return nil, ctx.Err()
+	}
+	r.Seconds += time.Since(began).Seconds()
+	if err != nil {
+		r.Why = "the run could not be judged: " + err.Error()
+		return nil, nil
+	}
+	return s, nil
 }
 
 // take reads off a summary what was broken.
@@ -155,19 +167,16 @@ func (r *Row) take(s *trial.Summary, wanted []string) {
 // control runs the cell of a bug without it. An invalid run is repeated with the next seed.
 func (c *Config) control(ctx context.Context, binary string, b Bug) (Row, error) {
 	r := Row{Control: true, Cell: b.cell()}
-	began := time.Now()
 	for r.Runs < 2 {
 		args := b.arguments(c.Seed + uint64(r.Runs))
 		r.Runs++
 		r.Command = "go run ./jepsen-lite " + strings.Join(args, " ")
 		dir := filepath.Join(c.Dir, "control-"+strings.NewReplacer(" × ", "-", ",", "-").Replace(r.Cell)+fmt.Sprintf("-%d", r.Runs))
-		s, err := c.Run(ctx, binary, "", b.inDir(args, dir))
-		if ctx.Err() != nil {
-			return r, ctx.Err()
-		}
-		r.Seconds = time.Since(began).Seconds()
+		s, err := c.once(ctx, &r, binary, "", b.inDir(args, dir))
 		if err != nil {
-			r.Why = "the run could not be judged: " + err.Error()
+			return r, err
+		}
+		if s == nil {
 			continue
 		}
 		if s.Violated() {

@@ -62,7 +62,7 @@ func events(entries []ledger.Entry) (all []event) {
 		silent := map[fsm.Fence]bool{}
 		for _, c := range entry.Commands {
 			if k, ok := c.Kind.(*fsmpb.Command_TimeOutTask); ok {
-				silent[fenceOf(k.TimeOutTask.Fence)] = true
+				silent[fsm.FenceOf(k.TimeOutTask.Fence)] = true
 			}
 		}
 		timer := func(r fsm.Revoke) bool { return r.Cause == causeTimeout && !silent[r.Fence] }
@@ -108,7 +108,7 @@ func revoke(e event, r fsm.Revoke) event {
 // command is the event of an accepted command; ok is false for those that no checker asks for.
 func command(e event, c *fsmpb.Command, a fsm.Answer) (_ event, ok bool) {
 	task := func(w what, session uint64, f *fsmpb.Fence, t *fsmpb.TaskRef) (event, bool) {
-		e.what, e.session, e.fence, e.ref = w, session, fenceOf(f), refOf(t)
+		e.what, e.session, e.fence, e.ref = w, session, fsm.FenceOf(f), refOf(t)
 		e.job = e.ref.Job
 		return e, true
 	}
@@ -190,5 +190,3 @@ func refOf(t *fsmpb.TaskRef) fsm.TaskRef {
 	copy(id[:], t.GetJob())
 	return fsm.TaskRef{Job: id, Step: t.GetStep(), Shard: t.GetShard()}
 }
-
-func fenceOf(f *fsmpb.Fence) fsm.Fence { return fsm.Fence{Index: f.GetIndex(), Pos: f.GetPos()} }

@@ -69,7 +69,7 @@ func (t *Totals) PerMinute() float64 {
 
 // Run runs the seeds one after another.
 func (c *Campaign) Run(ctx context.Context) (*Totals, error) {
-	t := &Totals{Tier: c.Tier, First: c.First, Fired: map[string]int{}, Checked: map[string]int{}}
+	t := c.totals()
 	begin := time.Now()
 	defer func() { t.Real = time.Since(begin) }()
 	said := begin
@@ -112,6 +112,10 @@ func (c *Campaign) Run(ctx context.Context) (*Totals, error) {
 		}
 	}
 	return t, nil
+}
+
+func (c *Campaign) totals() *Totals {
+	return &Totals{Tier: c.Tier, First: c.First, Fired: map[string]int{}, Checked: map[string]int{}}
 }
 
 func (c *Campaign) note(format string, args ...any) {

@@ -128,11 +128,11 @@ func atOnce(book *ledger.Ledger) evidence.Verdict {
 			}
 			switch k := c.Kind.(type) {
 			case *fsmpb.Command_CompleteTask:
-				delete(runs, fenceOf(k.CompleteTask.Fence))
+				delete(runs, fsm.FenceOf(k.CompleteTask.Fence))
 			case *fsmpb.Command_FailTask:
-				delete(runs, fenceOf(k.FailTask.Fence))
+				delete(runs, fsm.FenceOf(k.FailTask.Fence))
 			case *fsmpb.Command_ReleaseTask:
-				delete(runs, fenceOf(k.ReleaseTask.Fence))
+				delete(runs, fsm.FenceOf(k.ReleaseTask.Fence))
 			case *fsmpb.Command_CloseSession:
 				maps.DeleteFunc(runs, func(_ fsm.Fence, session uint64) bool { return session == k.CloseSession.Session })
 			}
@@ -152,8 +152,6 @@ func atOnce(book *ledger.Ledger) evidence.Verdict {
 	}
 	return limit
 }
-
-func fenceOf(f *fsmpb.Fence) fsm.Fence { return fsm.Fence{Index: f.GetIndex(), Pos: f.GetPos()} }
 
 // uniques checks that jobs of unique keys that clients were told of are there. They have no key of their own, by
 // which the checkers would find them.

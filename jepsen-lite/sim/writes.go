@@ -28,7 +28,7 @@ func scenario(seed uint64) (Plan, error) {
 // Writes loses the power of each node at each of its writes, before it and after it, in one scenario each: every
 // run must recover with nothing lost. step leaves writes out: every step-th is crashed.
 func (c *Campaign) Writes(ctx context.Context, step int) (*Totals, error) {
-	t := &Totals{Tier: c.Tier, First: c.First, Fired: map[string]int{}, Checked: map[string]int{}}
+	t := c.totals()
 	begin := time.Now()
 	defer func() { t.Real = time.Since(begin) }()
 	p, err := scenario(c.First)
@@ -48,20 +48,11 @@ func (c *Campaign) Writes(ctx context.Context, step int) (*Totals, error) {
 		for write := 1; write <= writes; write += step {
 			for _, after := range []bool{false, true} {
 				p.Crash = &CrashAt{Node: node, Write: write, After: after}
-				r, err := c.Runner.Run(ctx, p)
-				if err != nil {
+				if err := c.crash(ctx, t, p); err != nil {
 					return t, err
 				}
-				t.add(r)
-				if r.Failed() {
-					c.note("crash %s: %s", p.Crash, r.Why())
-					t.Failures = append(t.Failures, Failure{
-						Seed: c.First, Why: r.Why(), Seeds: t.Seeds, Result: r,
-						Again: fmt.Sprintf("sim --writes --first %d --crash %s", c.First, p.Crash),
-					})
-					if c.Stop > 0 && t.Failed >= c.Stop {
-						return t, nil
-					}
+				if c.Stop > 0 && t.Failed >= c.Stop {
+					return t, nil
 				}
 			}
 		}
@@ -72,7 +63,7 @@ func (c *Campaign) Writes(ctx context.Context, step int) (*Totals, error) {
 
 // OneWrite is one run of Writes.
 func (c *Campaign) OneWrite(ctx context.Context, crash string) (*Totals, error) {
-	t := &Totals{Tier: c.Tier, First: c.First, Fired: map[string]int{}, Checked: map[string]int{}}
+	t := c.totals()
 	p, err := scenario(c.First)
 	if err == nil {
 		p.Crash, err = parseCrash(crash)
@@ -80,13 +71,22 @@ func (c *Campaign) OneWrite(ctx context.Context, crash string) (*Totals, error) 
 	if err != nil {
 		return t, err
 	}
+	return t, c.crash(ctx, t, p)
+}
+
+// crash runs the scenario with the crash that is in it, and counts it.
+func (c *Campaign) crash(ctx context.Context, t *Totals, p Plan) error {
 	r, err := c.Runner.Run(ctx, p)
 	if err != nil {
-		return t, err
+		return err
 	}
 	t.add(r)
 	if r.Failed() {
-		t.Failures = append(t.Failures, Failure{Seed: c.First, Why: r.Why(), Seeds: 1, Result: r, Again: fmt.Sprintf("sim --writes --first %d --crash %s", c.First, crash)})
+		c.note("crash %s: %s", p.Crash, r.Why())
+		t.Failures = append(t.Failures, Failure{
+			Seed: c.First, Why: r.Why(), Seeds: t.Seeds, Result: r,
+			Again: fmt.Sprintf("sim --writes --first %d --crash %s", c.First, p.Crash),
+		})
 	}
-	return t, nil
+	return nil
 }

@@ -117,28 +117,27 @@ func New(cfg Config) (*Site, error) {
 // doorsOf opens the doors by which a host reaches the nodes.
 func (s *Site) doorsOf(host string) (netem.Doors, error) {
 	doors := netem.Doors{}
-	for _, n := range s.Nodes {
-		if n.ID == host {
-			continue
+	open := func(to string, addresses ...string) error {
+		if to == host {
+			return nil
 		}
-		for _, address := range []string{n.API, n.Raft} {
-			door, err := s.Net.Door(host, n.ID, address)
+		for _, address := range addresses {
+			door, err := s.Net.Door(host, to, address)
 			if err != nil {
-				return nil, err
+				return err
 			}
 			doors[address] = door
+		}
+		return nil
+	}
+	for _, n := range s.Nodes {
+		if err := open(n.ID, n.API, n.Raft); err != nil {
+			return nil, err
 		}
 	}
 	for _, p := range s.Spares {
-		if p.Place == host {
-			continue
-		}
-		for _, address := range []string{p.API, p.Raft} {
-			door, err := s.Net.Door(host, p.Place, address)
-			if err != nil {
-				return nil, err
-			}
-			doors[address] = door
+		if err := open(p.Place, p.API, p.Raft); err != nil {
+			return nil, err
 		}
 	}
 	return doors, nil

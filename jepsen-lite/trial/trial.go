@@ -161,13 +161,11 @@ func (t *trial) load(ctx context.Context) (err error) {
 	t.Note("settling: every acknowledged operation has to be there")
 	settling, cancel := context.WithTimeout(ctx, t.Settle)
 	defer cancel()
+	settled := evidence.Verdict{ID: "L1", Rule: "after healing, every job ends and every kind of operation succeeds", Count: 1}
 	if err := t.work.Settle(settling, load); err != nil {
-		v := evidence.Verdict{ID: "L1", Rule: "after healing, every job ends and every kind of operation succeeds", Count: 1}
-		v.Violate(err.Error())
-		t.found.Settled = append(t.found.Settled, v)
-	} else {
-		t.found.Settled = append(t.found.Settled, evidence.Verdict{ID: "L1", Rule: "after healing, every job ends and every kind of operation succeeds", Count: 1})
+		settled.Violate(err.Error())
 	}
+	t.found.Settled = append(t.found.Settled, settled)
 	unwatch()
 	watching.Wait()
 	return t.finish(ctx)

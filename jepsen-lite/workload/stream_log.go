@@ -59,11 +59,11 @@ func statuses(entries []ledger.Entry) map[string][]version {
 					touched[a.Job] = true
 				}
 			case *fsmpb.Command_CompleteTask:
-				over(fsm.JobID(k.CompleteTask.GetTask().GetJob()), fenceOf(k.CompleteTask.GetFence()), "SUCCESS")
+				over(fsm.JobID(k.CompleteTask.GetTask().GetJob()), fsm.FenceOf(k.CompleteTask.GetFence()), "SUCCESS")
 			case *fsmpb.Command_FailTask:
-				over(fsm.JobID(k.FailTask.GetTask().GetJob()), fenceOf(k.FailTask.GetFence()), "-")
+				over(fsm.JobID(k.FailTask.GetTask().GetJob()), fsm.FenceOf(k.FailTask.GetFence()), "-")
 			case *fsmpb.Command_ReleaseTask:
-				over(fsm.JobID(k.ReleaseTask.GetTask().GetJob()), fenceOf(k.ReleaseTask.GetFence()), "-")
+				over(fsm.JobID(k.ReleaseTask.GetTask().GetJob()), fsm.FenceOf(k.ReleaseTask.GetFence()), "-")
 			case *fsmpb.Command_CloseSession:
 				for id, j := range jobs {
 					for f, l := range j.held {
@@ -93,5 +93,3 @@ func statuses(entries []ledger.Entry) map[string][]version {
 	}
 	return all
 }
-
-func fenceOf(f *fsmpb.Fence) fsm.Fence { return fsm.Fence{Index: f.GetIndex(), Pos: f.GetPos()} }
