@@ -41,6 +41,7 @@ func (c *Client) At(address string) (apiv1connect.FanfoldClient, error) {
 type plan struct {
 	bound   time.Duration // of one try; 0 = none
 	changes bool          // a try that broke may have had an effect
+	done    error         // what a second try is refused with when the first has worked; nil: nothing says so
 	watch   *outlook      // kept up to date; nil: nobody looks
 }
 
@@ -94,7 +95,10 @@ func (c *Client) retry(ctx context.Context, p plan, f func(context.Context, apiv
 			break
 		}
 		v := c.judge(base, err)
-		if v.final {
+		switch {
+		case v.final && unknown && p.done != nil && errors.Is(v.err, p.done):
+			return nil // after tries that were certainly refused it would be news
+		case v.final:
 			return ownEffect(v.err, unknown && p.changes)
 		}
 		last = v.err

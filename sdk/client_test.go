@@ -232,6 +232,34 @@ func TestSubmit_ErrorsKeepTheirMeaning(t *testing.T) {
 	})
 }
 
+// TestSubmit_ATextThatCannotBeWrittenFailsAlone: what concurrent callers submit goes in common messages.
+func TestSubmit_ATextThatCannotBeWrittenFailsAlone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := pipenet.New()
+		serve(t, n, "a:1", &scripted{submit: func(_ context.Context, jobs []*apiv1.Job) ([]*apiv1.SubmitResult, error) {
+			time.Sleep(time.Second) // the others wait together for the next message
+			return accept(jobs), nil
+		}})
+		c := dial(t, n, "a:1")
+		var all sync.WaitGroup
+		for i := range 20 {
+			all.Go(func() {
+				if _, err := tInc.Submit(t.Context(), c, i, sdk.JobKey("key")); err != nil {
+					t.Errorf("a right job: error %v", err)
+				}
+			})
+			for _, wrong := range []sdk.SubmitOption{sdk.JobKey("\xff"), sdk.Partition("\xff"), sdk.Header("k", "\xff"), sdk.Throttle("\xff", time.Second)} {
+				all.Go(func() {
+					if _, err := tInc.Submit(t.Context(), c, i, wrong); !errors.Is(err, sdk.ErrInvalid) {
+						t.Errorf("a wrong one: error %v", err)
+					}
+				})
+			}
+		}
+		all.Wait()
+	})
+}
+
 func TestSubmit_LargeInputIsUploaded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := pipenet.New()
@@ -368,6 +396,56 @@ func TestRetry_SecondTryOfARetryThatWorked(t *testing.T) {
 		if err := c.Retry(t.Context(), "x"); !errors.Is(err, sdk.ErrNotEnded) {
 			t.Errorf("a first try: error %v", err)
 		}
+	})
+}
+
+// TestChange_ARefusalAfterOneThatWasCertainIsTold: only a try that may have worked explains that there is nothing left to do.
+func TestChange_ARefusalAfterOneThatWasCertainIsTold(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := pipenet.New()
+		var answers []string
+		serve(t, n, "a:1", &scripted{call: func(string, any) (any, error) {
+			code := answers[0]
+			answers = answers[1:]
+			return nil, refusal(connect.CodeUnavailable, &apiv1.ErrorInfo{Code: code})
+		}})
+		c := dial(t, n, "a:1")
+		for _, x := range []struct {
+			answers []string
+			kind    error // nil: it has worked
+		}{
+			{[]string{"NO_LEADER", "NOT_ENDED"}, sdk.ErrNotEnded},
+			{[]string{"OVERLOADED", "NOT_LEADER", "NOT_ENDED"}, sdk.ErrNotEnded},
+			{[]string{"NO_LEADER", "OUTCOME_UNKNOWN", "NOT_ENDED"}, nil},
+			{[]string{"OUTCOME_UNKNOWN", "NO_LEADER", "NOT_ENDED"}, nil},
+			{[]string{"OUTCOME_UNKNOWN", "INVALID"}, sdk.ErrInvalid},
+		} {
+			answers = x.answers
+			if err := c.Retry(t.Context(), "x"); !errors.Is(err, x.kind) || errors.Is(err, sdk.ErrOutcomeUnknown) {
+				t.Errorf("%v: error %v", x.answers, err)
+			}
+		}
+	})
+}
+
+// TestChange_TheDeadlineOfATryOnItsWay: nobody knows whether it has worked, and a read has no such question.
+func TestChange_TheDeadlineOfATryOnItsWay(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := pipenet.New()
+		serve(t, n, "a:1", &scripted{call: func(string, any) (any, error) {
+			time.Sleep(10 * time.Second)
+			return nil, errors.New("too late")
+		}})
+		c := dial(t, n, "a:1")
+		if err := c.Retry(within(t, time.Second), "x"); !errors.Is(err, sdk.ErrOutcomeUnknown) || !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("a change: error %v", err)
+		}
+		for _, err := range c.List(within(t, time.Second), sdk.JobFilter{}) {
+			if errors.Is(err, sdk.ErrOutcomeUnknown) || !errors.Is(err, context.DeadlineExceeded) {
+				t.Errorf("a read: error %v", err)
+			}
+		}
+		time.Sleep(10 * time.Second) // the node's calls end before the test
 	})
 }
 

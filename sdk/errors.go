@@ -218,6 +218,9 @@ var errInFlight = errors.New("no answer came")
 // deadlineError is the end of patience: the context's error and what the calls had failed with, both for errors.Is.
 func deadlineError(ctx context.Context, last error, mayHaveHappened bool) error {
 	cause := context.Cause(ctx)
+	if last == nil && mayHaveHappened {
+		last = errInFlight
+	}
 	switch {
 	case last == nil:
 		return cause

@@ -157,18 +157,9 @@ func (c *Client) Purge(ctx context.Context, id string) error {
 }
 
 // change is a call that changes something; what says what, in errors. done is the error that the call gives when it has had its effect
-// before: after a try whose outcome is unknown it means that that try has worked.
+// before: after a try that may have worked it means that that try has.
 func (c *Client) change(ctx context.Context, what string, f func(context.Context, apiv1connect.FanfoldClient) error, done error) error {
-	tries := 0
-	err := c.retry(ctx, changing, func(ctx context.Context, api apiv1connect.FanfoldClient) error {
-		tries++
-		err := f(ctx, api)
-		if tries > 1 && done != nil && errors.Is(wireError(err), done) {
-			return nil
-		}
-		return err
-	})
-	if err != nil {
+	if err := c.retry(ctx, plan{bound: tryTimeout, changes: true, done: done}, f); err != nil {
 		return fmt.Errorf("sdk: %s: %w", what, err)
 	}
 	return nil

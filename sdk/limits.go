@@ -2,7 +2,6 @@ package sdk
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
@@ -88,19 +87,7 @@ func (c *Client) onLimit(ctx context.Context, verb string, l Limit, f func(conte
 		Namespace: c.cfg.Namespace, Scope: string(l.Scope), Name: l.Name, PerPartition: l.PerPartition, Kind: string(l.Kind),
 		N: uint64(max(0, l.N)), PeriodMs: milliseconds(l.Period), Burst: uint64(max(0, l.Burst)),
 	}
-	tries := 0
-	err := c.retry(ctx, changing, func(ctx context.Context, api apiv1connect.FanfoldClient) error {
-		tries++
-		err := f(ctx, api, m)
-		if tries > 1 && done != nil && errors.Is(wireError(err), done) {
-			return nil
-		}
-		return err
-	})
-	if err != nil {
-		return fmt.Errorf("sdk: %s limit on %s: %w", verb, l.Name, err)
-	}
-	return nil
+	return c.change(ctx, verb+" limit on "+l.Name, func(ctx context.Context, api apiv1connect.FanfoldClient) error { return f(ctx, api, m) }, done)
 }
 
 // Partition puts the tasks of a job into a partition: queues are fair between partitions, by their weights,

@@ -6,9 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"time"
+	"unicode/utf8"
 
 	"connectrpc.com/connect"
 	"github.com/oklog/ulid/v2"
+	"google.golang.org/protobuf/proto"
 
 	apiv1 "github.com/fanfold/fanfold/sdk/api/v1"
 	"github.com/fanfold/fanfold/sdk/api/v1/apiv1connect"
@@ -149,8 +151,26 @@ func (c *Client) prepare(ctx context.Context, job RawJob, opts []SubmitOption) (
 	if err != nil {
 		return nil, err
 	}
+	if err := s.writable(); err != nil {
+		return nil, err
+	}
 	s.job.Graph, s.job.Input, s.job.Namespace = job.Graph, input, c.cfg.Namespace
 	return &submission{job: &s.job, size: len(job.Graph) + len(input.Inline) + 64}, nil
+}
+
+// writable refuses texts that are not UTF-8: they cannot be written, and the jobs of other callers in the same message
+// could not be, either.
+func (s *submitSettings) writable() error {
+	if !utf8.ValidString(s.job.Key) {
+		return fmt.Errorf("JobKey(%q): %w: not UTF-8", s.job.Key, ErrInvalid)
+	}
+	if s.job.Options == nil {
+		return nil
+	}
+	if _, err := proto.Marshal(s.job.Options); err != nil {
+		return fmt.Errorf("%w: an option is not UTF-8: %w", ErrInvalid, err)
+	}
+	return nil
 }
 
 // SubmitBatch submits one job for each input, in as few messages as go. Each job is stored whole or not
