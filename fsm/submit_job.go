@@ -5,6 +5,7 @@ import (
 
 	"github.com/fanfold/fanfold/dag"
 	"github.com/fanfold/fanfold/fsm/fsmpb"
+	"github.com/fanfold/fanfold/fsm/planted"
 )
 
 // submitJob creates a job and makes its first steps runnable. Proposed for Client.Submit.
@@ -35,6 +36,9 @@ func submitJob(t *tx, c *fsmpb.SubmitJob) Answer {
 	opts, err := parseOptions(c.Options)
 	if err != nil {
 		return no(CodeInvalid, "the options cannot be read: %v", err)
+	}
+	if planted.KeyFirst {
+		t.rememberKey(c, hash, id)
 	}
 	input, r := t.checkValue(c.Input, id)
 	if r != nil {

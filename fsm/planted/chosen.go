@@ -34,5 +34,6 @@ var (
 	StaleRead       = bug == "staleread"
 	SharedVerify    = bug == "sharedverify"
 	UnknownPending  = bug == "unknownpending"
+	KeyFirst        = bug == "keyfirst"
 	SwallowError    = bug == "swallowerror"
 )

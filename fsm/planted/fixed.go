@@ -53,6 +53,8 @@ const (
 	SharedVerify = bug == "sharedverify"
 	// UnknownPending (law 13; cluster/server_get.go): an unknown job is answered as one that runs.
 	UnknownPending = bug == "unknownpending"
+	// KeyFirst (law 13; fsm/submit_job.go): the idempotency key of a submission is kept although the submission is refused.
+	KeyFirst = bug == "keyfirst"
 	// SwallowError (law 14; cluster/logstore.go): an error of the log's disk is ignored.
 	SwallowError = bug == "swallowerror"
 )

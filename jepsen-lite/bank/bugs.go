@@ -70,6 +70,8 @@ var Bugs = []Bug{
 		Workload: "register", Nemeses: []string{"pause-leader"}, Caught: []string{"C1"}},
 	{Name: "unknownpending", Law: 13, About: "an unknown job is answered as one that runs",
 		Workload: "register", Nemeses: []string{"pause-leader"}, Caught: []string{"C1"}},
+	{Name: "keyfirst", Law: 13, About: "the idempotency key of a submission is kept although the submission is refused",
+		Workload: "submit", Nemeses: []string{"kill-leader"}, Caught: []string{"S10"}},
 	{Name: "ackbeforefsync", Law: 14, About: "an entry counts as stored before the disk has it", Simulated: true, Caught: []string{"S1", "X2", "L1"}},
 	{Name: "swallowerror", Law: 14, About: "an error of the log's disk is ignored",
 		Workload: "submit", Nemeses: []string{"disk-error"}, Caught: []string{"S1", "X2", "L1", "L5"}},

@@ -31,11 +31,12 @@ type Op struct {
 	Outcome Outcome       `json:"outcome"`
 	Error   string        `json:"error,omitempty"`
 
+	Answer string `json:"answer,omitempty"` // where Value is what was asked for; the code of an error that a node has answered
+
 	// Of calls that one node was asked for by itself:
 
-	Node   string `json:"node,omitempty"`
-	Index  uint64 `json:"index,omitempty"`  // of the log, that the answer says it holds at
-	Answer string `json:"answer,omitempty"` // where Value is what was asked for
+	Node  string `json:"node,omitempty"`
+	Index uint64 `json:"index,omitempty"` // of the log, that the answer says it holds at
 }
 
 // Recorder gathers the operations of one run. Its methods are safe for concurrent use.

@@ -85,7 +85,7 @@ func runLease(ctx context.Context, l *Load) error {
 }
 
 // runJob submits a job and waits for its result for a while, as two operations.
-func runJob[In, Out any](ctx context.Context, l *Load, client, key string, u sdk.Submittable[In, Out], in In) {
+func runJob[In, Out any](ctx context.Context, l *Load, client, key string, u sdk.Submittable[In, Out], in In) (id string) {
 	call, cancel := context.WithTimeout(ctx, opTimeout)
 	defer cancel()
 	var job *sdk.Job[Out]
@@ -97,12 +97,13 @@ func runJob[In, Out any](ctx context.Context, l *Load, client, key string, u sdk
 		return job.ID(), nil
 	})
 	if err != nil {
-		return
+		return ""
 	}
 	_, _ = l.Do(client, "await", job.ID(), "", func() (string, error) {
 		out, err := job.Await(call)
 		return fmt.Sprint(out), err
 	})
+	return job.ID()
 }
 
 func settleLease(ctx context.Context, l *Load) error {

@@ -39,11 +39,14 @@ var certain = map[string]bool{
 	"TYPE_MISMATCH": true, "NOT_ENDED": true, "QUEUE_DRAINING": true, "OVER_BUDGET": true, "EXISTS": true,
 }
 
-// codeOf is the stable code of an error that a node has answered; "": none has.
+// codeOf is the stable code of an error that a node has answered, or the SDK in its place; "": none has.
 func codeOf(err error) string {
 	var api *sdk.APIError
 	if errors.As(err, &api) {
 		return api.Code
+	}
+	if errors.Is(err, sdk.ErrInvalid) {
+		return "INVALID"
 	}
 	var wire *connect.Error
 	if !errors.As(err, &wire) {

@@ -22,7 +22,7 @@ var echoTask = sdk.NewTask("chaos.echo", func(_ context.Context, in string) (str
 func init() {
 	register(Workload{
 		Name:   "submit",
-		About:  "clients submit jobs with keys, a fifth of them twice, and wait for the results",
+		About:  "clients submit jobs with keys, a fifth of them twice, wait for the results, and make mistakes",
 		Units:  func(string) []sdk.Registrable { return []sdk.Registrable{echoTask} },
 		Run:    runSubmit,
 		Settle: settleSubmit,
@@ -38,9 +38,12 @@ func runSubmit(ctx context.Context, l *Load) error {
 			name := "c" + strconv.Itoa(c)
 			for n := 0; ctx.Err() == nil; n++ {
 				key := fmt.Sprintf("%s-%d", name, n)
-				runJob(ctx, l, name, key, echoTask, key)
+				id := runJob(ctx, l, name, key, echoTask, key)
 				if r.IntN(5) == 0 {
 					runJob(ctx, l, name, key, echoTask, key) // the same again
+				}
+				if r.IntN(5) == 0 && id != "" {
+					runMistake(ctx, l, name, r, good{id, key})
 				}
 				if r.IntN(5) == 0 {
 					runUnique(ctx, l, name, r.IntN(uniqueKeys))
@@ -124,5 +127,5 @@ func checkSubmit(e *evidence.Evidence) []evidence.Verdict {
 			}
 		}
 	}
-	return []evidence.Verdict{lost, once, right}
+	return append(checkMistakes(e), lost, once, right)
 }

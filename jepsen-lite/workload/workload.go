@@ -63,7 +63,7 @@ func (l *Load) Do(client, kind, key, value string, call func() (string, error)) 
 		op.Value = out
 	}
 	if err != nil {
-		op.Error = err.Error()
+		op.Error, op.Answer = err.Error(), codeOf(err)
 	}
 	l.History.Add(op)
 	return out, err

@@ -1,0 +1,5 @@
+//go:build bug_keyfirst
+
+package planted
+
+const bug = "keyfirst"
