@@ -2,6 +2,7 @@ package sdk
 
 import (
 	"context"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -11,14 +12,17 @@ import (
 
 // submitter sends what concurrent callers submit in common messages. The naive way, a call each, spends
 // most of both processes' time on HTTP and gives the leader one command at a time. Waiting a moment for
-// company would slow down whoever is alone. So nobody waits: up to maxFlights messages are on their way,
-// and what comes meanwhile goes into the next one.
+// company would slow down whoever is alone. So there is no timer: what comes while messages are on their way
+// goes into the next one, which leaves when as much waits as is on its way, or when one of them is answered.
+// That keeps two halves in the air whatever the number of callers; without it they fall apart into ever
+// smaller messages.
 type submitter struct {
 	client *Client
 
 	mu      sync.Mutex // guards what follows
 	queue   []*submission
-	flights int
+	flights int // messages on their way, at most maxFlights
+	flying  int // submissions in them
 }
 
 const (
@@ -57,19 +61,31 @@ func (s *submitter) run(ctx context.Context, all []*submission) error {
 	if len(all) == 0 {
 		return nil
 	}
-	ctx, cancel := s.client.bounded(ctx)
-	defer cancel()
-	until, _ := ctx.Deadline()
+	until, has := ctx.Deadline()
+	var timeout <-chan time.Time
+	if !has {
+		until = time.Now().Add(defaultTimeout)
+		t := time.NewTimer(defaultTimeout)
+		defer t.Stop()
+		timeout = t.C
+	}
 	g := &group{done: make(chan struct{})}
 	g.left.Store(int64(len(all)))
 	for _, p := range all {
 		p.group, p.until = g, until
 	}
 	s.add(all)
+	// A context of its own for each submission would cost more than the rest of this.
 	select {
 	case <-g.done:
 		return nil
 	case <-ctx.Done():
+	case <-timeout:
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithDeadline(ctx, until)
+		defer cancel()
+	case <-s.client.life.Done():
+		ctx = s.client.life
 	}
 	select {
 	case <-g.done: // both at once
@@ -89,7 +105,7 @@ func (s *submitter) add(all []*submission) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.queue = append(s.queue, all...)
-	for waiting := len(s.queue); waiting > 0 && s.flights < maxFlights; waiting -= maxBatch {
+	for waiting := len(s.queue); waiting > 0 && waiting >= min(s.flying, maxBatch) && s.flights < maxFlights; waiting -= maxBatch {
 		s.flights++
 		go s.fly()
 	}
@@ -98,6 +114,9 @@ func (s *submitter) add(all []*submission) {
 // fly sends messages until nothing waits.
 func (s *submitter) fly() {
 	for {
+		// Callers whose submissions were answered together tend to come back together: let those that can run
+		// now submit first. Without this, a message of one is followed by a message of all others.
+		runtime.Gosched()
 		batch := s.take()
 		if batch == nil {
 			return
@@ -114,10 +133,17 @@ func (s *submitter) fly() {
 		ctx, cancel := context.WithDeadline(s.client.life, until)
 		s.send(ctx, batch, o)
 		cancel()
+		s.landed(len(batch))
 	}
 }
 
-// take removes the next message from the queue; nil ends the flight.
+func (s *submitter) landed(n int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.flying -= n
+}
+
+// take removes the next message from the queue; nil ends the flight, for others will land.
 func (s *submitter) take() []*submission {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -126,11 +152,14 @@ func (s *submitter) take() []*submission {
 		size += s.queue[n].size
 		n++
 	}
-	if n == 0 {
+	if n == 0 || len(s.queue) < min(s.flying, maxBatch) {
 		s.flights--
-		s.queue = nil // do not keep the memory of a burst
+		if n == 0 {
+			s.queue = nil // do not keep the memory of a burst
+		}
 		return nil
 	}
+	s.flying += n
 	batch := s.queue[:n:n]
 	s.queue = s.queue[n:]
 	return batch
