@@ -2,7 +2,6 @@ package wal
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
 	"math/rand/v2"
 	"testing"
@@ -164,29 +163,4 @@ func (m *model) settle(l *Log) (partial bool, err error) {
 		return false, fmt.Errorf("the log ends at %d of %d", n, len(m.entries))
 	}
 	return partial && len(m.pending) > 0, nil
-}
-
-// TestCrash_DamageIsNoTornEnd flips one bit in data that was acknowledged before the last append.
-func TestCrash_DamageIsNoTornEnd(t *testing.T) {
-	for seed := range uint64(60) {
-		rng := rand.New(rand.NewPCG(seed, 3))
-		fs := fresh(t)
-		l := open(t, fs, Options{SegmentBytes: 4000})
-		for i := range uint64(20) {
-			do(t, l.StoreLogs(entries(1+2*i, 2+2*i, 1)))
-		}
-		p := l.places[rng.IntN(len(l.places)-2)]
-		at := p.at + headerBytes + int64(rng.IntN(int(p.size)-headerBytes))
-		do(t, l.Close())
-		f, err := fs.OpenReadWrite("log/"+p.in.name, vfs.WriteCategoryUnspecified)
-		do(t, err)
-		var b [1]byte
-		_, err = f.ReadAt(b[:], at)
-		do(t, err)
-		_, err = f.WriteAt([]byte{b[0] ^ 1<<rng.IntN(8)}, at)
-		do(t, err, f.Close())
-		if _, err := Open(fs, "log", Options{}); !errors.Is(err, ErrCorrupt) {
-			t.Fatalf("seed %d: error %v", seed, err)
-		}
-	}
 }

@@ -3,6 +3,7 @@ package wal
 import (
 	"errors"
 	"fmt"
+	"hash/crc32"
 	"io"
 	"slices"
 
@@ -10,7 +11,7 @@ import (
 )
 
 // Open reads the log in dir, which exists, and makes one where there is none. A torn end, which nobody was
-// told about, is left out. Damage before it is ErrCorrupt, as far as it can be told from a torn end.
+// told about, is left out. Damage is ErrCorrupt, as far as it can be told from a torn end (docs/decisions/0022).
 func Open(fs vfs.FS, dir string, o Options) (l *Log, err error) {
 	if o.SegmentBytes == 0 {
 		o.SegmentBytes = 16 << 20
@@ -22,6 +23,9 @@ func Open(fs vfs.FS, dir string, o Options) (l *Log, err error) {
 			l = nil
 		}
 	}()
+	if err := l.openMark(); err != nil {
+		return l, err
+	}
 	numbers, err := l.list()
 	if err != nil {
 		return l, err
@@ -34,6 +38,10 @@ func Open(fs vfs.FS, dir string, o Options) (l *Log, err error) {
 			return l, err
 		}
 	}
+	if end := l.end(); end.before(l.mark.last) {
+		return l, fmt.Errorf("%w: it ends at byte %d of %s, and went on until byte %d of %s", ErrCorrupt,
+			end.at, segmentName(end.segment), l.mark.last.at, segmentName(l.mark.last.segment))
+	}
 	if o.ReadOnly {
 		return l, nil
 	}
@@ -45,7 +53,16 @@ func Open(fs vfs.FS, dir string, o Options) (l *Log, err error) {
 	if err := tail.file.Sync(); err != nil {
 		return l, fmt.Errorf("wal: sync %s: %w", tail.name, err)
 	}
-	return l, nil
+	return l, l.mark.set(l.end())
+}
+
+// end is where the log ends; zero where there is none.
+func (l *Log) end() spot {
+	if len(l.segments) == 0 {
+		return spot{}
+	}
+	tail := l.segments[len(l.segments)-1]
+	return spot{tail.number, tail.end}
 }
 
 func (l *Log) list() (numbers []uint64, err error) {
@@ -81,23 +98,18 @@ func (l *Log) load(number uint64, newest bool) error {
 	}
 	s.filled = int64(len(content))
 
-	h, chain, ok := follows(content, 0)
-	if ok = ok && h.kind == kindSegment && h.index == number; !ok && newest && (number == 1 || len(l.segments) > 0) {
-		// The power failed while the segment was begun. Nothing can be in it yet.
-		if err := s.file.Close(); err != nil || l.o.ReadOnly {
-			return err
-		}
-		if err := l.fs.Remove(path); err != nil {
-			return fmt.Errorf("wal: %w", err)
-		}
-		return syncDir(l.fs, l.dir)
-	}
-	switch {
+	h, chain, ok := whole(content, spot{number, 0})
+	ok = ok && h.kind == kindSegment && h.index == number
+	switch _, begun := begunFrom(content, spot{number, headerBytes}); {
+	case !ok && isFormat1(content):
+		err = fmt.Errorf("wal: %s has format 1, and this program knows %d", s.name, version)
+	case !ok && newest && !begun && (number == 1 || len(l.segments) > 0):
+		return l.unbegun(s)
 	case !ok:
 		err = fmt.Errorf("%w: %s has no header", ErrCorrupt, s.name)
 	case h.detail != version:
 		err = fmt.Errorf("wal: %s has format %d, and this program knows %d", s.name, h.detail, version)
-	case len(l.segments) > 0 && uint32(h.term) != l.chain:
+	case len(l.segments) > 0 && h.before != l.chain:
 		err = fmt.Errorf("%w: %s does not go on where %s ends", ErrCorrupt, s.name, l.segments[len(l.segments)-1].name)
 	}
 	if err != nil {
@@ -107,16 +119,32 @@ func (l *Log) load(number uint64, newest bool) error {
 	return l.replay(s, content)
 }
 
+// unbegun removes a segment of which the power failed while it was begun. Nothing can be in it yet.
+func (l *Log) unbegun(s *segment) error {
+	if l.mark.last.segment >= s.number {
+		return errors.Join(fmt.Errorf("%w: %s has no header, and the log went on in it", ErrCorrupt, s.name), s.file.Close())
+	}
+	if err := s.file.Close(); err != nil || l.o.ReadOnly {
+		return err
+	}
+	if err := l.fs.Remove(l.fs.PathJoin(l.dir, s.name)); err != nil {
+		return fmt.Errorf("wal: %w", err)
+	}
+	return syncDir(l.fs, l.dir)
+}
+
+// isFormat1 recognizes the first header of a segment of version 1.
+func isFormat1(b []byte) bool {
+	return len(b) >= 44 && b[4] == byte(kindSegment) && b[5] == 1 && crc32.Checksum(b[4:44], castagnoli) == le.Uint32(b)
+}
+
 // replay indexes the records of a segment.
 func (l *Log) replay(s *segment, content []byte) error {
 	for {
 		rest := content[s.end:]
-		h, next, ok := follows(rest, l.chain)
-		if !ok {
-			return nil
-		}
-		if !h.fits(rest[headerBytes:]) {
-			return torn(s, rest, next)
+		h, sum, ok := whole(rest, spot{s.number, s.end})
+		if !ok || h.before != l.chain || !h.fits(rest[headerBytes:]) {
+			return torn(s, content)
 		}
 		switch h.kind {
 		case kindCut:
@@ -132,30 +160,18 @@ func (l *Log) replay(s *segment, content []byte) error {
 		default:
 			return fmt.Errorf("wal: %s has a record of kind %d, which this program does not know", s.name, h.kind)
 		}
-		l.chain = next
+		l.chain = sum
 		s.end += int64(headerBytes + h.size())
 	}
 }
 
-// torn tells a torn end from damage. The header is whole and its data is not: it is the end, unless some
-// header after it says that another append was begun, which happens only when the one before was on the disk.
-func torn(s *segment, rest []byte, chain uint32) error {
-	h := parseHeader(rest)
-	damaged := h.index
-	for {
-		size := headerBytes + h.size()
-		if size > len(rest) {
-			return nil
-		}
-		rest = rest[size:]
-		var ok bool
-		if h, chain, ok = follows(rest, chain); !ok {
-			return nil
-		}
-		if h.fresh {
-			return fmt.Errorf("%w: entry %d in %s", ErrCorrupt, damaged, s.name)
-		}
+// torn tells a torn end from damage. It is the end, unless a later header says that another append was begun,
+// which happens only when what is before it was on the disk.
+func torn(s *segment, content []byte) error {
+	if h, ok := begunFrom(content, spot{s.number, s.end + 1}); ok {
+		return fmt.Errorf("%w: at byte %d of %s, before entry %d", ErrCorrupt, s.end, s.name, h.index)
 	}
+	return nil
 }
 
 func readAll(f vfs.File) ([]byte, error) {

@@ -1,6 +1,7 @@
 package wal
 
 import (
+	"bytes"
 	"encoding/binary"
 	"hash/crc32"
 	"time"
@@ -10,22 +11,26 @@ import (
 
 // A record is a header and, for an entry, its data and then its extensions. All numbers are little endian:
 //
-//	 0  checksum of bytes 4 to 43, seeded with the checksum of the header before
+//	 0  checksum of the segment's number and the header's offset (8 bytes each), and then of bytes 4 to 47
 //	 4  kind
 //	 5  entry: Raft's type; segment: version of this format
 //	 6  1: this record begins an append, so everything before it was on the disk
 //	 7  0
 //	 8  entry: index; cut: the last index that stays, 0 for none; segment: its number
-//	16  entry: term; segment: checksum of the last header of the segment before
+//	16  entry: term
 //	24  entry: when the leader appended it, unix ns; 0: not known
 //	32  bytes of data
 //	36  bytes of extensions
 //	40  checksum of data and extensions
+//	44  checksum of the header before, which is in the segment before where this one is the first
 //
 // The checksums are CRC-32C. Numbers of kinds are on disk: append only.
-const headerBytes = 44
+//
+// A header tells by itself whether it was written for its place, so that what was acknowledged is found behind
+// damage, and by the one before whether it belongs to what is before. Version 1 could only tell the latter.
+const headerBytes = 48
 
-const version = 1
+const version = 2
 
 type kind byte
 
@@ -42,7 +47,7 @@ type header struct {
 	index, term  uint64
 	at           int64
 	data, extras uint32
-	sum          uint32
+	sum, before  uint32
 }
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
@@ -61,8 +66,8 @@ func headerOf(log *raft.Log) header {
 	return h
 }
 
-// append writes a header that follows on another one, and returns its checksum.
-func (h *header) append(b []byte, chain uint32) ([]byte, uint32) {
+// append writes a header that is not sealed yet.
+func (h *header) append(b []byte) []byte {
 	from := len(b)
 	b = append(b, 0, 0, 0, 0, byte(h.kind), h.detail, 0, 0)
 	if h.fresh {
@@ -74,22 +79,32 @@ func (h *header) append(b []byte, chain uint32) ([]byte, uint32) {
 	b = le.AppendUint32(b, h.data)
 	b = le.AppendUint32(b, h.extras)
 	b = le.AppendUint32(b, h.sum)
-	return b, seal(b[from:], chain)
+	return le.AppendUint32(b, 0)
 }
 
-// seal sets a header's checksum.
-func seal(h []byte, chain uint32) uint32 {
-	sum := crc32.Update(chain, castagnoli, h[4:headerBytes])
-	le.PutUint32(h, sum)
-	return sum
+// spot is a place in the log.
+type spot struct {
+	segment uint64
+	at      int64
 }
 
-// rechain makes records follow on another header than the one that they were made for.
-func rechain(records []byte, chain uint32) uint32 {
+// sumOf is the checksum of a header at its place.
+func (p spot) sumOf(h []byte) uint32 {
+	var place [16]byte
+	le.PutUint64(place[:], p.segment)
+	le.PutUint64(place[8:], uint64(p.at))
+	return crc32.Update(crc32.Checksum(place[:], castagnoli), castagnoli, h[4:headerBytes])
+}
+
+// seal makes records follow on the header of a checksum, at a place, and returns the checksum of their last header.
+func seal(records []byte, p spot, chain uint32) uint32 {
 	for len(records) > 0 {
-		chain = seal(records, chain)
+		le.PutUint32(records[44:], chain)
+		chain = p.sumOf(records)
+		le.PutUint32(records, chain)
 		h := parseHeader(records)
-		records = records[headerBytes+h.size():]
+		size := headerBytes + h.size()
+		records, p.at = records[size:], p.at+int64(size)
 	}
 	return chain
 }
@@ -97,17 +112,35 @@ func rechain(records []byte, chain uint32) uint32 {
 func parseHeader(b []byte) header {
 	return header{
 		kind: kind(b[4]), detail: b[5], fresh: b[6] == 1, index: le.Uint64(b[8:]), term: le.Uint64(b[16:]),
-		at: int64(le.Uint64(b[24:])), data: le.Uint32(b[32:]), extras: le.Uint32(b[36:]), sum: le.Uint32(b[40:]),
+		at: int64(le.Uint64(b[24:])), data: le.Uint32(b[32:]), extras: le.Uint32(b[36:]), sum: le.Uint32(b[40:]), before: le.Uint32(b[44:]),
 	}
 }
 
-// follows reports whether b begins with a header that was written after the one of this checksum.
-func follows(b []byte, chain uint32) (h header, next uint32, ok bool) {
+// whole reports whether b begins with a header that was written for this place, and returns its checksum.
+func whole(b []byte, p spot) (h header, sum uint32, ok bool) {
 	if len(b) < headerBytes || b[4] == 0 {
 		return header{}, 0, false
 	}
-	next = crc32.Update(chain, castagnoli, b[4:headerBytes])
-	return parseHeader(b), next, next == le.Uint32(b)
+	sum = p.sumOf(b)
+	return parseHeader(b), sum, sum == le.Uint32(b)
+}
+
+// begunFrom looks for a header that begins an append, from an offset of a segment on. There is one only where
+// everything before it was on the disk.
+func begunFrom(content []byte, p spot) (h header, ok bool) {
+	const flag = 6 // of the header
+	for p.at+headerBytes <= int64(len(content)) {
+		skip := bytes.IndexByte(content[p.at+flag:], 1)
+		if skip < 0 {
+			return header{}, false
+		}
+		p.at += int64(skip)
+		if h, _, ok := whole(content[p.at:], p); ok && h.fresh {
+			return h, true
+		}
+		p.at++
+	}
+	return header{}, false
 }
 
 // size is the bytes after the header.

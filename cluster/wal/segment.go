@@ -82,16 +82,17 @@ func (l *Log) roll() (err error) {
 	if err := syncDir(l.fs, l.dir); err != nil {
 		return errors.Join(err, next.file.Close())
 	}
-	h := header{kind: kindSegment, detail: version, fresh: true, index: next.number, term: uint64(l.chain)}
-	record, chain := h.append(nil, 0)
-	l.segments, l.chain = append(l.segments, next), chain
+	h := header{kind: kindSegment, detail: version, fresh: true, index: next.number}
+	record := h.append(nil)
+	l.chain = seal(record, spot{next.number, 0}, l.chain)
+	l.segments = append(l.segments, next)
 	if err := next.append(record, l.o.SegmentBytes); err != nil {
 		return err
 	}
 	if err := next.file.Sync(); err != nil {
 		return fmt.Errorf("wal: sync %s: %w", next.name, err)
 	}
-	return nil
+	return errors.Join(l.mark.set(l.end()), l.mark.sync())
 }
 
 // dropSpares removes the oldest spare files that are too many.

@@ -9,11 +9,14 @@
 //
 //	| segment n, chain so far | entry 41 | entry 42 | cut to 40 | entry 41 | ... | not written yet |
 //
-// Each record begins with a header (record.go) whose checksum goes on from that of the header before it,
-// over the borders of segments too. So a record is one of this log only if all before it are those that
-// were there when it was written: what a recycled file held before, or what stood behind a torn end, never
-// passes for a part of the log. Open reads everything once, and ends the log at the first record that is
-// not whole.
+// Each record begins with a header (record.go) that has the checksum of the header before it, over the borders
+// of segments too. So a record is one of this log only if all before it are those that were there when it
+// was written: what a recycled file held before, or what stood behind a torn end, never passes for a part of
+// the log. Open reads everything once, and ends the log at the first record that is not whole.
+//
+// That end is a torn one, or damage, which must not pass for it: a node that forgets what it has acknowledged may
+// take a committed entry back. Two things tell. An append is begun when all before it is on the disk, so the
+// header of a later one proves damage. And the mark (mark.go) says how far the log went at least.
 //
 // Nothing is taken back by overwriting. Removing the end writes a record that says so; removing the front
 // makes whole segments spare. After a restart some of a removed front may be there again, which Raft does not mind.
@@ -67,6 +70,7 @@ type Log struct {
 	segments []*segment // oldest first; the last one is written to
 	spares   []*segment // older than all of segments, oldest first
 	chain    uint32     // checksum of the last header
+	mark     mark
 	buf      []byte
 	failed   error
 
@@ -143,7 +147,7 @@ func (l *Log) StoreLogs(logs []*raft.Log) error {
 	if last := l.last(); last != 0 {
 		next = last + 1
 	}
-	buf, chain := l.buf[:0], l.chain
+	buf := l.buf[:0]
 	ends := make([]int, len(logs))
 	for i, log := range logs {
 		if log.Index != next+uint64(i) {
@@ -151,11 +155,10 @@ func (l *Log) StoreLogs(logs []*raft.Log) error {
 		}
 		h := headerOf(log)
 		h.fresh = i == 0
-		buf, chain = h.append(buf, chain)
-		buf = append(append(buf, log.Data...), log.Extensions...)
+		buf = append(append(h.append(buf), log.Data...), log.Extensions...)
 		ends[i] = len(buf)
 	}
-	in, at, err := l.append(buf, chain, false)
+	in, at, err := l.append(buf)
 	if err != nil {
 		return err
 	}
@@ -173,9 +176,9 @@ func (l *Log) StoreLogs(logs []*raft.Log) error {
 	return nil
 }
 
-// append writes records and waits for the disk. Where they do not fit, they begin a new segment, and then
-// have to be chained to its header: rechained says that they are. Precondition: write is held.
-func (l *Log) append(records []byte, chain uint32, rechained bool) (*segment, int64, error) {
+// append writes records and waits for the disk. Where they do not fit, they begin a new segment.
+// Precondition: write is held.
+func (l *Log) append(records []byte) (*segment, int64, error) {
 	switch {
 	case l.o.ReadOnly:
 		return nil, 0, errReadOnly
@@ -183,17 +186,20 @@ func (l *Log) append(records []byte, chain uint32, rechained bool) (*segment, in
 		return nil, 0, l.failed
 	}
 	tail := l.segments[len(l.segments)-1]
-	if tail.end > headerBytes && tail.end+int64(len(records)) > l.o.SegmentBytes && !rechained {
+	if tail.end > headerBytes && tail.end+int64(len(records)) > l.o.SegmentBytes {
 		if err := l.roll(); err != nil {
 			return nil, 0, l.fail(err)
 		}
-		return l.append(records, rechain(records, l.chain), true)
+		tail = l.segments[len(l.segments)-1]
 	}
 	at := tail.end
+	l.chain = seal(records, spot{tail.number, at}, l.chain)
 	if err := tail.append(records, l.o.SegmentBytes); err != nil {
 		return nil, 0, l.fail(err)
 	}
-	l.chain = chain
+	if err := l.mark.set(l.end()); err != nil {
+		return nil, 0, l.fail(err)
+	}
 	if l.buf = records[:0]; cap(records) > bufferMax {
 		l.buf = nil
 	}
@@ -227,8 +233,7 @@ func (l *Log) DeleteRange(low, high uint64) error {
 // cut removes what is after an entry; 0 removes all.
 func (l *Log) cut(to uint64) error {
 	h := header{kind: kindCut, fresh: true, index: to}
-	record, chain := h.append(l.buf[:0], l.chain)
-	if _, _, err := l.append(record, chain, false); err != nil {
+	if _, _, err := l.append(h.append(l.buf[:0])); err != nil {
 		return err
 	}
 	l.read.Lock()
@@ -272,7 +277,7 @@ func (l *Log) Close() error {
 	defer l.read.Unlock()
 	l.failed = errors.New("wal: closed")
 	l.places = nil
-	var all []error
+	all := []error{l.mark.close()}
 	for _, s := range slices.Concat(l.spares, l.segments) {
 		all = append(all, s.file.Close())
 	}

@@ -1,8 +1,10 @@
 package wal
 
 import (
+	"encoding/hex"
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -222,10 +224,32 @@ func TestFormat_IsPinned(t *testing.T) {
 	content := make([]byte, 3*headerBytes+5)
 	_, err = f.ReadAt(content, 0)
 	do(t, err)
-	want := "14b822d4" + "01010100" + "0100000000000000" + "0000000000000000" + "0000000000000000" + "00000000" + "00000000" + "00000000" +
-		"e1549951" + "02000100" + "0500000000000000" + "0200000000000000" + "4d00000000000000" + "04000000" + "01000000" + "46e52a88" + "6461746178" +
-		"3e9e4f59" + "03000100" + "0000000000000000" + "0000000000000000" + "0000000000000000" + "00000000" + "00000000" + "00000000"
+	want := "3d37ac40" + "01020100" + "0100000000000000" + "0000000000000000" + "0000000000000000" + "00000000" + "00000000" + "00000000" + "00000000" +
+		"74846cc9" + "02000100" + "0500000000000000" + "0200000000000000" + "4d00000000000000" + "04000000" + "01000000" + "46e52a88" + "3d37ac40" + "6461746178" +
+		"87f68c19" + "03000100" + "0000000000000000" + "0000000000000000" + "0000000000000000" + "00000000" + "00000000" + "00000000" + "74846cc9"
 	if got := fmt.Sprintf("%x", content); got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
+	}
+	f, err = fs.Open("log/" + markName)
+	do(t, err)
+	mark := make([]byte, markBytes)
+	_, err = f.ReadAt(mark, 0)
+	do(t, err)
+	want = "e7ccdca1" + "01000000" + "0100000000000000" + "9500000000000000"
+	if got := fmt.Sprintf("%x", mark); got != want {
+		t.Errorf("got  %s\nwant %s", got, want)
+	}
+}
+
+func TestOpen_ALogOfFormat1IsNoDamage(t *testing.T) {
+	fs := fresh(t)
+	f, err := fs.Create("log/"+segmentName(1), vfs.WriteCategoryUnspecified)
+	do(t, err)
+	first, err := hex.DecodeString("14b822d401010100" + "0100000000000000" + strings.Repeat("00", 28))
+	do(t, err)
+	_, err = f.Write(first)
+	do(t, err, f.Close())
+	if _, err := Open(fs, "log", Options{}); err == nil || errors.Is(err, ErrCorrupt) || !strings.Contains(err.Error(), "has format 1") {
+		t.Errorf("error %v", err)
 	}
 }
