@@ -86,7 +86,7 @@ type Config struct {
 
 	// FS is where the state lives; the operating system's.
 	FS vfs.FS
-	// OpenLogs opens the log and the votes below a directory; BoltLogs.
+	// OpenLogs opens the log and the votes below a directory; WALLogs.
 	OpenLogs func(dir string) (LogStores, error)
 	// RaftTransport makes the transport of one Raft instance; its LocalAddr is ServerAddress(raft, api)
 	// of the advertised addresses. Default: TCP on RaftAddress.
@@ -132,7 +132,7 @@ func (c Config) withDefaults() (Config, error) {
 		c.FS = vfs.Default
 	}
 	if c.OpenLogs == nil {
-		c.OpenLogs = BoltLogs
+		c.OpenLogs = WALLogs
 	}
 	if c.DialAPI == nil {
 		c.DialAPI = func(ctx context.Context, address string) (net.Conn, error) {

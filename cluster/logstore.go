@@ -28,24 +28,16 @@ type LogStores struct {
 
 // File names below the raft directory.
 const (
-	logFile    = "log.db"
+	logFile    = "log.db" // the log, in bolt
+	logDir     = "log"    // the log, in files of its own
 	stableFile = "stable.db"
 )
 
-// BoltLogs opens (or makes) the log and the votes in dir, in two bolt files. A log that was begun by WALLogs
-// stays where it is.
+// openBoltLogs opens the log and the votes, in two bolt files.
 //
 // The list of free pages is not written with every commit: after a burst and a truncation it is
 // megabytes long (hashicorp/consul #5181). It is found again by a scan when the file is opened.
-func BoltLogs(dir string) (LogStores, error) {
-	if is, err := exists(filepath.Join(dir, logDir)); err != nil {
-		return LogStores{}, err
-	} else if is {
-		return WALLogs(dir)
-	}
-	if err := makeDir(vfs.Default, dir); err != nil {
-		return LogStores{}, err
-	}
+func openBoltLogs(dir string) (LogStores, error) {
 	if err := errors.Join(checkBolt(filepath.Join(dir, logFile), logKey), checkBolt(filepath.Join(dir, stableFile), stableKey)); err != nil {
 		return LogStores{}, err
 	}

@@ -13,20 +13,69 @@ import (
 	"github.com/fanfold/fanfold/cluster/wal"
 )
 
-// logDir is where WALLogs keeps a log, below the raft directory.
-const logDir = "log"
+// logPlace is a kind of place for a log: the name that flags have for it.
+type logPlace string
 
-// WALLogs is BoltLogs with the log in files of its own (package wal), which take one fdatasync for an append in place
-// of two. The votes, which change once in a term, stay in bolt. A log that was begun in bolt stays there.
-func WALLogs(dir string) (LogStores, error) {
-	if is, err := exists(filepath.Join(dir, logFile)); err != nil {
+const (
+	inFiles logPlace = "wal"  // package wal: one fdatasync for an append
+	inBolt  logPlace = "bolt" // two
+)
+
+// begunIn decides where the log below a raft directory is: a log stays where it was begun, and `none` is where one
+// is begun. It is the only place that decides.
+func begunIn(dir string, none logPlace) (logPlace, error) {
+	files, err := exists(filepath.Join(dir, logDir))
+	if err != nil {
+		return "", err
+	}
+	bolt, err := exists(filepath.Join(dir, logFile))
+	if err != nil {
+		return "", err
+	}
+	switch {
+	case files && bolt:
+		return "", fmt.Errorf("cluster: %s: %w", dir, wrong("it holds two logs, %s and %s, and nothing tells which of them is the node's: if you have put one of them there, move it away", logFile, logDir))
+	case files:
+		return inFiles, nil
+	case bolt:
+		return inBolt, nil
+	}
+	return none, nil
+}
+
+// WALLogs opens the log and the votes in dir, and begins them where there are none: the log in files of its own
+// (package wal), the votes, which change once in a term, in bolt. A log that was begun in bolt stays there.
+func WALLogs(dir string) (LogStores, error) { return openLogs(dir, inFiles) }
+
+// BoltLogs is WALLogs, but begins a log in bolt.
+func BoltLogs(dir string) (LogStores, error) { return openLogs(dir, inBolt) }
+
+// LogsIn is WALLogs for "wal" and "", and BoltLogs for "bolt".
+func LogsIn(name string) (func(dir string) (LogStores, error), error) {
+	switch logPlace(name) {
+	case inFiles, "":
+		return WALLogs, nil
+	case inBolt:
+		return BoltLogs, nil
+	}
+	return nil, fmt.Errorf("cluster: there is no log store %q: %s or %s", name, inFiles, inBolt)
+}
+
+func openLogs(dir string, none logPlace) (LogStores, error) {
+	place, err := begunIn(dir, none)
+	if err != nil {
 		return LogStores{}, err
-	} else if is {
-		return BoltLogs(dir)
 	}
 	if err := makeDir(vfs.Default, dir); err != nil {
 		return LogStores{}, err
 	}
+	if place == inBolt {
+		return openBoltLogs(dir)
+	}
+	return openWALLogs(dir)
+}
+
+func openWALLogs(dir string) (LogStores, error) {
 	if err := checkBolt(filepath.Join(dir, stableFile), stableKey); err != nil {
 		return LogStores{}, err
 	}
@@ -62,13 +111,14 @@ type readableLog interface {
 
 // openReadOnly opens the log below dir, wherever it is, and changes nothing.
 func openReadOnly(dir string) (readableLog, error) {
-	path := filepath.Join(dir, logDir)
-	if is, err := exists(path); err != nil {
+	place, err := begunIn(dir, inBolt)
+	if err != nil {
 		return nil, err
-	} else if is {
-		return openWAL(path, wal.Options{ReadOnly: true})
 	}
-	path = filepath.Join(dir, logFile)
+	if place == inFiles {
+		return openWAL(filepath.Join(dir, logDir), wal.Options{ReadOnly: true})
+	}
+	path := filepath.Join(dir, logFile)
 	if err := checkBolt(path, logKey); err != nil {
 		return nil, err
 	}

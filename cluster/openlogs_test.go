@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/hashicorp/raft"
@@ -75,6 +76,63 @@ func TestBoltLogs_ALogInFilesStaysThere(t *testing.T) {
 	}
 }
 
+func TestLogs_TwoOfThemAreRefused(t *testing.T) {
+	dir := t.TempDir()
+	raftDir := filepath.Join(dir, "raft")
+	for _, begin := range []func(string) (LogStores, error){WALLogs, BoltLogs} {
+		stores, err := begin(raftDir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		store(t, stores.Log, 1, 3)
+		if err := stores.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Rename(filepath.Join(raftDir, logDir), filepath.Join(raftDir, "kept")); err != nil && !errors.Is(err, os.ErrNotExist) {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Rename(filepath.Join(raftDir, "kept"), filepath.Join(raftDir, logDir)); err != nil {
+		t.Fatal(err)
+	}
+	for name, open := range map[string]func() error{
+		"WALLogs":      func() error { _, err := WALLogs(raftDir); return err },
+		"BoltLogs":     func() error { _, err := BoltLogs(raftDir); return err },
+		"openReadOnly": func() error { _, err := openReadOnly(raftDir); return err },
+		"WalkLog": func() error {
+			return WalkLog(t.Context(), dir, func(LogRecord) error { return nil })
+		},
+	} {
+		err := open()
+		if exitOf(err, ExitLogStore) != ExitCorruption || !strings.Contains(err.Error(), "move it away") {
+			t.Errorf("%s: error %v", name, err)
+		}
+	}
+}
+
+func TestLogsIn_KnowsTheNamesOfFlags(t *testing.T) {
+	for name, file := range map[string]string{"": logDir, "wal": logDir, "bolt": logFile} {
+		open, err := LogsIn(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		dir := t.TempDir()
+		stores, err := open(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := stores.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := os.Stat(filepath.Join(dir, file)); err != nil {
+			t.Errorf("%q: %v", name, err)
+		}
+	}
+	if _, err := LogsIn("paper"); err == nil {
+		t.Error("there is a log store of paper")
+	}
+}
+
 func TestWALLogs_DamageIsCode75(t *testing.T) {
 	dir := t.TempDir()
 	stores, err := WALLogs(dir)
@@ -90,7 +148,7 @@ func TestWALLogs_DamageIsCode75(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	content[44+44+3] ^= 1 // in the data of the first entry, behind two headers
+	content[48+48+3] ^= 1 // in the data of the first entry, behind two headers
 	if err := os.WriteFile(name, content, 0o644); err != nil {
 		t.Fatal(err)
 	}

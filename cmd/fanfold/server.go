@@ -43,12 +43,9 @@ founds a cluster of its own. All three matter at the first start only: later the
 				config.Peers = append(config.Peers, cluster.Peer{ID: p.id, RaftAddress: p.raft, APIAddress: p.api})
 			}
 			config.Join = remote.Addresses(join)
-			switch logStore {
-			case "bolt":
-			case "wal":
-				config.OpenLogs = cluster.WALLogs
-			default:
-				return exit.Usagef("--log-store %q: bolt or wal", logStore)
+			var err error
+			if config.OpenLogs, err = cluster.LogsIn(logStore); err != nil {
+				return exit.Usagef("--log-store %q: wal or bolt", logStore)
 			}
 			for _, text := range allow {
 				network, err := netip.ParsePrefix(text)
@@ -83,7 +80,7 @@ founds a cluster of its own. All three matter at the first start only: later the
 	flags.StringVar(&join, "join", "", "API addresses of a cluster to join")
 	flags.Uint64Var(&config.TrailingLogs, "trailing-logs", 0, "log entries kept for followers that lag (default 20480)")
 	flags.Uint64Var(&config.SnapshotThreshold, "snapshot-threshold", 0, "log entries between two flushes of the state (default 8192)")
-	flags.StringVar(&logStore, "log-store", "bolt", "where a new node keeps its log: bolt, or wal, which is faster and younger")
+	flags.StringVar(&logStore, "log-store", "wal", "where a new node keeps its log: wal (files of its own), or bolt; one that has a log goes on with it")
 	flags.Int64Var(&config.CacheBytes, "cache", 0, "bytes of block cache (default: chosen by the store)")
 	flags.StringSliceVar(&allow, "webhook-allow", nil, "networks that webhooks may be delivered to although they are not public")
 	flags.StringVar(&level, "log", "info", "log level: debug, info, warn, error")
