@@ -45,10 +45,22 @@ func begunIn(dir string, none logPlace) (logPlace, error) {
 
 // WALLogs opens the log and the votes in dir, and begins them where there are none: the log in files of its own
 // (package wal), the votes, which change once in a term, in bolt. A log that was begun in bolt stays there.
-func WALLogs(dir string) (LogStores, error) { return openLogs(dir, inFiles) }
+func WALLogs(dir string) (LogStores, error) {
+	return openLogs(dir, inFiles, vfs.Default, wal.Options{})
+}
+
+// WALLogsOn is WALLogs with the log's files on fs and in segments of so many bytes (0: the default), for tests. It
+// must be a view of the operating system's files: the votes are there.
+func WALLogsOn(fs vfs.FS, segmentBytes int64) func(dir string) (LogStores, error) {
+	return func(dir string) (LogStores, error) {
+		return openLogs(dir, inFiles, fs, wal.Options{SegmentBytes: segmentBytes})
+	}
+}
 
 // BoltLogs is WALLogs, but begins a log in bolt.
-func BoltLogs(dir string) (LogStores, error) { return openLogs(dir, inBolt) }
+func BoltLogs(dir string) (LogStores, error) {
+	return openLogs(dir, inBolt, vfs.Default, wal.Options{})
+}
 
 // LogsIn is WALLogs for "wal" and "", and BoltLogs for "bolt".
 func LogsIn(name string) (func(dir string) (LogStores, error), error) {
@@ -61,7 +73,7 @@ func LogsIn(name string) (func(dir string) (LogStores, error), error) {
 	return nil, fmt.Errorf("cluster: there is no log store %q: %s or %s", name, inFiles, inBolt)
 }
 
-func openLogs(dir string, none logPlace) (LogStores, error) {
+func openLogs(dir string, none logPlace, fs vfs.FS, o wal.Options) (LogStores, error) {
 	place, err := begunIn(dir, none)
 	if err != nil {
 		return LogStores{}, err
@@ -72,10 +84,10 @@ func openLogs(dir string, none logPlace) (LogStores, error) {
 	if place == inBolt {
 		return openBoltLogs(dir)
 	}
-	return openWALLogs(dir)
+	return openWALLogs(dir, fs, o)
 }
 
-func openWALLogs(dir string) (LogStores, error) {
+func openWALLogs(dir string, fs vfs.FS, o wal.Options) (LogStores, error) {
 	if err := checkBolt(filepath.Join(dir, stableFile), stableKey); err != nil {
 		return LogStores{}, err
 	}
@@ -83,20 +95,20 @@ func openWALLogs(dir string) (LogStores, error) {
 	if err != nil {
 		return LogStores{}, err
 	}
-	log, err := openWAL(filepath.Join(dir, logDir), wal.Options{})
+	log, err := openWAL(fs, filepath.Join(dir, logDir), o)
 	if err != nil {
 		return LogStores{}, errors.Join(err, stable.Close())
 	}
 	return LogStores{Log: log, Stable: stable, Close: func() error { return errors.Join(log.Close(), stable.Close()) }}, nil
 }
 
-func openWAL(path string, options wal.Options) (*wal.Log, error) {
+func openWAL(fs vfs.FS, path string, options wal.Options) (*wal.Log, error) {
 	if !options.ReadOnly {
-		if err := makeDir(vfs.Default, path); err != nil {
+		if err := makeDir(fs, path); err != nil {
 			return nil, err
 		}
 	}
-	log, err := wal.Open(vfs.Default, path, options)
+	log, err := wal.Open(fs, path, options)
 	if errors.Is(err, wal.ErrCorrupt) {
 		return nil, fmt.Errorf("%w: %w", errDamaged, err)
 	}
@@ -116,7 +128,7 @@ func openReadOnly(dir string) (readableLog, error) {
 		return nil, err
 	}
 	if place == inFiles {
-		return openWAL(filepath.Join(dir, logDir), wal.Options{ReadOnly: true})
+		return openWAL(vfs.Default, filepath.Join(dir, logDir), wal.Options{ReadOnly: true})
 	}
 	path := filepath.Join(dir, logFile)
 	if err := checkBolt(path, logKey); err != nil {

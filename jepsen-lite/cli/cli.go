@@ -98,6 +98,7 @@ func runCommand(prefix []string) *cobra.Command {
 	f.DurationVar(&c.Settle, "settle", 0, "how long jobs may take to end when everything is healed (default 5m)")
 	f.Uint64Var(&c.Seed, "seed", 0, "of all random choices of the run (0: drawn, and shown)")
 	f.StringVar(&c.Mode, "mode", trial.Safety, "safety: strike and heal, at random; liveness: strike once, do not heal, and demand progress")
+	f.StringVar(&c.LogStore, "log-store", "wal", "where the nodes keep their logs: wal or bolt")
 	f.BoolVar(&c.Race, "race", false, "build the nodes with the race detector")
 	f.StringVar(&c.NodeBinary, "node-binary", "", "a jepsen-lite to run the nodes with; nemeses inside the nodes need one built with the tag chaos (default: this one, or one that is built when it is needed)")
 	f.StringVar(&out, "dir", "", "directory for all that the run leaves (default: a new one below the system's temporary one)")
@@ -146,7 +147,7 @@ func conclude(w io.Writer, s *trial.Summary, format string) error {
 }
 
 func printSummary(w io.Writer, s *trial.Summary) {
-	fmt.Fprintf(w, "run:       %s on %d nodes, %d workers, %.0f s, %d entries in the log, seed %d\n", s.Workload, s.Nodes, s.Workers, s.Seconds, s.Entries, s.Seed)
+	fmt.Fprintf(w, "run:       %s on %d nodes with %s, %d workers, %.0f s, %d entries in the log, seed %d\n", s.Workload, s.Nodes, s.LogStore, s.Workers, s.Seconds, s.Entries, s.Seed)
 	for _, kind := range sortedKeys(s.Operations) {
 		n := s.Operations[kind]
 		fmt.Fprintf(w, "  %-8s %d ok, %d failed, %d unknown\n", kind, n["ok"], n["fail"], n["unknown"])

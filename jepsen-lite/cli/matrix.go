@@ -77,6 +77,7 @@ then still invalid has not passed.`,
 	f.DurationVar(&c.Trial.Time, "time", 0, "how long the load of each run lasts (default: smoke 12s, nightly 1m, random 20s)")
 	f.DurationVar(&c.For, "for", 0, "how long new runs are begun (default: random 2h, else until all have been)")
 	f.IntVar(&c.Parallel, "parallel", 2, "how many runs at a time")
+	f.StringVar(&c.Trial.LogStore, "log-store", "", "where all nodes keep their logs: wal or bolt (default: wal, and bolt in a quarter of the cells)")
 	f.IntVar(&c.Trial.Nodes, "nodes", 3, "how many nodes each")
 	f.IntVar(&c.Trial.Workers, "workers", 4, "how many worker processes each")
 	f.IntVar(&c.Trial.Clients, "clients", 8, "how many clients each")
@@ -119,10 +120,10 @@ func concludeMatrix(w io.Writer, o *matrix.Outcome, dir, format string, err erro
 
 func printRows(w io.Writer, o *matrix.Outcome, dir string) {
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(table, "workload\tnemeses\tverdict\truns\tok\tunknown\tentries\tfaults\tlongest gap\tseed")
+	fmt.Fprintln(table, "workload\tnemeses\tlog\tverdict\truns\tok\tunknown\tentries\tfaults\tlongest gap\tseed")
 	for _, r := range o.Rows {
-		fmt.Fprintf(table, "%s\t%s\t%s\t%d\t%d\t%d\t%d\t%d\t%.1fs\t%d\n",
-			r.Workload, strings.Join(r.Nemeses, ","), r.Verdict, r.Runs, r.Operations, r.Unknown, r.Entries, r.Faults, r.LongestGap.Seconds(), r.Seed)
+		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%d\t%d\t%d\t%d\t%d\t%.1fs\t%d\n",
+			r.Workload, strings.Join(r.Nemeses, ","), r.LogStore, r.Verdict, r.Runs, r.Operations, r.Unknown, r.Entries, r.Faults, r.LongestGap.Seconds(), r.Seed)
 	}
 	_ = table.Flush()
 	for _, r := range o.Rows {

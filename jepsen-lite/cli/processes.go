@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/spf13/cobra"
 
 	"github.com/fanfold/fanfold/cluster"
@@ -25,11 +26,14 @@ import (
 // wholeLog makes a node keep its log from the first entry on, so that it can be replayed.
 const wholeLog = 1 << 40
 
+// segmentBytes is small, so that a run has many segments of a log: their ends are where it could break.
+const segmentBytes = 1 << 20
+
 // nodeCommand is a node of a run: a server whose way to the others leads through the run's network.
 func nodeCommand() *cobra.Command {
 	c := cluster.Config{Version: "chaos", TrailingLogs: wholeLog}
 	var peers []string
-	var doors, kept, vitals string
+	var doors, kept, vitals, logStore string
 	var surround func(context.Context, *cluster.Config) error
 	cmd := &cobra.Command{
 		Use: "node", Hidden: true, Args: cobra.NoArgs,
@@ -62,7 +66,12 @@ func nodeCommand() *cobra.Command {
 					return err
 				}
 			}
-			c.OpenLogs = cluster.BoltLogs
+			if c.OpenLogs, err = cluster.LogsIn(logStore); err != nil {
+				return err
+			}
+			if logStore == "wal" {
+				c.OpenLogs = cluster.WALLogsOn(vfs.Default, segmentBytes)
+			}
 			if kept != "" {
 				c.OpenLogs = archive.Logs(kept, c.OpenLogs)
 			}
@@ -90,6 +99,7 @@ func nodeCommand() *cobra.Command {
 	f.StringSliceVar(&c.Join, "join", nil, "API addresses of a cluster that takes the node in")
 	f.StringVar(&doors, "doors", "", "address=door,... of the others")
 	f.StringVar(&vitals, "vitals", "", "file for what the process holds, twice a second")
+	f.StringVar(&logStore, "log-store", "wal", "where a new node keeps its log")
 	f.StringVar(&kept, "archive", "", "directory for what is cut from the log")
 	f.Uint64Var(&c.TrailingLogs, "trailing-logs", c.TrailingLogs, "log entries kept for followers that lag")
 	f.Uint64Var(&c.SnapshotThreshold, "snapshot-threshold", 0, "log entries between two flushes of the state")

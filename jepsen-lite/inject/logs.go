@@ -12,10 +12,10 @@ import (
 	"github.com/fanfold/fanfold/cluster"
 )
 
-// Logs opens the log and the votes; nil: bolt's.
+// Logs opens the log and the votes; nil: the default.
 func (f *Faults) Logs(open func(dir string) (cluster.LogStores, error)) func(dir string) (cluster.LogStores, error) {
 	if open == nil {
-		open = cluster.BoltLogs
+		open = cluster.WALLogs
 	}
 	return func(dir string) (cluster.LogStores, error) {
 		if err := f.write(ofLog, true); err != nil {

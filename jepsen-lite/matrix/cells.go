@@ -15,24 +15,34 @@ import (
 type Cell struct {
 	Workload string   `json:"workload"`
 	Nemeses  []string `json:"nemeses"`
+	LogStore string   `json:"log_store"` // where the nodes keep their logs
 }
 
-func (c Cell) String() string { return c.Workload + " × " + strings.Join(c.Nemeses, ",") }
+// cell is a cell before its log store is drawn.
+func cell(workload string, nemeses ...string) Cell { return Cell{Workload: workload, Nemeses: nemeses} }
+
+func (c Cell) String() string {
+	name := c.Workload + " × " + strings.Join(c.Nemeses, ",")
+	if c.LogStore == "bolt" {
+		name += ", logs in bolt"
+	}
+	return name
+}
 
 // smoke are the cells that run on every push, all within four minutes. What finds most comes first.
 var smoke = []Cell{
-	{"submit", []string{"kill-leader", "kill-worker"}},
-	{"map-reduce", []string{"kill-leader", "kill-worker"}},
-	{"lease", []string{"pause-worker"}},
-	{"submit", []string{"partition-half", "one-way-in"}},
-	{"register", []string{"pause-leader"}},
-	{"map-reduce", []string{"partition-leader"}},
-	{"submit", []string{"rolling-restart"}},
-	{"lease", []string{"clock-offset"}},
-	{"timers", []string{"clock-jump"}},
-	{"snapshot", []string{"kill-one"}},
-	{"submit", []string{"disk-hang"}},
-	{"snapshot", []string{"kill-all"}},
+	cell("submit", "kill-leader", "kill-worker"),
+	cell("map-reduce", "kill-leader", "kill-worker"),
+	cell("lease", "pause-worker"),
+	cell("submit", "partition-half", "one-way-in"),
+	cell("register", "pause-leader"),
+	cell("map-reduce", "partition-leader"),
+	cell("submit", "rolling-restart"),
+	cell("lease", "clock-offset"),
+	cell("timers", "clock-jump"),
+	cell("snapshot", "kill-one"),
+	cell("submit", "disk-hang"),
+	cell("snapshot", "kill-all"),
 }
 
 // column is a group of nemeses that one nightly trial draws its two from.
@@ -82,8 +92,17 @@ func Cells(tier string, seed uint64) (cells []Cell, left []string, err error) {
 	default:
 		err = fmt.Errorf("there is no tier %q; there are %s", tier, strings.Join(Tiers, ", "))
 	}
+	r := rand.New(rand.NewPCG(seed, 5<<32))
+	for i := range cells {
+		if cells[i].LogStore = "wal"; r.IntN(boltOneIn) == 0 {
+			cells[i].LogStore = "bolt"
+		}
+	}
 	return cells, left, err
 }
+
+// boltOneIn says how many cells there are to one whose nodes keep their logs in bolt, which is not the default.
+const boltOneIn = 4
 
 // only keeps the cells of what there is.
 func only(all []Cell, workloads, nemeses []string) (cells []Cell, left []string) {
@@ -142,10 +161,10 @@ func nightly(workloads, nemeses []string, seed uint64) (cells []Cell) {
 	for _, w := range workloads {
 		for _, col := range all {
 			if !slices.Contains(col.useless, w) {
-				cells = append(cells, Cell{w, draw(r, col.nemeses, 2)})
+				cells = append(cells, cell(w, draw(r, col.nemeses, 2)...))
 			}
 		}
-		cells = append(cells, Cell{w, draw(r, nemeses, composed)})
+		cells = append(cells, cell(w, draw(r, nemeses, composed)...))
 	}
 	return cells
 }
@@ -158,7 +177,7 @@ func anything(workloads, nemeses []string, seed uint64) (cells []Cell) {
 	r := rand.New(rand.NewPCG(seed, 4<<32))
 	for len(cells) < randomMax {
 		for _, w := range draw(r, workloads, len(workloads)) {
-			cells = append(cells, Cell{w, draw(r, nemeses, 1+r.IntN(composed))})
+			cells = append(cells, cell(w, draw(r, nemeses, 1+r.IntN(composed))...))
 		}
 	}
 	return cells

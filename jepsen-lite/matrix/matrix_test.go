@@ -74,7 +74,7 @@ func TestRun_OnlyAValidRunWithoutViolationHasHeld(t *testing.T) {
 
 func TestCells_SmokeHasWhatThereIsAndSaysWhatItLeavesOut(t *testing.T) {
 	cells, left := only(smoke, []string{"submit", "lease"}, []string{"kill-leader", "kill-worker", "clock-offset"})
-	if diff := cmp.Diff([]Cell{smoke[0], {"lease", []string{"clock-offset"}}}, cells); diff != "" {
+	if diff := cmp.Diff([]Cell{smoke[0], cell("lease", "clock-offset")}, cells); diff != "" {
 		t.Errorf("cells (-want +got):\n%s", diff)
 	}
 	if len(cells)+len(left) != len(smoke) {
@@ -98,8 +98,14 @@ func TestCells_NightlyCrossesAllAndIsTheSameOfTheSameSeed(t *testing.T) {
 
 func TestCells_TheTiersOfThisProgramAreNotEmpty(t *testing.T) {
 	for _, tier := range Tiers {
-		if cells, _, err := Cells(tier, 1); err != nil || len(cells) < 3 {
+		cells, _, err := Cells(tier, 1)
+		if err != nil || len(cells) < 3 {
 			t.Errorf("%s: %v, %v", tier, cells, err)
+		}
+		for _, store := range []string{"wal", "bolt"} {
+			if !slices.ContainsFunc(cells, func(c Cell) bool { return c.LogStore == store }) {
+				t.Errorf("%s: no cell keeps its logs in %s", tier, store)
+			}
 		}
 	}
 	if _, _, err := Cells("weekly", 1); err == nil {
@@ -148,9 +154,9 @@ func TestRun_ForEndsTheBeginningOfCellsAndNotTheCells(t *testing.T) {
 func TestDigest_CountsRunsAndTellsThoseThatDidNotHold(t *testing.T) {
 	dir := t.TempDir()
 	o := &Outcome{Tier: "random", Seconds: 100, Rows: []Row{
-		{Cell: Cell{"submit", []string{"flap", "reset"}}, Verdict: Held, Operations: 5, LongestGap: 1500 * time.Millisecond},
-		{Cell: Cell{"submit", []string{"flap"}}, Verdict: Held, Operations: 6},
-		{Cell: Cell{"lease", []string{"reset"}}, Verdict: Violated, Broken: []string{"A1"}, Violations: 2, Again: "again 7"},
+		{Cell: cell("submit", "flap", "reset"), Verdict: Held, Operations: 5, LongestGap: 1500 * time.Millisecond},
+		{Cell: cell("submit", "flap"), Verdict: Held, Operations: 6},
+		{Cell: cell("lease", "reset"), Verdict: Violated, Broken: []string{"A1"}, Violations: 2, Again: "again 7"},
 	}}
 	if err := o.Save(dir); err != nil {
 		t.Fatal(err)

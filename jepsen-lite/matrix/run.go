@@ -1,6 +1,7 @@
 package matrix
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -54,7 +55,8 @@ type Row struct {
 // Config says how to run a matrix.
 type Config struct {
 	Cells []Cell
-	// Trial is what the trials have in common; its workload, nemeses, seed and directory are those of the cells.
+	// Trial is what the trials have in common; its workload, nemeses, seed and directory are those of the cells, and
+	// its log store too, unless it names one.
 	Trial trial.Config
 	Seed  uint64
 	Dir   string
@@ -76,6 +78,7 @@ func Run(ctx context.Context, c Config) ([]Row, error) {
 	seeds := rand.New(rand.NewPCG(c.Seed, 3<<32))
 	rows := make([]Row, len(c.Cells))
 	for i, cell := range c.Cells {
+		cell.LogStore = cmp.Or(c.Trial.LogStore, cell.LogStore)
 		rows[i] = Row{Cell: cell, Seed: seeds.Uint64N(1 << 32)}
 	}
 	todo := make(chan int)
@@ -125,7 +128,7 @@ func (c *Config) cell(ctx context.Context, r *Row, n int) {
 	for r.Runs < runsMax && ctx.Err() == nil {
 		r.Runs++
 		t := c.Trial
-		t.Workload, t.Nemeses, t.Seed = r.Workload, r.Nemeses, r.Seed
+		t.Workload, t.Nemeses, t.LogStore, t.Seed = r.Workload, r.Nemeses, r.LogStore, r.Seed
 		t.Dir = filepath.Join(c.Dir, fmt.Sprintf("%03d-%s-%d", n+1, r.Workload, r.Runs))
 		r.Dir = t.Dir
 		err := os.MkdirAll(t.Dir, 0o755)

@@ -110,18 +110,21 @@ func corruptFile(ctx context.Context, s *site.Site, r *rand.Rand) (string, func(
 	if err != nil {
 		return "", nil, err
 	}
-	what, err := damage(filepath.Join(n.Data, name), r)
+	hit, err := damage(filepath.Join(n.Data, name), r)
 	if err != nil {
 		return "", nil, err
 	}
 	n.LostPart()
-	if strings.HasSuffix(name, "log.db") {
+	if strings.HasPrefix(name, filepath.Join("raft", "log")) {
 		if err := s.KeepLog(n); err != nil {
 			return "", nil, err
 		}
 	}
-	return fmt.Sprintf("%s %s: %s", n.ID, name, what), func(ctx context.Context) (string, error) {
+	return fmt.Sprintf("%s %s: %s", n.ID, name, hit.what), func(ctx context.Context) (string, error) {
 		how, err := serveOrRefuse(ctx, s, n)
+		if err == nil && how == right && hit.acknowledged {
+			err = &Broken{fmt.Sprintf("node %s serves, although what it had acknowledged is damaged in %s: %s", n.ID, name, hit.what)}
+		}
 		took, joined := rejoin(ctx, s, n)
 		return fmt.Sprintf("%s; with an empty disk it had joined after %v", how, took), cmp.Or(joined, err)
 	}, nil
@@ -194,10 +197,10 @@ func sameState(ctx context.Context, s *site.Site, n *site.Node) (bool, error) {
 	}
 }
 
-// chooseFile chooses what to damage: the log half of the times, else any file of the state that is not empty.
+// chooseFile chooses what to damage: the log half of the times, else any file that is not empty.
 func chooseFile(data string, r *rand.Rand) (string, error) {
 	if r.IntN(2) == 0 {
-		return filepath.Join("raft", "log.db"), nil
+		return chooseLogFile(data, r)
 	}
 	var all []string
 	err := filepath.WalkDir(data, func(path string, d fs.DirEntry, err error) error {
@@ -217,11 +220,21 @@ func chooseFile(data string, r *rand.Rand) (string, error) {
 	return all[r.IntN(len(all))], nil
 }
 
+// hit is what was done to a file. acknowledged: it lacks something that the node had told others it has, and
+// the format of the file is such that the node has to find it.
+type hit struct {
+	what         string
+	acknowledged bool
+}
+
 // damage flips bits in a file, overwrites a part of it, or cuts its end off.
-func damage(path string, r *rand.Rand) (string, error) {
+func damage(path string, r *rand.Rand) (hit, error) {
 	content, err := os.ReadFile(path)
 	if err != nil {
-		return "", err
+		return hit{}, err
+	}
+	if strings.HasSuffix(path, segmentSuffix) {
+		return damageSegment(path, content, r)
 	}
 	var what string
 	used := usedLength(content)
@@ -246,7 +259,7 @@ func damage(path string, r *rand.Rand) (string, error) {
 		}
 		what = fmt.Sprintf("bits flipped at %v", at)
 	}
-	return what, os.WriteFile(path, content, 0o600)
+	return hit{what: what}, os.WriteFile(path, content, 0o600)
 }
 
 // usedLength leaves zeros at the end of a file out: files are made large in advance.
@@ -264,7 +277,12 @@ func wipe(ctx context.Context, s *site.Site, r *rand.Rand) (string, func(context
 	if err != nil {
 		return "", nil, err
 	}
-	part := []string{"", "", "state", "state", filepath.Join("raft", "log.db"), filepath.Join("raft", "stable.db")}[r.IntN(6)]
+	part := []string{"", "", "state", "state", "log", filepath.Join("raft", "stable.db")}[r.IntN(6)]
+	if part == "log" {
+		if part, err = chooseLogPart(n.Data, r); err != nil {
+			return "", nil, err
+		}
+	}
 	if part == "" {
 		return n.ID + " everything", func(ctx context.Context) (string, error) {
 			took, err := rejoin(ctx, s, n)

@@ -21,6 +21,7 @@ type Run struct {
 	Workload       string
 	Nemeses        []string
 	Nodes, Workers int
+	LogStore       string
 	Seed           uint64
 	Seconds        float64
 	// Again is the command that repeats the run.

@@ -185,15 +185,8 @@ func (n *Node) LostPart() { n.disk.Add(1) }
 // be what the cluster committed.
 func (s *Site) KeepLog(n *Node) error {
 	dir := filepath.Join(s.cfg.Dir, fmt.Sprintf("%s-damaged-%d", n.ID, len(s.Damaged)+1))
-	content, err := os.ReadFile(filepath.Join(n.Data, "raft", "log.db"))
-	if err != nil {
-		return err
-	}
-	if err := os.MkdirAll(filepath.Join(dir, "raft"), 0o755); err != nil {
-		return err
-	}
 	s.Damaged = append(s.Damaged, dir)
-	return os.WriteFile(filepath.Join(dir, "raft", "log.db"), content, 0o600)
+	return os.CopyFS(filepath.Join(dir, "raft"), os.DirFS(filepath.Join(n.Data, "raft")))
 }
 
 // ReplaceDisk gives a node that does not run an empty disk in the place of its own: started again, it joins the

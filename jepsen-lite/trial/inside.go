@@ -41,5 +41,5 @@ func (t *trial) nodeArgs() (args []string) {
 	if t.breakable {
 		args = []string{"--snapshot-threshold", "200", "--snapshot-interval", "500ms", "--stall-timeout", nemesis.StallTimeout.String()}
 	}
-	return append(args, t.work.NodeArgs...)
+	return append(append(args, "--log-store", t.LogStore), t.work.NodeArgs...)
 }

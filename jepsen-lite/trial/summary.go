@@ -22,6 +22,9 @@ func (c *Config) again() string {
 	if c.Mode != Safety {
 		words = append(words, "--mode", c.Mode)
 	}
+	if c.LogStore != "wal" {
+		words = append(words, "--log-store", c.LogStore)
+	}
 	if c.Race {
 		words = append(words, "--race")
 	}
@@ -34,6 +37,7 @@ type Summary struct {
 	Nemeses  []string `json:"nemeses"`
 	Nodes    int      `json:"nodes"`
 	Workers  int      `json:"workers"`
+	LogStore string   `json:"log_store"`
 	Seed     uint64   `json:"seed"`
 	Seconds  float64  `json:"seconds"`
 

@@ -15,6 +15,7 @@ import (
 
 	"connectrpc.com/connect"
 
+	"github.com/fanfold/fanfold/cluster"
 	"github.com/fanfold/fanfold/jepsen-lite/checker"
 	"github.com/fanfold/fanfold/jepsen-lite/evidence"
 	"github.com/fanfold/fanfold/jepsen-lite/history"
@@ -40,6 +41,7 @@ type Config struct {
 	Seed           uint64        // 0: drawn
 	Mode           string        // Safety or Liveness; Safety
 	Race           bool          // the nodes are built with the race detector
+	LogStore       string        // where the nodes keep their logs: "wal" or "bolt"; "wal"
 	Dir            string        // empty directory for everything that the run leaves
 	// Command starts a process of the run: an executable, and the arguments before the sub-command.
 	Command []string
@@ -56,7 +58,7 @@ type Config struct {
 func (c Config) withDefaults() Config {
 	c.Nodes, c.Workers, c.Clients = cmp.Or(c.Nodes, 3), cmp.Or(c.Workers, 4), cmp.Or(c.Clients, 8)
 	c.Workload = cmp.Or(c.Workload, "submit")
-	c.Mode = cmp.Or(c.Mode, Safety)
+	c.Mode, c.LogStore = cmp.Or(c.Mode, Safety), cmp.Or(c.LogStore, "wal")
 	c.Program = cmp.Or(c.Program, "go run ./jepsen-lite")
 	c.Time, c.Settle = cmp.Or(c.Time, 30*time.Second), cmp.Or(c.Settle, settlePatience)
 	for c.Seed == 0 {
@@ -96,6 +98,9 @@ type trial struct {
 func Run(ctx context.Context, c Config) (_ *Summary, err error) {
 	t := &trial{Config: c.withDefaults()}
 	t.found.Dir = t.Dir
+	if _, err := cluster.LogsIn(t.LogStore); err != nil {
+		return nil, err
+	}
 	if t.work, err = workload.Find(t.Workload); err != nil {
 		return nil, err
 	}
@@ -341,7 +346,7 @@ func (t *trial) judge(ctx context.Context, took time.Duration) (*Summary, error)
 		return nil, err
 	}
 	s := &Summary{
-		Workload: t.Workload, Nemeses: t.Nemeses, Nodes: t.Nodes, Workers: t.Workers, Seed: t.Seed, Seconds: took.Seconds(),
+		Workload: t.Workload, Nemeses: t.Nemeses, Nodes: t.Nodes, Workers: t.Workers, LogStore: t.LogStore, Seed: t.Seed, Seconds: took.Seconds(),
 		Operations: count(t.found.Ops), Entries: len(book.Entries), Faults: t.found.Faults, Dir: t.Dir,
 		Again: t.again(),
 	}
@@ -357,7 +362,7 @@ func (t *trial) judge(ctx context.Context, took time.Duration) (*Summary, error)
 	s.LongestGap = timeline.Longest(s.Gaps)
 	s.Leaders = timeline.Leaders(book.Entries, t.found.Start)
 	return s, report.Write(filepath.Join(t.Dir, "report.html"), report.Run{
-		Workload: s.Workload, Nemeses: s.Nemeses, Nodes: s.Nodes, Workers: s.Workers, Seed: s.Seed, Seconds: s.Seconds, Again: s.Again,
+		Workload: s.Workload, Nemeses: s.Nemeses, Nodes: s.Nodes, Workers: s.Workers, LogStore: s.LogStore, Seed: s.Seed, Seconds: s.Seconds, Again: s.Again,
 		Verdicts: s.Verdicts, Invalid: s.Invalid, Submissions: s.Submissions, Gaps: s.Gaps, Leaders: s.Leaders,
 	}, &t.found)
 }
