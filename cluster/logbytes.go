@@ -20,6 +20,7 @@ type logBytes struct {
 	first uint64     // index of sizes[0]
 	sizes []uint32   // of the entries since the last cut
 	total uint64
+	ever  uint64 // of all entries since this process began
 }
 
 func newLogBytes(limit uint64) *logBytes {
@@ -40,6 +41,7 @@ func (b *logBytes) stored(logs []*raft.Log) {
 		}
 		b.sizes = append(b.sizes, uint32(len(l.Data)))
 		b.total += uint64(len(l.Data))
+		b.ever += uint64(len(l.Data))
 	}
 	if b.total >= b.limit {
 		select {
@@ -47,6 +49,16 @@ func (b *logBytes) stored(logs []*raft.Log) {
 		default:
 		}
 	}
+}
+
+// sum is what was stored since this process began, whatever was cut of it; 0 when nobody counts.
+func (b *logBytes) sum() uint64 {
+	if b == nil {
+		return 0
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.ever
 }
 
 // trailing is how many of the newest entries fit into half of the limit, at least 1. It begins the

@@ -46,6 +46,9 @@ func TestLogBytes_CutIsWantedAtTheLimitAndHalfStays(t *testing.T) {
 	if n := b.trailing(); !wanted() || n != 1 {
 		t.Fatalf("%d entries stay when the newest alone is over the limit, want 1", n)
 	}
+	if sum := b.sum(); sum != 14*100+5000 {
+		t.Fatalf("%d bytes were stored in all, want 6,400: cuts do not count", sum)
+	}
 }
 
 // TestNode_LogIsCutByBytes: entries far below the threshold by number, and above it by bytes, do not

@@ -63,7 +63,7 @@ func (s *server) ClusterStatus(context.Context, *connect.Request[apiv1.ClusterSt
 	res := &apiv1.ClusterStatusResponse{
 		ClusterId: st.ClusterID, NodeId: st.NodeID, LeaderId: st.LeaderID, LeaderAddress: st.LeaderAddress, Term: st.Term,
 		CommitIndex: st.CommitIndex, AppliedIndex: st.AppliedIndex, FlushedIndex: st.FlushedIndex,
-		FirstLogIndex: st.FirstLogIndex, LastLogIndex: st.LastLogIndex,
+		FirstLogIndex: st.FirstLogIndex, LastLogIndex: st.LastLogIndex, LogBytes: st.LogBytes,
 		Counters: counters(v.Counters()), Version: st.Version,
 	}
 	for _, n := range st.Nodes {

@@ -21,6 +21,7 @@ type Status struct {
 	FlushedIndex  uint64 // the state is on disk up to here
 	FirstLogIndex uint64 // 0 = the log is empty
 	LastLogIndex  uint64
+	LogBytes      uint64 // of the entries stored since this process began, also of those that were cut since
 	Nodes         []NodeStatus
 	Version       string
 }
@@ -50,6 +51,7 @@ func (n *Node) Status() Status {
 	s.Term, s.CommitIndex = i.raft.CurrentTerm(), i.raft.CommitIndex()
 	s.FirstLogIndex, _ = n.logs.FirstIndex()
 	s.LastLogIndex, _ = n.logs.LastIndex()
+	s.LogBytes = n.logs.bytes.sum()
 	leads := i.raft.State() == raft.Leader
 	for _, server := range i.raft.GetConfiguration().Configuration().Servers {
 		node := NodeStatus{ID: string(server.ID), Voter: server.Suffrage == raft.Voter, Leader: server.ID == leader}

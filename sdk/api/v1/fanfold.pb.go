@@ -3556,6 +3556,7 @@ type ClusterStatusResponse struct {
 	LastLogIndex  uint64                 `protobuf:"varint,11,opt,name=last_log_index,json=lastLogIndex,proto3" json:"last_log_index,omitempty"`
 	FlushedIndex  uint64                 `protobuf:"varint,12,opt,name=flushed_index,json=flushedIndex,proto3" json:"flushed_index,omitempty"`
 	Version       string                 `protobuf:"bytes,13,opt,name=version,proto3" json:"version,omitempty"`
+	LogBytes      uint64                 `protobuf:"varint,14,opt,name=log_bytes,json=logBytes,proto3" json:"log_bytes,omitempty"` // of the entries that the answering node has stored since it started; 0: not counted
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -3679,6 +3680,13 @@ func (x *ClusterStatusResponse) GetVersion() string {
 		return x.Version
 	}
 	return ""
+}
+
+func (x *ClusterStatusResponse) GetLogBytes() uint64 {
+	if x != nil {
+		return x.LogBytes
+	}
+	return 0
 }
 
 // Node: reachable is known to a leader of all, to others of themselves and the leader; applied_index is that of the
@@ -4879,7 +4887,7 @@ const file_v1_fanfold_proto_rawDesc = "" +
 	"\x12ListQueuesResponse\x12)\n" +
 	"\x06queues\x18\x01 \x03(\v2\x11.fanfold.v1.QueueR\x06queues\x12\x14\n" +
 	"\x05index\x18\x02 \x01(\x04R\x05index\"\x16\n" +
-	"\x14ClusterStatusRequest\"\xd6\x03\n" +
+	"\x14ClusterStatusRequest\"\xf3\x03\n" +
 	"\x15ClusterStatusResponse\x12\x1d\n" +
 	"\n" +
 	"cluster_id\x18\x01 \x01(\tR\tclusterId\x12\x17\n" +
@@ -4895,7 +4903,8 @@ const file_v1_fanfold_proto_rawDesc = "" +
 	" \x01(\x04R\rfirstLogIndex\x12$\n" +
 	"\x0elast_log_index\x18\v \x01(\x04R\flastLogIndex\x12#\n" +
 	"\rflushed_index\x18\f \x01(\x04R\fflushedIndex\x12\x18\n" +
-	"\aversion\x18\r \x01(\tR\aversion\"\xcb\x01\n" +
+	"\aversion\x18\r \x01(\tR\aversion\x12\x1b\n" +
+	"\tlog_bytes\x18\x0e \x01(\x04R\blogBytes\"\xcb\x01\n" +
 	"\x04Node\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12!\n" +
 	"\fraft_address\x18\x02 \x01(\tR\vraftAddress\x12\x1f\n" +
