@@ -2,13 +2,13 @@ package report
 
 import (
 	"fmt"
-	"html"
 	"html/template"
 	"math"
 	"strings"
 	"time"
 
 	"github.com/fanfold/fanfold/jepsen-lite/evidence"
+	"github.com/fanfold/fanfold/jepsen-lite/plot"
 	"github.com/fanfold/fanfold/jepsen-lite/timeline"
 )
 
@@ -22,29 +22,29 @@ const (
 	headroom = 24.0
 )
 
-// canvas draws with one scale of time. Everything that comes from the run is escaped by text.
+// canvas draws with one scale of time. Everything that comes from the run is escaped by plot.Text.
 type canvas struct {
 	until   time.Duration
 	faults  []evidence.Fault
 	leaders []timeline.Leader
 }
 
-func (c *canvas) x(at time.Duration) float64 {
-	at = min(max(at, 0), c.until)
-	return left + (right-left)*float64(at)/float64(c.until)
+// scale is that of time, in nanoseconds.
+func (c *canvas) scale() plot.Scale {
+	return plot.Scale{To: float64(c.until), Begin: left, End: right}
 }
 
-func text(s string) string { return html.EscapeString(s) }
+func (c *canvas) x(at time.Duration) float64 { return c.scale().At(float64(at)) }
 
 // frame puts the bands of the faults, the begins of terms and the axis of time behind a plot.
-func (c *canvas) frame(height float64, plot string) template.HTML {
+func (c *canvas) frame(height float64, drawn string) template.HTML {
 	var b strings.Builder
 	fmt.Fprintf(&b, `<svg viewBox="0 0 1100 %.0f" role="img">`, height+gutter)
 	for _, f := range c.faults {
 		fmt.Fprintf(&b, `<rect class="band" x="%.1f" y="0" width="%.1f" height="%.1f"><title>%s: %s, %s to %s; %s</title></rect>`,
-			c.x(f.Begin), max(1, c.x(f.End)-c.x(f.Begin)), height, text(f.Nemesis), text(f.Target), seconds(f.Begin), seconds(f.End), text(f.Effect))
+			c.x(f.Begin), max(1, c.x(f.End)-c.x(f.Begin)), height, plot.Text(f.Nemesis), plot.Text(f.Target), seconds(f.Begin), seconds(f.End), plot.Text(f.Effect))
 	}
-	b.WriteString(plot)
+	b.WriteString(drawn)
 	for i, l := range c.leaders {
 		if i == 0 {
 			continue // the first leader is no change
@@ -71,50 +71,25 @@ func tick(until time.Duration) time.Duration {
 	return time.Hour
 }
 
-// scale is a vertical scale from 0 at the bottom to top.
-type scale struct {
-	top, height float64
-	log         bool // from 0.1 ms upwards
-}
-
-func (s scale) y(v float64) float64 {
-	part := v / s.top
-	if s.log {
-		part = 0
-		if v > logLeast {
-			part = math.Log(v/logLeast) / math.Log(s.top/logLeast)
-		}
-	}
-	return s.height - part*(s.height-headroom)
-}
-
 // logLeast is the bottom of a logarithmic scale, in seconds.
 const logLeast = 0.0001
 
 // line draws values of the slices of the run; a negative one breaks the line.
-func (c *canvas) line(class, title string, values []float64, width time.Duration, s scale) string {
-	var b strings.Builder
-	pen := "M"
+func (c *canvas) line(class, title string, values []float64, width time.Duration, y plot.Scale) string {
+	points := make([]plot.Point, len(values))
 	for i, v := range values {
+		points[i] = plot.Point{X: float64(time.Duration(i)*width + width/2), Y: v}
 		if v < 0 {
-			pen = "M"
-			continue
+			points[i].Y = math.NaN()
 		}
-		x := c.x(time.Duration(i)*width + width/2)
-		fmt.Fprintf(&b, "%s%.1f %.1f", pen, x, s.y(v))
-		if pen == "M" {
-			b.WriteString("h0.1") // a point that stands alone is seen
-		}
-		pen = "L"
 	}
-	return fmt.Sprintf(`<path class="%s" d="%s"><title>%s</title></path>`, class, b.String(), text(title))
+	return plot.Path(class, title, c.scale(), y, points)
 }
 
-func (s scale) marks(values map[float64]string) string {
+func marks(y plot.Scale, values map[float64]string) string {
 	var b strings.Builder
 	for v, label := range values {
-		fmt.Fprintf(&b, `<line class="grid" x1="%.0f" x2="%.0f" y1="%.1f" y2="%.1f"/><text class="scale" x="%.0f" y="%.1f" text-anchor="end">%s</text>`,
-			left, right, s.y(v), s.y(v), left-6, s.y(v)+4, text(label))
+		b.WriteString(plot.Grid(left, right, y, v, label))
 	}
 	return b.String()
 }

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/fanfold/fanfold/jepsen-lite/history"
+	"github.com/fanfold/fanfold/jepsen-lite/plot"
 	"github.com/fanfold/fanfold/jepsen-lite/timeline"
 )
 
@@ -30,7 +31,7 @@ func (c *canvas) operations(ops []history.Op) template.HTML {
 			y += rowHeight
 		}
 		fmt.Fprintf(&b, `<rect class="fault" x="%.1f" y="%.1f" width="%.1f" height="%.0f"><title>%s: %s, %s to %s; %s</title></rect>`,
-			c.x(f.Begin), rows[f.Nemesis]+2, max(2, c.x(f.End)-c.x(f.Begin)), rowHeight-4, text(f.Nemesis), text(f.Target), seconds(f.Begin), seconds(f.End), text(f.Effect))
+			c.x(f.Begin), rows[f.Nemesis]+2, max(2, c.x(f.End)-c.x(f.Begin)), rowHeight-4, plot.Text(f.Nemesis), plot.Text(f.Target), seconds(f.Begin), seconds(f.End), plot.Text(f.Effect))
 	}
 	clients := map[string][]history.Op{}
 	for _, op := range ops {
@@ -45,7 +46,7 @@ func (c *canvas) operations(ops []history.Op) template.HTML {
 }
 
 func name(b *strings.Builder, s string, y float64) {
-	fmt.Fprintf(b, `<text class="scale" x="%.0f" y="%.1f" text-anchor="end">%s</text>`, left-6, y+rowHeight-4, text(s))
+	fmt.Fprintf(b, `<text class="scale" x="%.0f" y="%.1f" text-anchor="end">%s</text>`, left-6, y+rowHeight-4, plot.Text(s))
 }
 
 func (c *canvas) row(b *strings.Builder, ops []history.Op, y float64) {
@@ -72,7 +73,7 @@ func (c *canvas) row(b *strings.Builder, ops []history.Op, y float64) {
 		if op.Outcome != history.OK && told < toldMax {
 			told++
 			fmt.Fprintf(b, `<rect class="tip" x="%.1f" y="%.1f" width="%.1f" height="%.0f"><title>%s %s, %s to %s: %s %s</title></rect>`,
-				c.x(op.Begin), y+2, max(1, c.x(op.End)-c.x(op.Begin)), rowHeight-4, text(op.Kind), text(op.Key), seconds(op.Begin), seconds(op.End), op.Outcome, text(short(op.Error)))
+				c.x(op.Begin), y+2, max(1, c.x(op.End)-c.x(op.Begin)), rowHeight-4, plot.Text(op.Kind), plot.Text(op.Key), seconds(op.Begin), seconds(op.End), op.Outcome, plot.Text(short(op.Error)))
 		}
 	}
 }
@@ -81,51 +82,52 @@ func (c *canvas) row(b *strings.Builder, ops []history.Op, y float64) {
 const toldMax = 100
 
 func (c *canvas) throughput(ops []history.Op, width time.Duration) template.HTML {
-	s := scale{height: 160}
+	const height = 160
+	y := plot.Scale{Begin: height, End: headroom}
 	kinds := timeline.Kinds(ops)
 	rates := map[string][]timeline.Rate{}
 	for _, kind := range kinds {
 		rates[kind] = timeline.Rates(ops, kind, width, c.until)
 		for _, r := range rates[kind] {
-			s.top = max(s.top, float64(r.OK)/width.Seconds())
+			y.To = max(y.To, float64(r.OK)/width.Seconds())
 		}
 	}
-	if s.top == 0 {
-		s.top = 1
+	if y.To == 0 {
+		y.To = 1
 	}
-	b := s.marks(map[float64]string{0: "0", s.top / 2: fmt.Sprintf("%.0f/s", s.top/2), s.top: fmt.Sprintf("%.0f/s", s.top)})
+	b := marks(y, map[float64]string{0: "0", y.To / 2: fmt.Sprintf("%.0f/s", y.To/2), y.To: fmt.Sprintf("%.0f/s", y.To)})
 	for i, kind := range kinds {
 		var values []float64
 		for _, r := range rates[kind] {
 			values = append(values, float64(r.OK)/width.Seconds())
 		}
 		class := fmt.Sprintf("line k%d", i%lineColors)
-		b += c.line(class, kind, values, width, s) + legend(class, kind, i)
+		b += c.line(class, kind, values, width, y) + legend(class, kind, i)
 	}
-	return c.frame(s.height, b)
+	return c.frame(height, b)
 }
 
 // lineColors is how many the page has.
 const lineColors = 6
 
 func legend(class, label string, i int) string {
-	x := left + 12 + float64(i)*110
-	return fmt.Sprintf(`<path class="%s" d="M%.0f 10h18"/><text class="scale" x="%.0f" y="14">%s</text>`, class, x, x+23, text(label))
+	return plot.Legend(class, label, left+12+float64(i)*110, 10)
 }
 
 func (c *canvas) latency(ops []history.Op, kind string, width time.Duration) template.HTML {
-	s := scale{height: 140, log: true, top: 0.01}
+	const height = 140
+	y := plot.Scale{From: logLeast, To: 0.01, Begin: height, End: headroom, Log: true}
 	rates := timeline.Rates(ops, kind, width, c.until)
 	for _, r := range rates {
-		s.top = max(s.top, r.Max.Seconds())
+		y.To = max(y.To, r.Max.Seconds())
 	}
-	marks := map[float64]string{}
+	labels := map[float64]string{}
 	for _, v := range []float64{0.001, 0.01, 0.1, 1, 10} {
-		if v <= s.top {
-			marks[v] = seconds(time.Duration(v * float64(time.Second)))
+		if v <= y.To {
+			labels[v] = seconds(time.Duration(v * float64(time.Second)))
 		}
 	}
-	b := s.marks(marks)
+	b := marks(y, labels)
 	for i, l := range []struct {
 		label string
 		of    func(timeline.Rate) time.Duration
@@ -143,9 +145,9 @@ func (c *canvas) latency(ops []history.Op, kind string, width time.Duration) tem
 			values = append(values, v)
 		}
 		class := fmt.Sprintf("line k%d", i)
-		b += c.line(class, l.label, values, width, s) + legend(class, l.label, i)
+		b += c.line(class, l.label, values, width, y) + legend(class, l.label, i)
 	}
-	return c.frame(s.height, b)
+	return c.frame(height, b)
 }
 
 func short(s string) string {
