@@ -53,6 +53,7 @@ this process, so the processor time of the nodes is theirs alone. "all" is every
 			return err
 		},
 	}
+	cmd.AddCommand(a.benchCurves())
 	flags := cmd.Flags()
 	flags.IntVar(&config.Nodes, "nodes", 1, "how many nodes")
 	flags.IntVar(&config.Tasks, "tasks", 0, "tasks of drain (default 20000) or backlog (default 1000000)")

@@ -95,7 +95,7 @@ func (f Figure) panel(p Panel) string {
 	y := p.vertical()
 	var b strings.Builder
 	fmt.Fprintf(&b, `<text class="name" x="16" y="14">%s</text>`, Text(p.Label))
-	for _, v := range y.Ticks(4) {
+	for _, v := range y.Ticks(5) {
 		b.WriteString(Grid(plotLeft, plotRight, y, v, SI(v)))
 	}
 	fmt.Fprintf(&b, `<path class="axis" d="M%.0f %.0fH%.0f"/>`, plotLeft, plotBottom, plotRight)

@@ -34,11 +34,13 @@ func (s Scale) At(v float64) float64 {
 }
 
 // Ticks are round values inside the scale, about n of them: powers of ten where a logarithmic one has
-// room for them, else 1, 2 or 5 times a power of ten apart.
+// room for three, or 1, 2 and 5 times them; else values in equal steps of 1, 2 or 5 times a power of ten.
 func (s Scale) Ticks(n int) []float64 {
 	if s.Log {
-		if all := s.powers(n); len(all) >= 2 {
-			return all
+		for _, times := range [][]float64{{1}, {1, 2, 5}} {
+			if all := s.powers(n, times); len(all) >= 3 {
+				return all
+			}
 		}
 	}
 	step := math.Pow(10, math.Floor(math.Log10((s.To-s.From)/float64(n))))
@@ -49,20 +51,25 @@ func (s Scale) Ticks(n int) []float64 {
 		}
 	}
 	var all []float64
-	for i := math.Ceil(s.From/step - 1e-9); i*step <= s.To*(1+1e-9); i++ {
-		if v := i * step; !s.Log || v > 0 {
+	for i := int(math.Ceil(s.From/step - 1e-9)); float64(i)*step <= s.To*(1+1e-9); i++ { // an int has no -0
+		if v := float64(i) * step; !s.Log || v > 0 {
 			all = append(all, v)
 		}
 	}
 	return all
 }
 
-// powers are the powers of ten in the scale; every second or third one where there are too many.
-func (s Scale) powers(n int) (all []float64) {
-	first, last := math.Ceil(math.Log10(s.From)-1e-9), math.Floor(math.Log10(s.To)+1e-9)
-	apart := math.Max(1, math.Ceil((last-first+1)/float64(n)))
+// powers are the powers of ten in the scale, and times of them; every second or third power where there
+// are too many.
+func (s Scale) powers(n int, times []float64) (all []float64) {
+	first, last := math.Floor(math.Log10(s.From)), math.Floor(math.Log10(s.To)+1e-9)
+	apart := math.Max(1, math.Ceil((last-first)/float64(n)))
 	for e := first; e <= last; e += apart {
-		all = append(all, math.Pow(10, e))
+		for _, t := range times {
+			if v := t * math.Pow(10, e); v >= s.From*(1-1e-9) && v <= s.To*(1+1e-9) {
+				all = append(all, v)
+			}
+		}
 	}
 	return all
 }

@@ -35,10 +35,11 @@ func TestScale_Ticks(t *testing.T) {
 		want []float64
 	}{
 		{Scale{To: 10}, 5, []float64{0, 2, 4, 6, 8, 10}},
-		{Scale{To: 9500}, 4, []float64{0, 5000}},
+		{Scale{To: 9500}, 5, []float64{0, 2000, 4000, 6000, 8000}},
 		{Scale{From: 1, To: 4096, Log: true}, 8, []float64{1, 10, 100, 1000}},
 		{Scale{From: 1, To: 1e9, Log: true}, 5, []float64{1, 100, 10_000, 1e6, 1e8}},
 		{Scale{From: 20, To: 60, Log: true}, 4, []float64{20, 30, 40, 50, 60}},
+		{Scale{From: 100, To: 7000, Log: true}, 5, []float64{100, 200, 500, 1000, 2000, 5000}},
 	} {
 		got := test.s.Ticks(test.n)
 		if diff := cmp.Diff(test.want, got, cmp.Comparer(func(a, b float64) bool { return math.Abs(a-b) <= 1e-9*math.Abs(b) })); diff != "" {

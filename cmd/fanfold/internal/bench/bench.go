@@ -12,6 +12,8 @@
 //	features drains with limits, priorities and partitions on, each compared with a plain one of the same run
 //	backlog  drain with 10,000 and with 1,000,000 waiting: rate and memory compared
 //
+// Curves (RunCurves) measure the same machine at many sizes of one thing: see curves.go.
+//
 // Each task has a JSON payload of 200 bytes and a handler that does nothing but return a small result.
 package bench
 
@@ -41,6 +43,8 @@ type Config struct {
 	Span time.Duration
 	// Dir is where the data goes; every workload gets a folder of its own below it, removed at the end.
 	Dir string
+	// NodeArgs are added to the command line of every node.
+	NodeArgs []string
 	// Note is told what goes on.
 	Note func(format string, args ...any)
 }

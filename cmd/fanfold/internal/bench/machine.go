@@ -38,7 +38,7 @@ func newMachine(ctx context.Context, config Config, dir string) (*machine, error
 	if err != nil {
 		return nil, err
 	}
-	cluster.Args = []string{"--log", "warn"}
+	cluster.Args = append([]string{"--log", "warn"}, config.NodeArgs...)
 	m := &machine{Config: config, cluster: cluster, pace: newPace()}
 	ready, cancel := context.WithTimeout(ctx, startPatience)
 	defer cancel()
