@@ -49,7 +49,7 @@ const (
 	panelWide  = 460.0
 	panelHigh  = 218.0
 	plotLeft   = 58.0
-	plotRight  = 440.0
+	plotRight  = 430.0
 	plotTop    = 40.0
 	plotBottom = 178.0
 	lineHigh   = 16.0
@@ -69,6 +69,7 @@ const lineKinds = 4
 
 // SVG draws the figure.
 func (f Figure) SVG() string {
+	f.Below, f.Notes = wrap(f.Below), wrap(f.Notes)
 	var b strings.Builder
 	head := 34 + lineHigh*float64(len(f.Below))
 	rows := (len(f.Panels) + 1) / 2
@@ -88,6 +89,25 @@ func (f Figure) SVG() string {
 	}
 	b.WriteString("</svg>\n")
 	return b.String()
+}
+
+// lineWide is how many letters fit into a line of the figure.
+const lineWide = 150
+
+// wrap breaks lines between words.
+func wrap(lines []string) (all []string) {
+	for _, line := range lines {
+		now := ""
+		for _, word := range strings.Fields(line) {
+			if now != "" && len(now)+1+len(word) > lineWide {
+				all = append(all, now)
+				now = ""
+			}
+			now = strings.TrimPrefix(now+" "+word, " ")
+		}
+		all = append(all, now)
+	}
+	return all
 }
 
 func (f Figure) panel(p Panel) string {

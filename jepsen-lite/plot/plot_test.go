@@ -61,6 +61,14 @@ func TestNumbers(t *testing.T) {
 	}
 }
 
+func TestWrap_BreaksBetweenWords(t *testing.T) {
+	long := strings.Repeat("word ", 40)
+	got := wrap([]string{"short", long, strings.Repeat("x", 400)})
+	if len(got) != 4 || got[0] != "short" || len(got[1]) > lineWide || got[1]+" "+got[2]+" " != long {
+		t.Errorf("%q", got)
+	}
+}
+
 func TestFigure_KnownSeries(t *testing.T) {
 	f := Figure{
 		Title: "Throughput & <more>", X: Axis{Label: "backlog", Log: true},
@@ -83,7 +91,7 @@ func TestFigure_KnownSeries(t *testing.T) {
 	for _, want := range []string{
 		"Throughput &amp; &lt;more&gt;", "at least 15", "10,000: the node ended", "prefers-color-scheme:dark",
 		"M58.0 114.1h0.1L", // 0 stands at the left edge, half as high as 20
-		"M440.0 50.2h0.1",  // after the gap the last point stands alone
+		"M430.0 50.2h0.1",  // after the gap the last point stands alone
 		">0</text>", ">100</text>", ">1M</text>", "nothing was measured",
 	} {
 		if !strings.Contains(svg, want) {
