@@ -13,6 +13,7 @@ import (
 	"github.com/fanfold/fanfold/engine"
 	"github.com/fanfold/fanfold/fsm"
 	"github.com/fanfold/fanfold/fsm/fsmpb"
+	"github.com/fanfold/fanfold/fsm/planted"
 )
 
 // lead follows this node's leadership until ctx is done: every term of leadership runs under a
@@ -90,6 +91,9 @@ func (i *instance) runEngine(ctx context.Context) error {
 	}
 	stopEgress := i.startEgress(ctx, e)
 	defer stopEgress()
+	if planted.Restless {
+		defer i.handOn().Stop()
+	}
 	n.leading.Store(e)
 	defer n.leading.Store(nil)
 	n.logger.Info("this node leads", "term", i.raft.CurrentTerm())

@@ -36,4 +36,5 @@ var (
 	UnknownPending  = bug == "unknownpending"
 	KeyFirst        = bug == "keyfirst"
 	SwallowError    = bug == "swallowerror"
+	Restless        = bug == "restless"
 )

@@ -57,4 +57,6 @@ const (
 	KeyFirst = bug == "keyfirst"
 	// SwallowError (law 14; cluster/logstore.go): an error of the log's disk is ignored.
 	SwallowError = bug == "swallowerror"
+	// Restless (law 14; cluster/leadership.go): a leader hands leadership on every 3 s.
+	Restless = bug == "restless"
 )

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/fanfold/fanfold/jepsen-lite/nemesis"
+	"github.com/fanfold/fanfold/jepsen-lite/trial"
 )
 
 // Bug is one planted bug (package fsm/planted) and what has to catch it.
@@ -17,7 +18,8 @@ type Bug struct {
 	About    string // in one line
 	Workload string
 	Nemeses  []string
-	Clients  int // 0: as many as by default
+	Mode     string // "" = trial.Safety
+	Clients  int    // 0: as many as by default
 	// Simulated says that it takes a failure of power to bring it out: simulations have that, processes do not.
 	Simulated bool
 	// Caught are the invariants of which one at least has to be found broken.
@@ -75,6 +77,7 @@ var Bugs = []Bug{
 	{Name: "ackbeforefsync", Law: 14, About: "an entry counts as stored before the disk has it", Simulated: true, Caught: []string{"S1", "X2", "L1"}},
 	{Name: "swallowerror", Law: 14, About: "an error of the log's disk is ignored",
 		Workload: "submit", Nemeses: []string{"disk-error"}, Caught: []string{"S1", "X2", "L1", "L5"}},
+	{Name: "restless", Law: 14, About: "a leader hands leadership on every 3 s", Workload: "submit", Mode: trial.Quiet, Caught: []string{"L2"}},
 }
 
 // Find finds bugs by their names; none are all.
@@ -108,7 +111,7 @@ func (b *Bug) cell() string {
 		return fmt.Sprintf("sim, %d seeds", seedsOfRun)
 	}
 	if len(b.Nemeses) == 0 {
-		return b.Workload
+		return strings.TrimSuffix(b.Workload+", "+b.Mode, ", ")
 	}
 	return b.Workload + " × " + strings.Join(b.Nemeses, ",")
 }
@@ -127,6 +130,9 @@ func (b *Bug) arguments(seed uint64) []string {
 	args := []string{"run", "--workload", b.Workload}
 	if len(b.Nemeses) > 0 {
 		args = append(args, "--nemesis", strings.Join(b.Nemeses, ","))
+	}
+	if b.Mode != "" {
+		args = append(args, "--mode", b.Mode)
 	}
 	if b.Clients > 0 {
 		args = append(args, "--clients", fmt.Sprint(b.Clients))

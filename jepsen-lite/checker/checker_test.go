@@ -274,7 +274,7 @@ func TestTidy_WhatLeaksWithEveryOperationIsFound(t *testing.T) {
 
 func TestOneLeader_AnElectionWithoutAFaultIsFound(t *testing.T) {
 	start := time.UnixMilli(1000)
-	e := &evidence.Evidence{Start: start, Ledger: &ledger.Ledger{Entries: []ledger.Entry{{Index: 1, Term: 2, NowMS: 900}, {Index: 2, Term: 3, NowMS: 950}, {Index: 3, Term: 3, NowMS: 1500}, {Index: 4, Term: 4, NowMS: 2000}}}}
+	e := &evidence.Evidence{Start: start, Ledger: &ledger.Ledger{Entries: []ledger.Entry{{Index: 1, Term: 2, NowMS: 900}, {Index: 2, Term: 3, NowMS: 950}, {Index: 3, Term: 3, NowMS: 1500}, {Index: 4, Term: 4}, {Index: 5, Term: 4, NowMS: 2000}}}}
 	if v := oneLeader(e); len(v) != 1 || v[0].Total != 1 {
 		t.Errorf("L2: %+v", v)
 	}
@@ -283,6 +283,16 @@ func TestOneLeader_AnElectionWithoutAFaultIsFound(t *testing.T) {
 	}
 	if e.Faults, e.Lag = nil, time.Second; oneLeader(e) != nil {
 		t.Error("a machine that was starved is judged")
+	}
+	if e.Lag, e.Slow = 0, time.Second; oneLeader(e) != nil {
+		t.Error("nodes that were starved are judged")
+	}
+	if e.Slow, e.Moves = 0, true; oneLeader(e) != nil {
+		t.Error("a workload that moves the leader is judged")
+	}
+	e.Moves, e.Samples = false, []evidence.Sample{{Node: "n1", Term: 4}, {Node: "n2", Term: 5}, {Node: "n3", Term: 5}}
+	if v := oneLeader(e); len(v) != 1 || v[0].Total != 2 {
+		t.Errorf("L2, a term without a leader: %+v", v)
 	}
 }
 

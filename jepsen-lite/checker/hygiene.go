@@ -40,20 +40,43 @@ func tidy(e *evidence.Evidence) evidence.Verdict {
 	return v
 }
 
+// Starved says why an election is no wonder although nothing was broken: the machine had no time for its processes.
+// "": it had.
+func Starved(e *evidence.Evidence) string {
+	switch {
+	case e.Lag > lagMost:
+		return fmt.Sprintf("the machine kept the runner itself from running for %v", e.Lag)
+	case e.Slow > lagMost:
+		return fmt.Sprintf("a node took %v to say how it is", e.Slow)
+	}
+	return ""
+}
+
 // oneLeader judges a run in which nothing was broken. none: something was, or the machine was starved, so that
 // an election is no wonder.
 func oneLeader(e *evidence.Evidence) []evidence.Verdict {
-	if len(e.Faults) > 0 || e.Lag > lagMost || e.Start.IsZero() {
+	if len(e.Faults) > 0 || e.Moves || Starved(e) != "" || e.Start.IsZero() {
 		return nil
 	}
 	v := evidence.Verdict{ID: "L2", Rule: "without a fault the leader stays"}
 	began := e.Start.UnixMilli()
+	var now int64 // by the log; the entries with which Raft begins a term have no time of their own
 	term := uint64(0)
+	known := map[uint64]bool{}
 	for _, entry := range e.Ledger.Entries {
-		if term != 0 && entry.Term != term && entry.NowMS >= began {
+		now = max(now, entry.NowMS)
+		if term != 0 && entry.Term > term && now >= began {
 			v.Violate(fmt.Sprintf("index %d: term %d begins, and nothing was broken", entry.Index, entry.Term))
 		}
-		term = entry.Term
+		term = max(term, entry.Term)
+		known[entry.Term] = true
+		v.Count++
+	}
+	for _, s := range e.Samples { // a term may begin in which nobody is elected
+		if s.Term > 0 && !known[s.Term] {
+			v.Violate(fmt.Sprintf("at %v node %s is in term %d, which nobody leads, and nothing was broken", s.At, s.Node, s.Term))
+			known[s.Term] = true
+		}
 		v.Count++
 	}
 	return []evidence.Verdict{v}

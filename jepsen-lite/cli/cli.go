@@ -97,7 +97,7 @@ func runCommand(prefix []string) *cobra.Command {
 	f.DurationVar(&c.Time, "time", 30*time.Second, "how long the load lasts")
 	f.DurationVar(&c.Settle, "settle", 0, "how long jobs may take to end when everything is healed (default 5m)")
 	f.Uint64Var(&c.Seed, "seed", 0, "of all random choices of the run (0: drawn, and shown)")
-	f.StringVar(&c.Mode, "mode", trial.Safety, "safety: strike and heal, at random; liveness: strike once, do not heal, and demand progress")
+	f.StringVar(&c.Mode, "mode", trial.Safety, "safety: strike and heal, at random; liveness: strike once, do not heal, and demand progress; quiet: break nothing, and demand that the leader stays")
 	f.StringVar(&c.LogStore, "log-store", "wal", "where the nodes keep their logs: wal or bolt")
 	f.BoolVar(&c.Race, "race", false, "build the nodes with the race detector")
 	f.StringVar(&c.NodeBinary, "node-binary", "", "a jepsen-lite to run the nodes with; nemeses inside the nodes need one built with the tag chaos (default: this one, or one that is built when it is needed)")

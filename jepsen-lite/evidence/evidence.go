@@ -28,6 +28,10 @@ type Evidence struct {
 	// Lag is by how much the runner itself was kept from running, at most: more than an election takes says
 	// that the machine was starved.
 	Lag time.Duration
+	// Slow is how long a node took to say how it is, at most, of those that said so.
+	Slow time.Duration
+	// Moves says that the workload itself moves the leader.
+	Moves bool
 	// Output is what was found in the logs of the processes.
 	Output Output
 	// Vitals are what nodes held before the load and after the run.

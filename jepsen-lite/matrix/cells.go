@@ -2,6 +2,7 @@
 package matrix
 
 import (
+	"cmp"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -11,7 +12,7 @@ import (
 	"github.com/fanfold/fanfold/jepsen-lite/workload"
 )
 
-// Cell is one trial of the matrix.
+// Cell is one trial of the matrix. Without nemeses it is one in the mode trial.Quiet.
 type Cell struct {
 	Workload string   `json:"workload"`
 	Nemeses  []string `json:"nemeses"`
@@ -22,7 +23,7 @@ type Cell struct {
 func cell(workload string, nemeses ...string) Cell { return Cell{Workload: workload, Nemeses: nemeses} }
 
 func (c Cell) String() string {
-	name := c.Workload + " × " + strings.Join(c.Nemeses, ",")
+	name := c.Workload + " × " + cmp.Or(strings.Join(c.Nemeses, ","), "nothing")
 	if c.LogStore == "bolt" {
 		name += ", logs in bolt"
 	}
@@ -43,6 +44,7 @@ var smoke = []Cell{
 	cell("snapshot", "kill-one"),
 	cell("submit", "disk-hang"),
 	cell("snapshot", "kill-all"),
+	cell("submit"),
 }
 
 // column is a group of nemeses that one nightly trial draws its two from.
@@ -165,6 +167,9 @@ func nightly(workloads, nemeses []string, seed uint64) (cells []Cell) {
 			}
 		}
 		cells = append(cells, cell(w, draw(r, nemeses, composed)...))
+		if work, err := workload.Find(w); err == nil && !work.Moves {
+			cells = append(cells, cell(w))
+		}
 	}
 	return cells
 }

@@ -73,12 +73,15 @@ func TestRun_OnlyAValidRunWithoutViolationHasHeld(t *testing.T) {
 }
 
 func TestCells_SmokeHasWhatThereIsAndSaysWhatItLeavesOut(t *testing.T) {
-	cells, left := only(smoke, []string{"submit", "lease"}, []string{"kill-leader", "kill-worker", "clock-offset"})
+	cells, left := only(smoke[:len(smoke)-1], []string{"submit", "lease"}, []string{"kill-leader", "kill-worker", "clock-offset"})
 	if diff := cmp.Diff([]Cell{smoke[0], cell("lease", "clock-offset")}, cells); diff != "" {
 		t.Errorf("cells (-want +got):\n%s", diff)
 	}
-	if len(cells)+len(left) != len(smoke) {
-		t.Errorf("%d cells and %d left out, of %d", len(cells), len(left), len(smoke))
+	if len(cells)+len(left) != len(smoke)-1 {
+		t.Errorf("%d cells and %d left out, of %d", len(cells), len(left), len(smoke)-1)
+	}
+	if quiet, _ := only(smoke, []string{"submit"}, nil); len(quiet) != 1 || quiet[0].String() != "submit × nothing" {
+		t.Errorf("cells without a nemesis: %v", quiet)
 	}
 }
 
@@ -88,7 +91,7 @@ func TestCells_NightlyCrossesAllAndIsTheSameOfTheSameSeed(t *testing.T) {
 	if diff := cmp.Diff(cells, nightly(workloads, nemeses, 7)); diff != "" {
 		t.Errorf("two lists of one seed differ:\n%s", diff)
 	}
-	if len(cells) != 4+3 { // kill, odd links, brand-new, composed; odd links are useless for timers
+	if len(cells) != 5+4 { // kill, odd links, brand-new, composed, nothing; odd links are useless for timers
 		t.Errorf("%d cells: %v", len(cells), cells)
 	}
 	if !slices.ContainsFunc(cells, func(c Cell) bool { return slices.Equal(c.Nemeses, []string{"brand-new"}) }) {

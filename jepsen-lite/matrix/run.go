@@ -129,6 +129,9 @@ func (c *Config) cell(ctx context.Context, r *Row, n int) {
 		r.Runs++
 		t := c.Trial
 		t.Workload, t.Nemeses, t.LogStore, t.Seed = r.Workload, r.Nemeses, r.LogStore, r.Seed
+		if len(r.Nemeses) == 0 {
+			t.Mode = trial.Quiet
+		}
 		t.Dir = filepath.Join(c.Dir, fmt.Sprintf("%03d-%s-%d", n+1, r.Workload, r.Runs))
 		r.Dir = t.Dir
 		err := os.MkdirAll(t.Dir, 0o755)

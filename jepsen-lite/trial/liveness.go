@@ -15,10 +15,11 @@ import (
 )
 
 // Modes of a run. Safety strikes and heals at random, for ever; what heals by luck is not noticed. Liveness
-// strikes once, at a minority, does not heal, and demands progress.
+// strikes once, at a minority, does not heal, and demands progress. Quiet breaks nothing, and demands that the leader stays.
 const (
 	Safety   = "safety"
 	Liveness = "liveness"
+	Quiet    = "quiet"
 )
 
 const (
@@ -46,9 +47,14 @@ func (t *trial) chooseMode() error {
 	switch t.Mode {
 	case Safety:
 		return nil
+	case Quiet:
+		if len(t.nemeses) > 0 || t.work.Moves {
+			return fmt.Errorf("the mode %s takes no nemesis, and no workload that moves the leader", Quiet)
+		}
+		return nil
 	case Liveness:
 	default:
-		return fmt.Errorf("there is no mode %q; there are %s and %s", t.Mode, Safety, Liveness)
+		return fmt.Errorf("there is no mode %q; there are %s, %s and %s", t.Mode, Safety, Liveness, Quiet)
 	}
 	if len(t.nemeses) != 1 || !slices.Contains(lasting, t.nemeses[0].Name) {
 		return fmt.Errorf("the mode %s takes one nemesis that leaves a majority: one of %v", Liveness, lasting)

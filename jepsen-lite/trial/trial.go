@@ -39,7 +39,7 @@ type Config struct {
 	Time           time.Duration // of the load; 30 s
 	Settle         time.Duration // for all jobs to end when everything is healed; 5 min
 	Seed           uint64        // 0: drawn
-	Mode           string        // Safety or Liveness; Safety
+	Mode           string        // Safety, Liveness or Quiet; Safety
 	Race           bool          // the nodes are built with the race detector
 	LogStore       string        // where the nodes keep their logs: "wal" or "bolt"; "wal"
 	Dir            string        // empty directory for everything that the run leaves
@@ -107,6 +107,7 @@ func Run(ctx context.Context, c Config) (_ *Summary, err error) {
 	if t.nemeses, err = nemesis.Find(t.Nemeses); err != nil {
 		return nil, err
 	}
+	t.found.Moves = t.work.Moves
 	if err := t.chooseMode(); err != nil {
 		return nil, err
 	}
@@ -377,6 +378,9 @@ func (t *trial) validity() (why []string) {
 	}
 	if ok < leastOps {
 		why = append(why, "only "+strconv.Itoa(ok)+" operations succeeded: too little load to prove anything")
+	}
+	if starved := checker.Starved(&t.found); t.Mode == Quiet && starved != "" {
+		why = append(why, "whether the leader stays cannot be judged: "+starved)
 	}
 	if t.work.Weak != nil {
 		why = append(why, t.work.Weak(&t.found)...)

@@ -31,6 +31,7 @@ type watcher struct {
 	samples []evidence.Sample
 	probes  []evidence.Probe
 	lag     time.Duration
+	slow    time.Duration
 }
 
 // watch observes the run until ctx ends, and leaves what it saw in the evidence.
@@ -46,7 +47,7 @@ func (t *trial) watch(ctx context.Context) {
 	}
 	all.Wait()
 	slices.SortStableFunc(w.samples, func(a, b evidence.Sample) int { return int(a.At - b.At) })
-	t.found.Samples, t.found.Probes, t.found.Lag = w.samples, w.probes, w.lag
+	t.found.Samples, t.found.Probes, t.found.Lag, t.found.Slow = w.samples, w.probes, w.lag, w.slow
 }
 
 // every calls do until ctx ends, with pauses between.
@@ -65,7 +66,7 @@ func every(ctx context.Context, pause time.Duration, do func()) {
 
 func (w *watcher) sample(ctx context.Context, n *site.Node) {
 	every(ctx, sampleEvery, func() {
-		disk := n.Disk()
+		disk, began := n.Disk(), time.Now()
 		ctx, cancel := context.WithTimeout(ctx, statusPatience)
 		defer cancel()
 		st, err := w.t.site.Status(ctx, n)
@@ -78,7 +79,7 @@ func (w *watcher) sample(ctx context.Context, n *site.Node) {
 		}
 		w.mu.Lock()
 		defer w.mu.Unlock()
-		w.samples = append(w.samples, s)
+		w.samples, w.slow = append(w.samples, s), max(w.slow, time.Since(began))
 	})
 }
 

@@ -25,6 +25,7 @@ func init() {
 	register(Workload{
 		Name:   "membership",
 		About:  "nodes join, are promoted, leave, and are replaced by others under new names, while clients submit jobs",
+		Moves:  true,
 		Spares: 2,
 		Units:  func(string) []sdk.Registrable { return []sdk.Registrable{echoTask} },
 		Run:    runMembership,

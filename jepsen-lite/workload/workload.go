@@ -25,6 +25,8 @@ type Workload struct {
 	Worker func(*sdk.WorkerConfig)
 	// Spares is how many places for nodes there are that the workload makes join and leave.
 	Spares int
+	// Moves says that it moves the leader by itself.
+	Moves bool
 	// NodeArgs are settings of the nodes.
 	NodeArgs []string
 	// Hashes asks all nodes for their state's hash once a second during the load: a state that a snapshot has

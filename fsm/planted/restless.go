@@ -1,0 +1,5 @@
+//go:build bug_restless
+
+package planted
+
+const bug = "restless"
