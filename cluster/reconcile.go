@@ -49,7 +49,7 @@ func (i *instance) restore(source io.ReadCloser) error {
 }
 
 // reconcile makes the log agree with the state before Raft reads it, and refuses to start where it
-// cannot: the log may be behind the state only where a snapshot has replaced what it held.
+// cannot: the log may be behind the state only where a snapshot has replaced what it held, and nothing was applied since.
 func (n *Node) reconcile() error {
 	index, term := n.replica.machine().Applied()
 	first, err := n.logs.FirstIndex()
@@ -79,6 +79,13 @@ func (n *Node) reconcile() error {
 		return &ExitError{Code: ExitCorruption, Reason: fmt.Sprintf(
 			"the state in %s is at index %d, but the log is gone, and with it entries that this node has told others it has; "+
 				"empty the data directory, remove the node from the cluster and add it under a new id", n.cfg.DataDir, index)}
+	}
+	if state, err := n.replica.dir.current(); err != nil {
+		return err
+	} else if state.installed != index {
+		return &ExitError{Code: ExitCorruption, Reason: fmt.Sprintf(
+			"the state in %s has applied the entry at index %d of term %d, and the log does not hold it: the log has lost entries that this node has told others it has; "+
+				"empty the data directory and start the node again: it joins anew", n.cfg.DataDir, index, term)}
 	}
 	n.logger.Warn("the log does not hold the state's last entry and is discarded: a snapshot was installed just before the node stopped", "index", index, "term", term)
 	return n.discardLog()

@@ -80,6 +80,10 @@ func TestRun_RefusesToStartWithoutItsPast(t *testing.T) {
 	}{
 		{"the votes are gone", func(n *testNode) { n.vote = raft.NewInmemStore() }, "votes are gone"},
 		{"the log is gone", func(n *testNode) { n.log = raft.NewInmemStore() }, "log is gone"},
+		{"the end of the log is gone", func(n *testNode) {
+			last, _ := n.log.LastIndex()
+			n.log.DeleteRange(last-1, last)
+		}, "the log has lost entries"},
 		{"the state is gone", func(n *testNode) {
 			n.disk.RemoveAll("/data/state")
 			first, _ := n.log.FirstIndex()
