@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/fanfold/fanfold/fsm"
@@ -13,9 +14,8 @@ import (
 )
 
 // ticks holds the jobs of schedules against a model that decides on every tick by itself, entry by entry, from the
-// log's times and the ends of jobs. jobs are those of the last state that a schedule has made. Schedules whose ticks are
-// not a plain interval (cron but for every second, a start, an end, jitter), or that a person has triggered, are left
-// out.
+// log's times and the ends of jobs. jobs are those of the last state that a schedule has made. Schedules that were deleted,
+// or that a person has triggered or had make up for the past, are left out.
 func ticks(entries []ledger.Entry, jobs []*fsm.JobView) evidence.Verdict {
 	v := evidence.Verdict{ID: "T2", Rule: "each tick of a schedule makes exactly the job that its policies say, at its time"}
 	ticked := map[fsm.JobID]*fsm.JobView{}
@@ -45,23 +45,31 @@ func ticks(entries []ledger.Entry, jobs []*fsm.JobView) evidence.Verdict {
 			}
 		}
 	}
+	var left []string
 	for _, name := range slices.Sorted(maps.Keys(models)) {
 		models[name].compare(&v, byName[name])
+		if why := models[name].lost; why != "" {
+			left = append(left, name+" ("+why+")")
+		}
+	}
+	if len(left) > 0 {
+		v.Rule += "; not judged: " + strings.Join(left, ", ")
 	}
 	return v
 }
 
 // schedule is one schedule, modelled.
 type schedule struct {
-	name             string
-	anchor, interval int64
-	set              *fsmpb.SetSchedule
-	last             int64 // the newest tick that was decided on, or when it began
-	paused           bool
-	running          map[int64]bool // ticks
-	waiting          int64          // QUEUE_ONE: the tick that waits
-	made             map[int64]made
-	lost             string // why it is not judged
+	when
+	created int64
+	last    int64 // the newest tick that was decided on, or when it began
+	next    int64 // the tick after it; 0 = none
+	due     int64 // when next is
+	paused  bool
+	running map[int64]bool // ticks
+	waiting int64          // QUEUE_ONE: the tick that waits
+	made    map[int64]made
+	lost    string // why it is not judged
 }
 
 // made is a job that a tick has to have made.
@@ -71,24 +79,31 @@ type made struct {
 }
 
 func newSchedule(c *fsmpb.SetSchedule, now int64) *schedule {
-	s := &schedule{name: c.Name, anchor: now, last: now, paused: c.Paused, running: map[int64]bool{}, made: map[int64]made{}}
+	s := &schedule{created: now, paused: c.Paused, running: map[int64]bool{}, made: map[int64]made{}}
 	s.change(c, now)
-	s.last = now
 	return s
 }
 
+// change gives a schedule other settings. Other times begin anew from now.
 func (s *schedule) change(c *fsmpb.SetSchedule, now int64) {
-	interval := c.EveryMs
-	if c.Cron == "* * * * * *" && len(c.ZoneData) == 0 {
-		s.anchor, interval = 0, 1000
+	w, err := newWhen(c, s.created)
+	if err != nil {
+		s.lost = err.Error()
+		return
 	}
-	if interval == 0 || c.StartMs != 0 || c.EndMs != 0 || c.JitterMs != 0 {
-		s.lost = "its ticks are not an interval"
+	anew := s.set == nil || !w.same(&s.when)
+	if s.when = w; anew {
+		s.from(now)
 	}
-	if s.set != nil && interval != s.interval {
-		s.last = now
+	if w.set.Overlap != fsmpb.Overlap_OVERLAP_QUEUE_ONE {
+		s.waiting = 0
 	}
-	s.set, s.interval = c, interval
+}
+
+// from looks for the first tick after a time.
+func (s *schedule) from(ms int64) {
+	s.last, s.next = ms, s.after(ms)
+	s.due = s.dueAt(s.next)
 }
 
 // scheduled is what an accepted command does to the schedules.
@@ -106,7 +121,8 @@ func scheduled(models map[string]*schedule, c *fsmpb.Command, now int64) {
 		case !k.PauseSchedule.Resume:
 			s.paused, s.waiting = true, 0
 		case s.paused:
-			s.paused, s.last = false, now
+			s.paused = false
+			s.from(now)
 		}
 	case *fsmpb.Command_DeleteSchedule:
 		lose(models[k.DeleteSchedule.Name], "it was deleted")
@@ -149,16 +165,13 @@ func (s *schedule) entry(index uint64, now int64, more bool) {
 		return
 	}
 	var due []int64
-	first := s.anchor + (s.last-s.anchor)/s.interval*s.interval
-	for at := first; at <= now; at += s.interval {
-		if at > s.last {
-			due = append(due, at)
-		}
+	for s.next != 0 && s.due <= now {
+		due = append(due, s.next)
+		s.from(s.next)
 	}
 	if len(due) == 0 {
 		return
 	}
-	s.last = due[len(due)-1]
 	keep := 1
 	if s.set.Missed == fsmpb.Missed_MISSED_FIRE_ALL {
 		if keep = int(s.set.MissedMax); keep == 0 {
@@ -166,7 +179,7 @@ func (s *schedule) entry(index uint64, now int64, more bool) {
 		}
 	}
 	for _, at := range due[max(0, len(due)-keep):] {
-		if late := s.late(); late > 0 && now-at > late {
+		if late := s.late(); late > 0 && now-s.dueAt(at) > late {
 			continue
 		}
 		switch busy := len(s.running) > 0 || s.waiting != 0; {
@@ -194,20 +207,20 @@ func (s *schedule) compare(v *evidence.Verdict, jobs []*fsm.JobView) {
 	there := map[int64]*fsm.JobView{}
 	for _, j := range jobs {
 		if was := there[j.TickMS]; was != nil {
-			v.Violate(fmt.Sprintf("schedule %s: tick %s has made the jobs %s and %s", s.name, clockText(j.TickMS), was.ID, j.ID))
+			v.Violate(fmt.Sprintf("schedule %s: tick %s has made the jobs %s and %s", s.set.Name, clockText(j.TickMS), was.ID, j.ID))
 		}
 		there[j.TickMS] = j
 		if _, ok := s.made[j.TickMS]; !ok {
-			v.Violate(fmt.Sprintf("schedule %s: tick %s has made job %s; by its policies it makes none", s.name, clockText(j.TickMS), j.ID))
+			v.Violate(fmt.Sprintf("schedule %s: tick %s has made job %s; by its policies it makes none", s.set.Name, clockText(j.TickMS), j.ID))
 		}
 	}
 	for at, m := range s.made {
 		v.Count++
 		switch j := there[at]; {
 		case j == nil:
-			v.Violate(fmt.Sprintf("index %d: schedule %s: tick %s has no job", m.index, s.name, clockText(at)))
+			v.Violate(fmt.Sprintf("index %d: schedule %s: tick %s has no job", m.index, s.set.Name, clockText(at)))
 		case j.CreatedMS != m.at:
-			v.Violate(fmt.Sprintf("index %d: schedule %s: tick %s makes its job at %s; it was made at %s", m.index, s.name, clockText(at), clockText(m.at), clockText(j.CreatedMS)))
+			v.Violate(fmt.Sprintf("index %d: schedule %s: tick %s makes its job at %s; it was made at %s", m.index, s.set.Name, clockText(at), clockText(m.at), clockText(j.CreatedMS)))
 		}
 	}
 }

@@ -261,6 +261,13 @@ func TestTicks_FindWhatIsForged(t *testing.T) {
 		}
 	}
 	all := &fsmpb.SetSchedule{Overlap: fsmpb.Overlap_OVERLAP_ALLOW, Missed: fsmpb.Missed_MISSED_FIRE_ALL}
+	jittered := &fsmpb.SetSchedule{Overlap: fsmpb.Overlap_OVERLAP_ALLOW, Missed: fsmpb.Missed_MISSED_FIRE_ALL, JitterMs: 5000}
+	jittery := when{set: &fsmpb.SetSchedule{Name: "s", JitterMs: 5000}, interval: 1000} // each second, below the next
+	for _, at := range []int64{1000, 2000, 3000} {
+		if due := jittery.dueAt(at); due <= at || due >= at+1000 {
+			t.Fatalf("the tick at %d is due at %d", at, due)
+		}
+	}
 	type job struct{ tick, made int64 }
 	for _, c := range []struct {
 		name string
@@ -314,6 +321,40 @@ func TestTicks_FindWhatIsForged(t *testing.T) {
 			pause(f, true)
 			tick(f, 3200, 4000)
 		}, []job{{1000, 1000}, {4000, 4000}}, 0},
+		{"from a start", func(f *forged) {
+			set(f, &fsmpb.SetSchedule{Overlap: fsmpb.Overlap_OVERLAP_ALLOW, StartMs: 1700})
+			tick(f, 1000, 1699, 1700, 2700)
+		}, []job{{1700, 1700}, {2700, 2700}}, 0},
+		{"before its start", func(f *forged) {
+			set(f, &fsmpb.SetSchedule{Overlap: fsmpb.Overlap_OVERLAP_ALLOW, StartMs: 1700})
+			tick(f, 1000, 1700)
+		}, []job{{1000, 1000}, {1700, 1700}}, 1},
+		{"to an end", func(f *forged) {
+			set(f, &fsmpb.SetSchedule{Overlap: fsmpb.Overlap_OVERLAP_ALLOW, EndMs: 2000})
+			tick(f, 1000, 2000, 3000)
+		}, []job{{1000, 1000}}, 0},
+		{"at its end", func(f *forged) {
+			set(f, &fsmpb.SetSchedule{Overlap: fsmpb.Overlap_OVERLAP_ALLOW, EndMs: 2000})
+			tick(f, 1000, 2000)
+		}, []job{{1000, 1000}, {2000, 2000}}, 1},
+		{"other times, from now", func(f *forged) {
+			set(f, all)
+			tick(f, 1000, 1500)
+			set(f, &fsmpb.SetSchedule{Overlap: fsmpb.Overlap_OVERLAP_ALLOW, StartMs: 1400})
+			tick(f, 2000, 2400)
+		}, []job{{1000, 1000}, {2400, 2400}}, 0},
+		{"with its jitter", func(f *forged) {
+			set(f, jittered)
+			tick(f, 1000, jittery.dueAt(1000)-1, jittery.dueAt(1000), jittery.dueAt(2000))
+		}, []job{{1000, jittery.dueAt(1000)}, {2000, jittery.dueAt(2000)}}, 0},
+		{"before its jitter is over", func(f *forged) {
+			set(f, jittered)
+			tick(f, 1000, jittery.dueAt(1000)-1, jittery.dueAt(1000))
+		}, []job{{1000, 1000}}, 1},
+		{"missed with jitter: the newest that is due", func(f *forged) {
+			set(f, &fsmpb.SetSchedule{Overlap: fsmpb.Overlap_OVERLAP_ALLOW, JitterMs: jittered.JitterMs})
+			tick(f, jittery.dueAt(3000)-1, jittery.dueAt(3000))
+		}, []job{{2000, jittery.dueAt(3000) - 1}, {3000, jittery.dueAt(3000)}}, 0},
 		{"a tick while paused", func(f *forged) { set(f, all); pause(f, false); tick(f, 1000) }, []job{{1000, 1000}}, 1},
 	} {
 		t.Run(c.name, func(t *testing.T) {

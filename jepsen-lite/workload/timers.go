@@ -73,21 +73,30 @@ var bounds = []sdk.Limit{
 	{Scope: sdk.LimitTask, Name: "chaos.nap", Kind: sdk.LimitRate, N: 60, Period: time.Second, Burst: 10},
 }
 
-// pausedSchedule is the one that is paused and resumed during a run.
-const pausedSchedule = "paused"
+// pausedSchedule is the one that is paused and resumed during a run, and movedSchedule the one that gets other times.
+const pausedSchedule, movedSchedule = "paused", "moved"
 
 // tickers are the schedules, each with the most that its jobs sleep.
 var tickers = []struct {
 	sdk.Schedule
 	mostMS int64
+	from   time.Duration // of its start after the load's; 0: it has none
+	to     time.Duration // of its end likewise
 }{
-	{sdk.Schedule{Name: "every", Every: time.Second, Overlap: sdk.OverlapAllow, Missed: sdk.MissedFireAll, MissedMax: 50}, 200},
-	{sdk.Schedule{Name: "once", Every: time.Second, Overlap: sdk.OverlapAllow}, 200},
-	{sdk.Schedule{Name: "skip", Every: time.Second, Overlap: sdk.OverlapSkip}, 1500},
-	{sdk.Schedule{Name: "one", Every: time.Second, Overlap: sdk.OverlapQueueOne, Missed: sdk.MissedFireAll, MissedMax: 5}, 1500},
-	{sdk.Schedule{Name: "old", Every: time.Second, Overlap: sdk.OverlapCancelOld, Missed: sdk.MissedFireAll, MissedMax: 5}, 2500},
-	{sdk.Schedule{Name: "cron", Cron: "* * * * * *", Overlap: sdk.OverlapAllow, Missed: sdk.MissedSkip, MaxLateness: 1500 * time.Millisecond}, 200},
-	{sdk.Schedule{Name: pausedSchedule, Every: 2 * time.Second, Overlap: sdk.OverlapAllow, Missed: sdk.MissedFireAll, MissedMax: 20}, 200},
+	{Schedule: sdk.Schedule{Name: "every", Every: time.Second, Overlap: sdk.OverlapAllow, Missed: sdk.MissedFireAll, MissedMax: 50}, mostMS: 200},
+	{Schedule: sdk.Schedule{Name: "once", Every: time.Second, Overlap: sdk.OverlapAllow}, mostMS: 200},
+	{Schedule: sdk.Schedule{Name: "skip", Every: time.Second, Overlap: sdk.OverlapSkip}, mostMS: 1500},
+	{Schedule: sdk.Schedule{Name: "one", Every: time.Second, Overlap: sdk.OverlapQueueOne, Missed: sdk.MissedFireAll, MissedMax: 5}, mostMS: 1500},
+	{Schedule: sdk.Schedule{Name: "old", Every: time.Second, Overlap: sdk.OverlapCancelOld, Missed: sdk.MissedFireAll, MissedMax: 5}, mostMS: 2500},
+	{Schedule: sdk.Schedule{Name: "cron", Cron: "* * * * * *", Overlap: sdk.OverlapAllow, Missed: sdk.MissedSkip, MaxLateness: 1500 * time.Millisecond}, mostMS: 200},
+	{Schedule: sdk.Schedule{Name: pausedSchedule, Every: 2 * time.Second, Overlap: sdk.OverlapAllow, Missed: sdk.MissedFireAll, MissedMax: 20}, mostMS: 200},
+	{Schedule: sdk.Schedule{Name: "jitter", Every: time.Second, Jitter: 600 * time.Millisecond, Overlap: sdk.OverlapAllow, Missed: sdk.MissedFireAll, MissedMax: 50}, mostMS: 200},
+	{Schedule: sdk.Schedule{Name: "jitter-old", Every: time.Second, Jitter: time.Hour, Overlap: sdk.OverlapCancelOld}, mostMS: 1500},
+	{Schedule: sdk.Schedule{Name: "jitter-cron", Cron: "*/2 * * * * *", Jitter: 1900 * time.Millisecond, Overlap: sdk.OverlapQueueOne, Missed: sdk.MissedSkip, MaxLateness: time.Second}, mostMS: 2500},
+	{Schedule: sdk.Schedule{Name: "zone", Cron: "1-59/3 * * * * *", Zone: "Europe/Berlin", Overlap: sdk.OverlapSkip, Missed: sdk.MissedFireAll, MissedMax: 3}, mostMS: 2500},
+	{Schedule: sdk.Schedule{Name: "bounded", Every: time.Second, Overlap: sdk.OverlapQueueOne, Missed: sdk.MissedFireAll, MissedMax: 5}, mostMS: 1500, from: 2500 * time.Millisecond, to: 8 * time.Second},
+	{Schedule: sdk.Schedule{Name: "jitter-bounded", Every: time.Second, Jitter: 900 * time.Millisecond, Overlap: sdk.OverlapAllow, Missed: sdk.MissedFireAll, MissedMax: 20}, mostMS: 200, from: time.Second, to: 10 * time.Second},
+	{Schedule: sdk.Schedule{Name: movedSchedule, Every: time.Second, Overlap: sdk.OverlapAllow, Missed: sdk.MissedFireAll, MissedMax: 20}, mostMS: 200},
 }
 
 func runTimers(ctx context.Context, l *Load) error {
@@ -115,6 +124,9 @@ func setTimers(ctx context.Context, l *Load) error {
 		}
 	}
 	for _, t := range tickers {
+		if t.from != 0 {
+			t.Start, t.End = time.Now().Add(t.from), time.Now().Add(t.to)
+		}
 		if _, err := l.Do("tuner", "set-schedule", t.Name, "", func() (string, error) { return "", napTask.Schedule(ctx, l.Client, t.mostMS, t.Schedule) }); err != nil {
 			return err
 		}
@@ -122,7 +134,7 @@ func setTimers(ctx context.Context, l *Load) error {
 	return nil
 }
 
-// tuneTimers changes limits, and stops one schedule and lets it go on.
+// tuneTimers changes limits, stops one schedule and lets it go on, and gives another one other times.
 func tuneTimers(ctx context.Context, l *Load) {
 	r := rand.New(rand.NewPCG(l.Seed, 1<<20))
 	for n := 0; rest(ctx, 2*time.Second); n++ {
@@ -135,6 +147,12 @@ func tuneTimers(ctx context.Context, l *Load) {
 		} else {
 			_, _ = l.Do("tuner", "resume-schedule", pausedSchedule, "", func() (string, error) { return "", l.Client.ResumeSchedule(call, pausedSchedule) })
 		}
+		moved := sdk.Schedule{Name: movedSchedule, Every: time.Duration(1000+500*r.IntN(3)) * time.Millisecond, Overlap: sdk.OverlapAllow,
+			Missed: sdk.MissedFireAll, MissedMax: 20, Jitter: time.Duration(r.IntN(2)) * 500 * time.Millisecond}
+		if r.IntN(3) == 0 {
+			moved.Start = time.Now().Add(time.Duration(r.IntN(4000)-2000) * time.Millisecond)
+		}
+		_, _ = l.Do("tuner", "set-schedule", movedSchedule, moved.Every.String(), func() (string, error) { return "", napTask.Schedule(call, l.Client, 200, moved) })
 		cancel()
 	}
 }
