@@ -53,6 +53,11 @@ func (d *direction) open(done <-chan struct{}) bool {
 	}
 }
 
+func (d *direction) isCut() bool {
+	f, _ := d.get()
+	return f.Cut
+}
+
 // pieceBytes is how much is forwarded at a time: small enough that a throttled link moves evenly.
 const pieceBytes = 16 << 10
 
@@ -64,8 +69,9 @@ type piece struct {
 
 // copy forwards from src to dst until either ends or done closes. Reading and writing are two
 // goroutines, so that a delay is a delay and not a bound of the rate; the pieces between them are
-// bounded, so that a cut link pushes back on the sender as a full socket does.
-func (d *direction) copy(dst, src net.Conn, done <-chan struct{}) {
+// bounded, so that a cut link pushes back on the sender as a full socket does. The end of the stream waits for a cut as its
+// bytes do; ended is called before it is passed on, when it is not nil.
+func (d *direction) copy(dst, src net.Conn, done <-chan struct{}, ended func()) {
 	pieces := make(chan piece, 64)
 	go d.read(src, pieces, done)
 	for p := range pieces {
@@ -76,6 +82,10 @@ func (d *direction) copy(dst, src net.Conn, done <-chan struct{}) {
 			break
 		}
 		d.forwarded.Add(int64(len(p.data)))
+	}
+	d.open(done)
+	if ended != nil {
+		ended()
 	}
 	_ = closeWrite(dst)
 	for range pieces { // so that read can end

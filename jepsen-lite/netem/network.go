@@ -35,14 +35,14 @@ func (n *Network) Door(from, to, target string) (string, error) {
 	defer n.mu.Unlock()
 	d := door{way{from, to}, target}
 	if p := n.doors[d]; p != nil {
-		return p.listener.Addr().String(), nil
+		return p.address.String(), nil
 	}
 	p, err := newProxy(target, n.direction(way{from, to}), n.direction(way{to, from}))
 	if err != nil {
 		return "", fmt.Errorf("netem: a door from %s to %s: %w", from, to, err)
 	}
 	n.doors[d] = p
-	return p.listener.Addr().String(), nil
+	return p.address.String(), nil
 }
 
 func (n *Network) direction(w way) *direction {

@@ -4,49 +4,54 @@ import (
 	"errors"
 	"net"
 	"sync"
+	"syscall"
 	"time"
 )
 
-// proxy forwards the connections that host a opens to one address of host b.
+// proxy forwards the connections that host a opens to one address of host b. While nobody listens there, it does not listen
+// either: a is refused, as it would be without a proxy between, and knows that nothing was sent. Over a cut link nobody is
+// refused.
 type proxy struct {
-	listener net.Listener
-	target   string
-	there    *direction // from a to b
-	back     *direction // from b to a
-	done     chan struct{}
-	group    sync.WaitGroup
+	address *net.TCPAddr
+	keeper  keeper // of the port
+	target  string
+	there   *direction // from a to b
+	back    *direction // from b to a
+	done    chan struct{}
+	group   sync.WaitGroup
 
-	mu     sync.Mutex
-	conns  map[*net.TCPConn]bool
-	closed bool
+	mu       sync.Mutex
+	listener net.Listener // nil: a is refused
+	conns    map[*net.TCPConn]bool
+	closed   bool
 }
 
 func newProxy(target string, there, back *direction) (*proxy, error) {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	listener, err := listen("127.0.0.1:0")
 	if err != nil {
 		return nil, err
 	}
-	p := &proxy{listener: listener, target: target, there: there, back: back, done: make(chan struct{}), conns: map[*net.TCPConn]bool{}}
-	p.group.Add(1)
-	go p.accept()
+	p := &proxy{address: listener.Addr().(*net.TCPAddr), target: target, there: there, back: back, done: make(chan struct{}), conns: map[*net.TCPConn]bool{}}
+	if p.keeper, err = keep(p.address); err != nil {
+		return nil, errors.Join(err, listener.Close())
+	}
+	p.listener = listener
+	p.group.Go(func() { p.accept(listener) })
 	return p, nil
 }
 
-func (p *proxy) accept() {
-	defer p.group.Done()
+func (p *proxy) accept(listener net.Listener) {
 	for {
-		conn, err := p.listener.Accept()
+		conn, err := listener.Accept()
 		if err != nil {
 			return
 		}
-		p.group.Add(1)
-		go p.serve(conn.(*net.TCPConn))
+		p.group.Go(func() { p.serve(conn.(*net.TCPConn)) })
 	}
 }
 
 // serve connects to the target when the way there is open: over a cut link nobody answers a SYN.
 func (p *proxy) serve(from *net.TCPConn) {
-	defer p.group.Done()
 	if !p.track(from) {
 		return
 	}
@@ -54,9 +59,10 @@ func (p *proxy) serve(from *net.TCPConn) {
 	if !p.there.open(p.done) || !p.back.open(p.done) {
 		return
 	}
-	conn, err := net.DialTimeout("tcp", p.target, 5*time.Second)
+	conn, err := net.DialTimeout("tcp", p.target, dialPatience)
 	if err != nil {
-		_ = from.SetLinger(0) // the target's refusal, passed on
+		p.refuse()
+		_ = from.SetLinger(0) // it came before anybody knew
 		return
 	}
 	to := conn.(*net.TCPConn)
@@ -65,9 +71,71 @@ func (p *proxy) serve(from *net.TCPConn) {
 	}
 	defer p.untrack(to)
 	var both sync.WaitGroup
-	both.Go(func() { p.there.copy(to, from, p.done) })
-	both.Go(func() { p.back.copy(from, to, p.done) })
+	both.Go(func() { p.there.copy(to, from, p.done, nil) })
+	both.Go(func() { p.back.copy(from, to, p.done, p.look) })
 	both.Wait()
+}
+
+const (
+	dialPatience = 5 * time.Second
+	// lookEvery is how often a target that was gone is looked for.
+	lookEvery = 10 * time.Millisecond
+)
+
+// gone reports whether nobody listens at the target.
+func (p *proxy) gone() bool {
+	conn, err := net.DialTimeout("tcp", p.target, dialPatience)
+	if err == nil {
+		_ = conn.Close()
+	}
+	return errors.Is(err, syscall.ECONNREFUSED)
+}
+
+// look is called when a target has ended a connection, before the other side hears of it: it may have ended altogether.
+func (p *proxy) look() {
+	if mayRefuse && p.gone() {
+		p.refuse()
+	}
+}
+
+// refuse ends listening until somebody listens at the target again, or the link is cut.
+func (p *proxy) refuse() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !mayRefuse || p.closed || p.listener == nil {
+		return
+	}
+	_ = p.listener.Close()
+	p.listener = nil
+	p.group.Go(p.await)
+}
+
+// await listens again when the target does.
+func (p *proxy) await() {
+	ticker := time.NewTicker(lookEvery)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-p.done:
+			return
+		case <-ticker.C:
+		}
+		if !p.there.isCut() && !p.back.isCut() && p.gone() {
+			continue
+		}
+		p.mu.Lock()
+		if !p.closed {
+			if l, err := listen(p.address.String()); err == nil {
+				p.listener = l
+				p.group.Go(func() { p.accept(l) })
+			}
+		}
+		again := p.listener == nil && !p.closed
+		p.mu.Unlock()
+		if !again {
+			return
+		}
+	}
 }
 
 func (p *proxy) track(c *net.TCPConn) bool {
@@ -101,18 +169,18 @@ func (p *proxy) reset() int {
 
 func (p *proxy) close() error {
 	p.mu.Lock()
-	closed := p.closed
+	closed, listener := p.closed, p.listener
 	p.closed = true
 	p.mu.Unlock()
 	if closed {
 		return nil
 	}
 	close(p.done)
-	err := p.listener.Close()
+	var err error
+	if listener != nil {
+		err = listener.Close()
+	}
 	p.reset()
 	p.group.Wait()
-	if errors.Is(err, net.ErrClosed) {
-		return nil
-	}
-	return err
+	return errors.Join(err, p.keeper.Close())
 }
