@@ -17,12 +17,12 @@ import (
 
 // surroundings adds the flags by which a node's surroundings are made to fail, and returns what puts the
 // faults around its edges.
-func surroundings(cmd *cobra.Command) func(context.Context, *cluster.Config) error {
+func surroundings(cmd *cobra.Command) func(context.Context, *cluster.Config, ownLogs) error {
 	var address, first string
 	f := cmd.Flags()
 	f.StringVar(&address, inside.ListenFlag, "", "where to take orders for faults; none: no faults")
 	f.StringVar(&first, inside.FirstFlag, "{}", "the order in force from the start")
-	return func(ctx context.Context, c *cluster.Config) error {
+	return func(ctx context.Context, c *cluster.Config, own ownLogs) error {
 		if address == "" {
 			return nil
 		}
@@ -36,7 +36,7 @@ func surroundings(cmd *cobra.Command) func(context.Context, *cluster.Config) err
 				slog.Error("orders for faults cannot be taken", "error", err)
 			}
 		}()
-		return faults.Install(c)
+		return faults.Install(c, own)
 	}
 }
 

@@ -29,12 +29,23 @@ const wholeLog = 1 << 40
 // segmentBytes is small, so that a run has many segments of a log: their ends are where it could break.
 const segmentBytes = 1 << 20
 
+// ownLogs opens logs in files of their own on a file system.
+type ownLogs = func(vfs.FS) func(dir string) (cluster.LogStores, error)
+
+// keeping keeps what is cut from the log in a directory; "": it does not.
+func keeping(kept string, open func(string) (cluster.LogStores, error)) func(string) (cluster.LogStores, error) {
+	if kept == "" {
+		return open
+	}
+	return archive.Logs(kept, open)
+}
+
 // nodeCommand is a node of a run: a server whose way to the others leads through the run's network.
 func nodeCommand() *cobra.Command {
 	c := cluster.Config{Version: "chaos", TrailingLogs: wholeLog}
 	var peers []string
 	var doors, kept, vitals, logStore string
-	var surround func(context.Context, *cluster.Config) error
+	var surround func(context.Context, *cluster.Config, ownLogs) error
 	cmd := &cobra.Command{
 		Use: "node", Hidden: true, Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -66,16 +77,14 @@ func nodeCommand() *cobra.Command {
 					return err
 				}
 			}
-			if c.OpenLogs, err = cluster.LogsIn(logStore); err != nil {
-				return err
+			own := func(fs vfs.FS) func(string) (cluster.LogStores, error) {
+				return keeping(kept, cluster.WALLogsOn(fs, segmentBytes))
 			}
-			if logStore == "wal" {
-				c.OpenLogs = cluster.WALLogsOn(vfs.Default, segmentBytes)
+			c.OpenLogs = own(vfs.Default)
+			if logStore == "bolt" {
+				c.OpenLogs, own = keeping(kept, cluster.BoltLogs), nil
 			}
-			if kept != "" {
-				c.OpenLogs = archive.Logs(kept, c.OpenLogs)
-			}
-			if err := surround(ctx, &c); err != nil {
+			if err := surround(ctx, &c, own); err != nil {
 				return err
 			}
 			node, err := cluster.Open(c)

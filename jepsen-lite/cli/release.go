@@ -11,8 +11,8 @@ import (
 )
 
 // surroundings leaves a node's edges as they are: the faults are in binaries built with the tag chaos.
-func surroundings(*cobra.Command) func(context.Context, *cluster.Config) error {
-	return func(context.Context, *cluster.Config) error { return nil }
+func surroundings(*cobra.Command) func(context.Context, *cluster.Config, ownLogs) error {
+	return func(context.Context, *cluster.Config, ownLogs) error { return nil }
 }
 
 // faultCommands are the commands that only binaries with the faults have.

@@ -4,6 +4,7 @@ package inject
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"syscall"
 	"time"
 
@@ -49,16 +50,27 @@ func ofState(d inside.Disk) bool { return d.State }
 func ofLog(d inside.Disk) bool   { return d.Log }
 
 // FS is the file system below the state; nil: the operating system's.
-func (f *Faults) FS(under vfs.FS) vfs.FS {
+func (f *Faults) FS(under vfs.FS) vfs.FS { return f.fs(under, ofState) }
+
+// LogFS is the file system below a log in files of its own. Of the writes that should fail with EIO half succeed, so
+// that a sync fails, too: what was written may then be there or not.
+func (f *Faults) LogFS() vfs.FS { return f.fs(nil, ofLog) }
+
+func (f *Faults) fs(under vfs.FS, concerns func(inside.Disk) bool) vfs.FS {
 	if under == nil {
 		under = vfs.Default
 	}
 	return errorfs.Wrap(under, errorfs.InjectorFunc(func(op errorfs.Op) error {
 		switch op.Kind {
-		case errorfs.OpCreate, errorfs.OpLink, errorfs.OpMkdirAll, errorfs.OpFilePreallocate, errorfs.OpFileWrite, errorfs.OpFileWriteAt:
-			return f.write(ofState, true)
+		case errorfs.OpFileWriteAt:
+			if o, _, _ := f.current(); o.Disk.Does == inside.Error && concerns(o.Disk) && rand.IntN(2) == 0 {
+				return nil
+			}
+			return f.write(concerns, true)
+		case errorfs.OpCreate, errorfs.OpLink, errorfs.OpMkdirAll, errorfs.OpFilePreallocate, errorfs.OpFileWrite:
+			return f.write(concerns, true)
 		case errorfs.OpRename, errorfs.OpReuseForWrite, errorfs.OpRemove, errorfs.OpRemoveAll, errorfs.OpFileSync, errorfs.OpFileSyncData, errorfs.OpFileSyncTo:
-			return f.write(ofState, false)
+			return f.write(concerns, false)
 		}
 		return nil
 	}))

@@ -12,6 +12,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/cockroachdb/pebble/v2/vfs"
+
 	"github.com/fanfold/fanfold/cluster"
 	"github.com/fanfold/fanfold/jepsen-lite/inside"
 )
@@ -33,15 +35,20 @@ func New(first inside.Order) *Faults {
 	return &Faults{order: first, since: time.Now(), lifted: make(chan struct{})}
 }
 
-// Install puts the faults around the edges of a node. APIAddress has to be set.
-func (f *Faults) Install(c *cluster.Config) error {
+// Install puts the faults around the edges of a node. APIAddress has to be set. ownLogs opens logs in files of their
+// own on a file system; nil: OpenLogs opens logs of another kind.
+func (f *Faults) Install(c *cluster.Config, ownLogs func(vfs.FS) func(dir string) (cluster.LogStores, error)) error {
 	listener, err := net.Listen("tcp", c.APIAddress)
 	if err != nil {
 		return err
 	}
 	c.APIListener = f.Listener(listener)
 	c.FS = f.FS(c.FS)
-	c.OpenLogs = f.Logs(c.OpenLogs)
+	if ownLogs != nil {
+		c.OpenLogs = f.Votes(ownLogs(f.LogFS()))
+	} else {
+		c.OpenLogs = f.Logs(c.OpenLogs)
+	}
 	c.Now = f.Clock(c.Now)
 	return nil
 }

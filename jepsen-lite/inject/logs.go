@@ -12,11 +12,19 @@ import (
 	"github.com/fanfold/fanfold/cluster"
 )
 
-// Logs opens the log and the votes; nil: the default.
-func (f *Faults) Logs(open func(dir string) (cluster.LogStores, error)) func(dir string) (cluster.LogStores, error) {
-	if open == nil {
-		open = cluster.WALLogs
+// Votes opens the log and the votes. The log's disk has its faults below, by LogFS.
+func (f *Faults) Votes(open func(dir string) (cluster.LogStores, error)) func(dir string) (cluster.LogStores, error) {
+	return func(dir string) (cluster.LogStores, error) {
+		stores, err := f.Logs(open)(dir)
+		if err == nil {
+			stores.Log = stores.Log.(*logStore).LogStore
+		}
+		return stores, err
 	}
+}
+
+// Logs opens the log and the votes, of which each change is one transaction.
+func (f *Faults) Logs(open func(dir string) (cluster.LogStores, error)) func(dir string) (cluster.LogStores, error) {
 	return func(dir string) (cluster.LogStores, error) {
 		if err := f.write(ofLog, true); err != nil {
 			return cluster.LogStores{}, err
