@@ -75,6 +75,7 @@ type Machine struct {
 
 	schedules map[[2]string]*schedule // by namespace and name
 	free      []*slotGroup
+	groups    []*slotGroup
 	recent    recent
 	picks     []pick
 

@@ -27,6 +27,7 @@ type session struct {
 	slots  []*slotGroup // in the order of the worker's list
 	used   uint32       // leases, revoked ones included
 	dirty  bool
+	open   bool // in the list that openSessions makes
 	kindID map[uint32]bool
 	leases map[Fence]*lease
 }
