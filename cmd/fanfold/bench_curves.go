@@ -34,8 +34,8 @@ func (a *app) benchCurves() *cobra.Command {
 					return exit.Usagef("unknown curve %q: use %s or all", name, strings.Join(names, ", "))
 				}
 			}
-			if config.Nodes < 0 || config.Clients < 1 || config.Payload < 0 || config.To < 0 || config.For <= 0 || config.Bound < 0 {
-				return exit.Usagef("--clients is at least 1, --for is above 0, and --nodes, --payload, --to and --bound are not negative")
+			if config.Nodes < 0 || config.Clients < 1 || config.Payload < 0 || config.From < 0 || config.To < 0 || config.For <= 0 || config.Bound < 0 {
+				return exit.Usagef("--clients is at least 1, --for is above 0, and --nodes, --payload, --from, --to and --bound are not negative")
 			}
 			config.Names = args
 			config.Note = func(format string, args ...any) { fmt.Fprintf(a.err, format+"\n", args...) }
@@ -56,6 +56,7 @@ func (a *app) benchCurves() *cobra.Command {
 	flags.IntVar(&config.Nodes, "nodes", 0, "how many nodes (default: each curve's own, 1 or 3)")
 	flags.DurationVar(&config.For, "for", 5*time.Second, "how long a point is measured")
 	flags.DurationVar(&config.Bound, "bound", 0, "how long a curve may take (default: each curve's own)")
+	flags.Float64Var(&config.From, "from", 0, "the smallest size (default: each curve's own)")
 	flags.Float64Var(&config.To, "to", 0, "the largest size (default: each curve's own)")
 	flags.IntVar(&config.Payload, "payload", 200, "bytes of JSON of each task")
 	flags.IntVar(&config.Clients, "clients", 64, "submitters, and tasks that the worker runs at once")

@@ -29,8 +29,8 @@ type CurvesConfig struct {
 	For time.Duration
 	// Bound is how long a curve may take; 0 means each curve's own.
 	Bound time.Duration
-	// To is the largest size; 0 means each curve's own.
-	To float64
+	// From and To are the smallest and the largest size; 0 means each curve's own.
+	From, To float64
 	// Out is where NAME.json and NAME.svg are written when a curve is done; "" for nowhere.
 	Out string
 	// Missing leaves out the curves whose NAME.json is there: they are drawn again from it.
@@ -238,6 +238,9 @@ func (r *curveRun) points(ctx context.Context) {
 	point := r.begin()
 	stopped := ""
 	for _, x := range r.sizes(r.config.To) {
+		if x < r.config.From {
+			continue
+		}
 		if ctx.Err() != nil {
 			stopped = r.why(ctx)
 		}
