@@ -25,6 +25,7 @@ import (
 type mark struct {
 	file vfs.File // nil: opened for reading only, or not at all
 	last spot
+	buf  [markBytes]byte
 }
 
 const (
@@ -76,7 +77,7 @@ func parseMark(b []byte) (spot, error) {
 
 // set says that the log is on the disk until a place.
 func (m *mark) set(to spot) error {
-	var b [markBytes]byte
+	b := &m.buf
 	le.PutUint32(b[4:], markVersion)
 	le.PutUint64(b[8:], to.segment)
 	le.PutUint64(b[16:], uint64(to.at))
