@@ -59,7 +59,7 @@ func awaitMember(ctx context.Context, s *site.Site, n *site.Node) error {
 	defer ticker.Stop()
 	var commit uint64
 	for {
-		if leader := s.Leader(ctx); leader != nil {
+		if leader := leads(ctx, s); leader != nil {
 			theirs, err := s.Status(ctx, leader)
 			if err == nil && commit == 0 {
 				commit = theirs.GetCommitIndex()
@@ -77,6 +77,18 @@ func awaitMember(ctx context.Context, s *site.Site, n *site.Node) error {
 		case <-ticker.C:
 		}
 	}
+}
+
+// leads returns the node of the run's own that leads, or nil when none does for a second: one that a workload has
+// added is asked to hand over.
+func leads(ctx context.Context, s *site.Site) *site.Node {
+	ctx, cancel := context.WithTimeout(ctx, time.Second)
+	defer cancel()
+	leader, err := s.AwaitLeader(ctx)
+	if err != nil {
+		return nil
+	}
+	return leader
 }
 
 func votes(st *apiv1.ClusterStatusResponse, id string) bool {
