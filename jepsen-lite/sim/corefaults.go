@@ -108,7 +108,7 @@ func (w *coreWorld) strike(f Fault) (undo func()) {
 // down crashes a node; what is returned starts it. Precondition: mu is held.
 func (w *coreWorld) down(n *coreNode, percent int) (up func()) {
 	if n.up() {
-		w.ghosts = append(w.ghosts, n.crash(percent, w.chance))
+		w.ghosts = append(w.ghosts, n.crash(percent, w.blows))
 	}
 	return func() { w.revive(n) }
 }

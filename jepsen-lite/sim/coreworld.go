@@ -21,6 +21,7 @@ type coreWorld struct {
 	plan   Plan
 	start  time.Time
 	chance *rand.Rand // of the goroutine that runs Raft
+	blows  *rand.Rand // of the crashes, under mu
 	stop   context.Context
 
 	proposed chan struct{} // capacity 1
@@ -57,7 +58,7 @@ func (l lock) Unlock() { <-l }
 const coreLease = 250 * time.Millisecond
 
 func newCoreWorld(p Plan) *coreWorld {
-	w := &coreWorld{mu: make(lock, 1), plan: p, chance: dice(p.Seed, "raft"), proposed: make(chan struct{}, 1), leader: -1, open: map[uint64]func(*fsm.Result, error){}, fired: map[string]int{}, cut: map[int]bool{}}
+	w := &coreWorld{mu: make(lock, 1), plan: p, chance: dice(p.Seed, "raft"), blows: dice(p.Seed, "blows"), proposed: make(chan struct{}, 1), leader: -1, open: map[uint64]func(*fsm.Result, error){}, fired: map[string]int{}, cut: map[int]bool{}}
 	for i := range p.Nodes {
 		w.nodes = append(w.nodes, &coreNode{index: i, disk: vfs.NewCrashableMem(), dir: "state", hashes: map[uint64]string{}})
 		w.nodes[i].clock.Store(int64(p.Clocks[i]))

@@ -36,6 +36,7 @@ func judge(f found) ([]evidence.Verdict, evidence.Submissions, *ledger.Ledger, e
 	}
 	e := &evidence.Evidence{
 		Ops: f.ops, Ledger: book, Final: f.final, FinalIndex: f.index, Exits: f.exits, Duration: f.took, Start: f.start, Faults: wrongClocks(f.plan, f.took),
+		Moves: len(f.plan.Faults) > 0 || f.plan.Crash != nil,
 	}
 	verdicts := slices.Concat(f.broken, checker.Check(e), []evidence.Verdict{ticks(book), atOnce(book), uniques(e)})
 	return verdicts, e.Submissions, book, nil
