@@ -333,7 +333,7 @@ func (t *tx) uniqueEnded(j *job) {
 	h := t.uniqueOf(j)
 	k := t.unique(h)
 	switch {
-	case k == nil || u.Mode == fsmpb.Unique_THROTTLE:
+	case k == nil || u.Mode == fsmpb.Unique_THROTTLE && !planted.ThrottleEnds:
 	case k.next == j.id:
 		k.next = JobID{}
 		t.setUnique(h, k)

@@ -26,6 +26,7 @@ var (
 	ChunkLost       = bug == "chunklost"
 	TwoCmdCron      = bug == "twocmdcron"
 	UniqueFree      = bug == "uniquefree"
+	ThrottleEnds    = bug == "throttleends"
 	FullBucket      = bug == "fullbucket"
 	MapOrder        = bug == "maporder"
 	IndexSplit      = bug == "indexsplit"

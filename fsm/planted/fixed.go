@@ -37,6 +37,8 @@ const (
 	TwoCmdCron = bug == "twocmdcron"
 	// UniqueFree (law 9; fsm/unique.go): a unique key is free as soon as its holder starts.
 	UniqueFree = bug == "uniquefree"
+	// ThrottleEnds (law 9; fsm/unique.go): a throttled key is free when its job has ended.
+	ThrottleEnds = bug == "throttleends"
 	// FullBucket (law 10; fsm/apply.go): what rate limits have counted is forgotten when another node begins to lead.
 	FullBucket = bug == "fullbucket"
 	// MapOrder (law 11; fsm/match.go): a lease goes to the free session that comes first in the order of a Go map.

@@ -56,6 +56,8 @@ var Bugs = []Bug{
 		Workload: "timers", Nemeses: []string{"kill-leader"}, Caught: []string{"T2"}},
 	{Name: "uniquefree", Law: 9, About: "a unique key is free as soon as its holder starts",
 		Workload: "submit", Nemeses: []string{"kill-leader"}, Caught: []string{"S9"}},
+	{Name: "throttleends", Law: 9, About: "a throttled key is free when its job has ended",
+		Workload: "submit", Nemeses: []string{"kill-leader"}, Caught: []string{"S9"}},
 	{Name: "fullbucket", Law: 10, About: "what rate limits have counted is forgotten when another node begins to lead",
 		Workload: "timers", Nemeses: []string{"transfer"}, Clients: 32, Caught: []string{"T4"}},
 	{Name: "maporder", Law: 11, About: "which free session gets a lease depends on the order of a Go map",

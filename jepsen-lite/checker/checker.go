@@ -17,7 +17,7 @@ func Check(e *evidence.Evidence) []evidence.Verdict {
 	last := lastOf(e)
 	told, n := submissions(e.Ops, all)
 	e.Submissions = n
-	return slices.Concat([]evidence.Verdict{sameHashes(e), sameLogs(e), recount(e), neverBack(e), expiries(e.Ledger.Entries), unique(all), probes(e), exits(e), quiet(e), tidy(e), fair(all)}, oneLeader(e), damaged(e), told, leases(all), attempts(all), order(all, totals(last)),
+	return slices.Concat([]evidence.Verdict{sameHashes(e), sameLogs(e), recount(e), neverBack(e), expiries(e.Ledger.Entries), probes(e), exits(e), quiet(e), tidy(e), fair(all)}, oneLeader(e), damaged(e), unique(all), told, leases(all), attempts(all), order(all, totals(last)),
 		clocks(e, all, last), limits(all), timeouts(all, last), []evidence.Verdict{ticks(e.Ledger.Entries, scheduledJobs(e))})
 }
 

@@ -28,9 +28,10 @@ const (
 	silenced                 // an attempt was ended for want of a sign of life
 	limitSet                 // a limit was made, or has other numbers
 	limitDeleted
+	rejected // SubmitJob was refused because another job has its unique key
 )
 
-// event is one thing that the log says has happened. Refused commands are none.
+// event is one thing that the log says has happened. Refused commands are none, but for those that a unique key has refused.
 type event struct {
 	what    what
 	index   uint64
@@ -47,6 +48,7 @@ type event struct {
 	cause   string // revoked
 	limit   *fsmpb.Limit
 	state   fsm.JobState
+	more    bool // the entry had no room for all that was due
 }
 
 // events flattens the log. Within an entry: the attempts that are out of time, its commands, then what else was
@@ -58,7 +60,7 @@ func events(entries []ledger.Entry) (all []event) {
 			continue
 		}
 		now = max(now, entry.NowMS) // as the state machine does: its time never goes back
-		at := event{index: entry.Index, nowMS: now}
+		at := event{index: entry.Index, nowMS: now, more: entry.Result.More}
 		silent := map[fsm.Fence]bool{}
 		for _, c := range entry.Commands {
 			if k, ok := c.Kind.(*fsmpb.Command_TimeOutTask); ok {
@@ -72,7 +74,13 @@ func events(entries []ledger.Entry) (all []event) {
 			}
 		}
 		for i, c := range entry.Commands {
-			if a := entry.Result.Answers[i]; a.Refusal == nil {
+			a := entry.Result.Answers[i]
+			if k, ok := c.Kind.(*fsmpb.Command_SubmitJob); ok && a.Refusal != nil && a.Refusal.Code == fsm.CodeExists {
+				e := at
+				e.what, e.submit = rejected, k.SubmitJob
+				all = append(all, e)
+			}
+			if a.Refusal == nil {
 				if e, ok := command(at, c, a); ok {
 					all = append(all, e)
 				}
@@ -183,6 +191,14 @@ func graphs(all []event) map[fsm.JobID]*dag.Graph {
 		of[e.job] = g
 	}
 	return of
+}
+
+func decode(graph []byte) *dag.Graph {
+	g, err := dag.Decode(graph)
+	if err != nil {
+		return nil
+	}
+	return g
 }
 
 func refOf(t *fsmpb.TaskRef) fsm.TaskRef {

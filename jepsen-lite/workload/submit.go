@@ -6,10 +6,14 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
+	"google.golang.org/protobuf/proto"
+
 	"github.com/fanfold/fanfold/fsm"
+	"github.com/fanfold/fanfold/fsm/fsmpb"
 	"github.com/fanfold/fanfold/jepsen-lite/evidence"
 	"github.com/fanfold/fanfold/jepsen-lite/history"
 	"github.com/fanfold/fanfold/sdk"
@@ -22,8 +26,8 @@ var echoTask = sdk.NewTask("chaos.echo", func(_ context.Context, in string) (str
 func init() {
 	register(Workload{
 		Name:   "submit",
-		About:  "clients submit jobs with keys, a fifth of them twice, wait for the results, and make mistakes",
-		Units:  func(string) []sdk.Registrable { return []sdk.Registrable{echoTask} },
+		About:  "clients submit jobs with keys, a fifth of them twice, wait for the results, share unique keys of all modes, and make mistakes",
+		Units:  func(string) []sdk.Registrable { return []sdk.Registrable{echoTask, slowTask} },
 		Run:    runSubmit,
 		Settle: settleSubmit,
 		Check:  checkSubmit,
@@ -46,7 +50,7 @@ func runSubmit(ctx context.Context, l *Load) error {
 					runMistake(ctx, l, name, r, good{id, key})
 				}
 				if r.IntN(5) == 0 {
-					runUnique(ctx, l, name, r.IntN(uniqueKeys))
+					runUnique(ctx, l, name, key, r)
 				}
 			}
 		})
@@ -55,17 +59,36 @@ func runSubmit(ctx context.Context, l *Load) error {
 	return nil
 }
 
-// uniqueKeys is how many unique keys all clients share.
-const uniqueKeys = 3
+// slowTask gives its input back after a while, so that others meet its unique key.
+var slowTask = sdk.NewTask("chaos.slow", func(ctx context.Context, in string) (string, error) {
+	select {
+	case <-time.After(time.Duration(rand.Int64N(int64(60 * time.Millisecond)))):
+		return in, nil
+	case <-ctx.Done():
+		return "", context.Cause(ctx)
+	}
+}, sdk.Retry(sdk.RetryPolicy{MaxAttempts: 100, First: 50 * time.Millisecond, Cap: 500 * time.Millisecond, CrashLimit: 100}))
 
-// runUnique submits a job with a unique key, which another client's job may hold. What has to be true of it is in the
-// log.
-func runUnique(ctx context.Context, l *Load, client string, n int) {
+// uniqueModes are the keys that all clients share, each with its mode.
+var uniqueModes = []sdk.SubmitOption{
+	sdk.Unique(sdk.UniqueConfig{Key: "existing"}),
+	sdk.Unique(sdk.UniqueConfig{Key: "replace", OnConflict: sdk.Replace}),
+	sdk.Unique(sdk.UniqueConfig{Key: "reject", OnConflict: sdk.Reject}),
+	sdk.Unique(sdk.UniqueConfig{Key: "bounded", TTL: 40 * time.Millisecond}),
+	sdk.Unique(sdk.UniqueConfig{Key: "start", Scope: sdk.UntilStart}),
+	sdk.Throttle("throttle", 200*time.Millisecond),
+	sdk.Debounce("debounce", 50*time.Millisecond, 200*time.Millisecond),
+	sdk.KeepLatest("latest"),
+}
+
+// runUnique submits a job with a unique key, which another client's job may have. What has to be true of it is in the
+// log (S9).
+func runUnique(ctx context.Context, l *Load, client, input string, r *rand.Rand) {
 	call, cancel := context.WithTimeout(ctx, opTimeout)
 	defer cancel()
-	key := "unique-" + strconv.Itoa(n)
-	_, _ = l.Do(client, "submit-unique", key, "", func() (string, error) {
-		job, err := echoTask.Submit(call, l.Client, key, sdk.Unique(sdk.UniqueConfig{Key: key}))
+	n := r.IntN(len(uniqueModes))
+	_, _ = l.Do(client, "submit-unique", strconv.Itoa(n), "", func() (string, error) {
+		job, err := slowTask.Submit(call, l.Client, input, uniqueModes[n])
 		if err != nil {
 			return "", err
 		}
@@ -127,5 +150,37 @@ func checkSubmit(e *evidence.Evidence) []evidence.Verdict {
 			}
 		}
 	}
-	return append(checkMistakes(e), lost, once, right)
+	return append(checkMistakes(e), lost, once, right, checkMerged(e))
+}
+
+// checkMerged demands that a debounced job has run with the input of the last submission that it stands for.
+func checkMerged(e *evidence.Evidence) evidence.Verdict {
+	merged := evidence.Verdict{ID: "S9", Rule: "a debounced job runs with the input of its last submission"}
+	input := map[fsm.JobID]string{}
+	seen := map[string]bool{} // ids of submissions: a repeated one does not bring its input back
+	for _, entry := range e.Ledger.Entries {
+		for i, c := range entry.Commands {
+			k, ok := c.Kind.(*fsmpb.Command_SubmitJob)
+			if !ok || entry.Result.Answers[i].Refusal != nil || seen[string(k.SubmitJob.Job)] {
+				continue
+			}
+			var o fsmpb.JobOptions
+			if proto.Unmarshal(k.SubmitJob.Options, &o) == nil && o.GetUnique().GetMode() == fsmpb.Unique_DEBOUNCE {
+				seen[string(k.SubmitJob.Job)] = true
+				input[entry.Result.Answers[i].Job] = string(k.SubmitJob.Input.GetInline())
+			}
+		}
+	}
+	v := e.Ledger.Machine.View()
+	defer v.Close()
+	for id, want := range input {
+		var got strings.Builder
+		if v.JobResult(&got, id) != nil {
+			continue // it has not succeeded
+		}
+		if merged.Count++; got.String() != want {
+			merged.Violate(fmt.Sprintf("job %s has the result %s; the last input was %s", id, got.String(), want))
+		}
+	}
+	return merged
 }

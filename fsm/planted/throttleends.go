@@ -1,0 +1,5 @@
+//go:build bug_throttleends
+
+package planted
+
+const bug = "throttleends"
