@@ -60,6 +60,9 @@ func worker(v *fsm.SessionView) *apiv1.Worker {
 	for _, q := range v.Queues {
 		out.Queues = append(out.Queues, &apiv1.QueueSlots{Queue: q.Queue, Slots: q.Slots})
 		out.Used = append(out.Used, &apiv1.QueueSlots{Queue: q.Queue, Slots: q.Used})
+		if q.Prefetch > 0 {
+			out.Prefetch = append(out.Prefetch, &apiv1.QueueSlots{Queue: q.Queue, Slots: q.Prefetch})
+		}
 	}
 	for _, k := range v.Kinds {
 		out.Kinds = append(out.Kinds, &apiv1.TaskKind{Name: k.GetName(), Types: k.GetTypes()})

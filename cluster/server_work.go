@@ -101,6 +101,11 @@ func (w *working) handle(ctx context.Context, msg *apiv1.WorkRequest) error {
 		default:
 		}
 	}
+	for _, q := range msg.GetPrefetch() {
+		if err := w.out.Prefetch(ctx, q.GetQueue(), q.GetSlots()); err != nil {
+			return err
+		}
+	}
 	if msg.GetDrain() {
 		if err := w.out.Drain(ctx); err != nil {
 			return err

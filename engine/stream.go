@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -109,6 +110,18 @@ func (s *Stream) Take(o *Outgoing) error {
 func (s *Stream) Drain(ctx context.Context) error {
 	_, _, err := s.e.one(ctx, urgent, &fsmpb.Command{Kind: &fsmpb.Command_DrainSession{
 		DrainSession: &fsmpb.DrainSession{Session: s.Session()}}})
+	return err
+}
+
+// Prefetch says how many tasks of a queue the session may hold beyond its slots there. A refusal, as for a queue
+// that it does not take from, changes nothing and is no error.
+func (s *Stream) Prefetch(ctx context.Context, queue string, tasks uint32) error {
+	_, _, err := s.e.one(ctx, urgent, &fsmpb.Command{Kind: &fsmpb.Command_SetPrefetch{
+		SetPrefetch: &fsmpb.SetPrefetch{Session: s.Session(), Queue: queue, Tasks: tasks}}})
+	var refusal *fsm.Refusal
+	if errors.As(err, &refusal) {
+		return nil
+	}
 	return err
 }
 

@@ -104,6 +104,8 @@ func (t *tx) run(c *fsmpb.Command) Answer {
 		return closeSession(t, k.CloseSession)
 	case *fsmpb.Command_DrainSession:
 		return drainSession(t, k.DrainSession)
+	case *fsmpb.Command_SetPrefetch:
+		return setPrefetch(t, k.SetPrefetch)
 	case *fsmpb.Command_CompleteTask:
 		return completeTask(t, k.CompleteTask)
 	case *fsmpb.Command_FailTask:

@@ -170,6 +170,7 @@ func goldenLater(id JobID, g Grant) []*fsmpb.Command {
 		{Kind: &fsmpb.Command_LogTask{LogTask: &fsmpb.LogTask{Session: 9, Tasks: []*fsmpb.TaskLines{{
 			Fence: g.Fence.Proto(), Task: g.Task.Proto(), Dropped: 2, Lines: []*fsmpb.LogLine{{TimeMs: 1, Level: -4, Text: "x"}},
 		}}}}},
+		prefetch(9, "q", 64),
 	}
 }
 
@@ -225,6 +226,8 @@ func goldenRecords() []struct {
 		kinds: []*fsmpb.TaskKind{{Name: "t", Types: "x"}}, labels: map[string]string{"a": "b", "c": "d"}}
 	s.slots = []*slotGroup{{s: s, queue: 1, slots: 3, pass: 6}}
 	s.shared, s.strict, s.pass = 4, true, 5
+	ahead := *s
+	ahead.slots = []*slotGroup{{s: &ahead, queue: 1, slots: 3, pass: 6, prefetch: 300}}
 	l := &lease{ref: TaskRef{Job: id, Step: 1, Shard: 2}, queue: 4, kind: 5, part: 78, revoked: true, cause: "JOB_FAILED", grantedMS: 5, limitMS: 6, pulseMS: 7}
 	st := state{index: 300, term: 2, nowMS: 5, nextSeq: 6, nextSession: 7, cluster: [16]byte(id)}
 	for i, c := range counters(&st.Counters) {
@@ -278,6 +281,7 @@ func goldenRecords() []struct {
 		{"partition", pt.encode, func(b []byte) any { return decodePartition(78, b) }, pt},
 		{"kind", k.encode, func(b []byte) any { return decodeKind(1, b) }, k},
 		{"session", s.encode, func(b []byte) any { return string(decodeSession(9, b).encode()) }, string(s.encode())},
+		{"session (prefetch)", ahead.encode, func(b []byte) any { return string(decodeSession(9, b).encode()) }, string(ahead.encode())},
 		{"lease", func() []byte { return encodeLease(l) }, func(b []byte) any { return decodeLease(b) }, l},
 		{"state", st.encode, func(b []byte) any { return decodeState(b) }, st},
 		{"attempt", at.encode, func(b []byte) any { return string(decodeAttempt(b).encode()) }, string(at.encode())},

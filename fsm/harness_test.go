@@ -119,6 +119,10 @@ func closeWorker(session uint64, lost bool) *fsmpb.Command {
 	return &fsmpb.Command{Kind: &fsmpb.Command_CloseSession{CloseSession: &fsmpb.CloseSession{Session: session, Lost: lost}}}
 }
 
+func prefetch(session uint64, queue string, tasks int) *fsmpb.Command {
+	return &fsmpb.Command{Kind: &fsmpb.Command_SetPrefetch{SetPrefetch: &fsmpb.SetPrefetch{Session: session, Queue: queue, Tasks: uint32(tasks)}}}
+}
+
 func complete(g Grant, doc string) *fsmpb.Command {
 	return &fsmpb.Command{Kind: &fsmpb.Command_CompleteTask{CompleteTask: &fsmpb.CompleteTask{
 		Session: g.Session, Fence: g.Fence.Proto(), Task: g.Task.Proto(), Result: inline(doc),

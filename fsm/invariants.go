@@ -247,7 +247,7 @@ func (c *checker) sessions() {
 			used[l.queue]++
 		}
 		for _, g := range s.slots {
-			if used[g.queue] != g.used || s.shared == 0 && g.used > g.slots || s.shared > 0 && int(s.used) != len(s.leases) || s.shared > 0 && s.used > s.shared {
+			if used[g.queue] != g.used || s.shared == 0 && g.used > slotsMax || s.shared > 0 && g.prefetch > 0 || s.shared > 0 && int(s.used) != len(s.leases) || s.shared > 0 && s.used > s.shared {
 				c.bad("session %d uses %d slots of queue %d, has %d, and says %d", s.id, used[g.queue], g.queue, g.slots, g.used)
 			}
 		}

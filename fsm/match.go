@@ -1,6 +1,7 @@
 package fsm
 
 import (
+	"cmp"
 	"slices"
 
 	"github.com/fanfold/fanfold/fsm/planted"
@@ -155,11 +156,12 @@ func (m *Machine) freeSlots(q *queue) []*slotGroup {
 	return m.free
 }
 
-// mostFree chooses the session: the most free slots, then the oldest.
+// mostFree chooses the session: the most free slots, then the most room beyond them, then the oldest. So no
+// task waits in one worker for a slot that another has.
 func mostFree(free []*slotGroup, kind uint32) *slotGroup {
 	var best *slotGroup
 	for _, g := range free {
-		if g.s.kindID[kind] && (best == nil || g.free() > best.free()) {
+		if g.s.kindID[kind] && (best == nil || cmp.Or(cmp.Compare(g.idle(), best.idle()), cmp.Compare(g.free(), best.free())) > 0) {
 			best = g
 		}
 	}

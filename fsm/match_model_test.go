@@ -63,6 +63,7 @@ type naiveSession struct {
 	draining bool
 	pass     uint64
 	passes   []uint64
+	ahead    []uint64 // leases beyond its slots
 	leases   []*naiveLease
 }
 
@@ -244,7 +245,14 @@ func (s *naiveSession) free(q string) uint64 {
 	case s.shared > 0:
 		return s.shared - min(s.shared, uint64(len(s.leases)))
 	}
-	return s.slots[i] - s.used(q)
+	return s.slots[i] + s.ahead[i] - min(s.slots[i]+s.ahead[i], s.used(q))
+}
+
+// freer: s is to be given a task of a queue rather than o.
+func (s *naiveSession) freer(o *naiveSession, q string) bool {
+	i, k := slices.Index(s.queues, q), slices.Index(o.queues, q)
+	idle, theirs := s.slots[i]-min(s.slots[i], s.used(q)), o.slots[k]-min(o.slots[k], o.used(q))
+	return idle > theirs || idle == theirs && s.free(q) > o.free(q)
 }
 
 // match grants what can be granted.
@@ -268,7 +276,7 @@ func (n *naive) match() (grants []string) {
 		}
 		var taker *naiveSession
 		for _, s := range n.sessions {
-			if s.shared == 0 && slices.Contains(s.kinds, best.kind) && s.free(best.q.name) > 0 && (taker == nil || s.free(best.q.name) > taker.free(best.q.name)) {
+			if s.shared == 0 && slices.Contains(s.kinds, best.kind) && s.free(best.q.name) > 0 && (taker == nil || s.freer(taker, best.q.name)) {
 				taker = s
 			}
 		}
@@ -416,7 +424,7 @@ func TestMatch_GrantsEqualTheNaiveModel(t *testing.T) {
 		}
 		d.flush(rt)
 		rt.Repeat(map[string]func(*rapid.T){
-			"submit": d.submit, "submit2": d.submit, "submit3": d.submit, "open": d.open, "close": d.close, "drain": d.drain,
+			"submit": d.submit, "submit2": d.submit, "submit3": d.submit, "open": d.open, "close": d.close, "drain": d.drain, "prefetch": d.prefetch,
 			"report": d.report, "report2": d.report, "report3": d.report, "cancel": d.cancel,
 			"queue": d.setQueue, "pause": d.pause, "limit": d.setLimit, "unlimit": d.deleteLimit, "unlimit2": d.deleteLimit,
 			"time": d.time, "time2": d.time, "time3": d.time,
@@ -476,7 +484,7 @@ func (d *duel) open(t *rapid.T) {
 	o.Queues = nil
 	for _, q := range s.queues {
 		n := rapid.IntRange(1, 3).Draw(t, "slots")
-		s.slots, s.passes = append(s.slots, uint64(n)), append(s.passes, 0)
+		s.slots, s.passes, s.ahead = append(s.slots, uint64(n)), append(s.passes, 0), append(s.ahead, 0)
 		o.Queues = append(o.Queues, &fsmpb.QueueSlots{Queue: q, Slots: uint32(n)})
 	}
 	d.add(c, func(a Answer) {
@@ -517,6 +525,25 @@ func (d *duel) drain(t *rapid.T) {
 	d.flush(t)
 	s := rapid.SampledFrom(d.m.sessions).Draw(t, "session")
 	d.add(&fsmpb.Command{Kind: &fsmpb.Command_DrainSession{DrainSession: &fsmpb.DrainSession{Session: s.id}}}, func(Answer) { s.draining = true })
+	d.flush(t)
+}
+
+func (d *duel) prefetch(t *rapid.T) {
+	if len(d.m.sessions) == 0 {
+		t.Skip()
+	}
+	d.flush(t)
+	s := rapid.SampledFrom(d.m.sessions).Draw(t, "session")
+	if s.shared > 0 {
+		t.Skip()
+	}
+	i := rapid.IntRange(0, len(s.queues)-1).Draw(t, "queue")
+	n := rapid.IntRange(0, 3).Draw(t, "tasks")
+	d.add(prefetch(s.id, s.queues[i], n), func(a Answer) {
+		if a.Refusal == nil {
+			s.ahead[i] = uint64(n)
+		}
+	})
 	d.flush(t)
 }
 

@@ -27,6 +27,7 @@ func TestRandomCommands(t *testing.T) {
 			"open":     s.open,
 			"close":    s.close,
 			"drain":    s.drain,
+			"prefetch": s.prefetch,
 			"report":   s.report,
 			"report2":  s.report,
 			"report3":  s.report,
@@ -197,6 +198,13 @@ func (s *script) drain(t *rapid.T) {
 	}
 	id := rapid.SampledFrom(s.live).Draw(t, "session")
 	s.apply(&fsmpb.Command{Kind: &fsmpb.Command_DrainSession{DrainSession: &fsmpb.DrainSession{Session: id}}})
+}
+
+func (s *script) prefetch(t *rapid.T) {
+	if len(s.live) == 0 {
+		t.Skip()
+	}
+	s.apply(prefetch(rapid.SampledFrom(s.live).Draw(t, "session"), rapid.SampledFrom([]string{"default", "q", "slow"}).Draw(t, "queue"), rapid.IntRange(0, 4).Draw(t, "tasks")))
 }
 
 // report ends some leases, in one entry.

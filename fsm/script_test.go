@@ -2,6 +2,7 @@ package fsm
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"os"
 	"strconv"
@@ -155,6 +156,9 @@ func (r *runner) command(t *testing.T, d *datadriven.TestData) *fsmpb.Command {
 	case "drain":
 		n, _ := strconv.ParseUint(who, 10, 64)
 		return &fsmpb.Command{Kind: &fsmpb.Command_DrainSession{DrainSession: &fsmpb.DrainSession{Session: n}}}
+	case "prefetch":
+		n, _ := strconv.ParseUint(who, 10, 64)
+		return prefetch(n, cmp.Or(arg(d, "queue"), "default"), int(number(d, "tasks")))
 	case "cancel":
 		return cancel(id)
 	case "retry":

@@ -37,16 +37,23 @@ type slotGroup struct {
 	s     *session
 	queue uint32
 	slots uint32 // shared: the weight
-	pass  uint64 // shared, not strict: when it is its turn
-	used  uint32 // leases, revoked ones included: the worker is still busy with them
+	// prefetch is how many leases the session may have beyond its slots: tasks so short that the way to the
+	// leader and back takes longer wait in the worker until a slot is free. 0 with shared slots.
+	prefetch uint32
+	pass     uint64 // shared, not strict: when it is its turn
+	used     uint32 // leases, revoked ones included: the worker is still busy with them
 }
 
+// free is how many leases more the session may have.
 func (g *slotGroup) free() uint32 {
-	if g.s.draining || g.used >= g.slots {
+	if g.s.draining || g.used >= g.slots+g.prefetch {
 		return 0
 	}
-	return g.slots - g.used
+	return g.slots + g.prefetch - g.used
 }
+
+// idle is how many of them would begin at once.
+func (g *slotGroup) idle() uint32 { return g.slots - min(g.slots, g.used) }
 
 // lease is the right of a session to run one attempt of a task.
 type lease struct {
@@ -89,6 +96,11 @@ func (s *session) encode() []byte {
 		e.str(k)
 		e.str(s.labels[k])
 	}
+	if slices.ContainsFunc(s.slots, func(g *slotGroup) bool { return g.prefetch > 0 }) { // rare, and later than the rest
+		for _, g := range s.slots {
+			e.uint(uint64(g.prefetch))
+		}
+	}
 	return e
 }
 
@@ -108,6 +120,9 @@ func decodeSession(id uint64, b []byte) *session {
 		}
 		k := d.str()
 		s.labels[k] = d.str()
+	}
+	for i := 0; len(d.b) > 0 && !d.bad && i < len(s.slots); i++ {
+		s.slots[i].prefetch = d.u32()
 	}
 	d.end()
 	return s

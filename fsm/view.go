@@ -420,7 +420,7 @@ func (v *View) session(s *session, queues map[uint32]*queue) SessionView {
 	used := make(map[uint32]uint32)
 	v.eachLease(s.id, func(_ Fence, l *lease) { used[l.queue]++ })
 	for _, g := range s.slots {
-		view.Queues = append(view.Queues, QueueSlots{Queue: queues[g.queue].name, Slots: g.slots, Used: used[g.queue]})
+		view.Queues = append(view.Queues, QueueSlots{Queue: queues[g.queue].name, Slots: g.slots, Prefetch: g.prefetch, Used: used[g.queue]})
 	}
 	return view
 }

@@ -96,9 +96,10 @@ func (s *SessionView) Used() (used uint32) {
 
 // QueueSlots are a session's slots in one queue.
 type QueueSlots struct {
-	Queue string
-	Slots uint32
-	Used  uint32
+	Queue    string
+	Slots    uint32
+	Prefetch uint32 // leases that it may have beyond its slots
+	Used     uint32
 }
 
 // QueueView is a queue as users see it.

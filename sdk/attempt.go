@@ -35,8 +35,13 @@ type attempt struct {
 	// said is the last progress, which Heartbeat says again. Guarded by session.mu.
 	said *apiv1.Progress
 	// gone: the server has said that the lease is over. A failure need not be reported.
-	gone atomic.Bool
-	kept kept // what the task has saved (save.go)
+	gone  atomic.Bool
+	lane  *lane     // of its queue; nil where queues share slots. What follows is guarded by session.mu.
+	begun bool      // it has a slot of lane
+	size  int       // of its input
+	since time.Time // it has waited for one
+	then  *attempt  // what its goroutine runs next
+	kept  kept      // what the task has saved (save.go)
 }
 
 // timeoutGrace is how long after its timeout a function may go on before it is given up.
@@ -45,9 +50,10 @@ const timeoutGrace = 10 * time.Second
 // run does the work: input, function, report.
 func (a *attempt) run() {
 	finished := false
+	started := time.Now()
 	defer func() {
 		if !finished { // runtime.Goexit in the function, as t.FailNow does
-			a.report(a.outcome(nil, errors.New("the function ended its goroutine by runtime.Goexit")))
+			a.handOver(a.outcome(nil, errors.New("the function ended its goroutine by runtime.Goexit")), time.Since(started))
 		}
 	}()
 	if ms := a.msg.TimeoutMs; ms > 0 {
@@ -61,7 +67,8 @@ func (a *attempt) run() {
 	result, err := a.do()
 	finished = true
 	if !a.over.Load() { // else it was given up
-		a.report(a.outcome(result, err))
+		took := time.Since(started)
+		a.then = a.report(a.outcome(result, err), took)
 	}
 }
 
@@ -102,7 +109,7 @@ func (e *transferError) Unwrap() error { return e.err }
 func (a *attempt) abandon() {
 	a.session.log.Warn("task ignores its timeout and is given up; its goroutine runs on",
 		"job", a.msg.Job, "step", a.msg.Step, "task", a.msg.Kind, "timeout_ms", a.msg.TimeoutMs)
-	a.report(a.outcome(nil, context.DeadlineExceeded))
+	a.handOver(a.outcome(nil, context.DeadlineExceeded), time.Duration(a.msg.TimeoutMs)*time.Millisecond)
 }
 
 // outcome makes the report. nil: there is nothing to say.
@@ -162,12 +169,21 @@ func (a *attempt) interrupted() bool {
 	return false
 }
 
-// report hands the outcome to the sender, if nobody has before.
-func (a *attempt) report(r *apiv1.Report) {
+// report hands the outcome of a function that took so long to the sender, if nobody has before. It returns the
+// attempt that has got the slot, for the caller to run.
+func (a *attempt) report(r *apiv1.Report, took time.Duration) (next *attempt) {
 	if a.over.CompareAndSwap(false, true) {
-		a.session.finish(a, r)
+		next = a.session.finish(a, r, took)
 	}
 	a.cancel(nil)
+	return next
+}
+
+// handOver is report for those who cannot run another attempt.
+func (a *attempt) handOver(r *apiv1.Report, took time.Duration) {
+	if next := a.report(r, took); next != nil {
+		a.session.begin(next)
+	}
 }
 
 // Limits of what is stored about an error.

@@ -101,8 +101,18 @@ func (s *session) revoke(f fence, cause error) {
 	if a == nil {
 		return
 	}
-	if errors.Is(cause, ErrLeaseLost) {
-		a.gone.Store(true)
+	lost := errors.Is(cause, ErrLeaseLost)
+	switch {
+	case !s.withdraw(a):
+		if lost {
+			a.gone.Store(true)
+		}
+		a.cancel(cause)
+	case lost:
+		a.over.Store(true)
+		a.cancel(cause)
+		delete(s.running, f)
+	default:
+		s.handBack(a) // its slot is taken until the worker says something
 	}
-	a.cancel(cause)
 }

@@ -29,6 +29,7 @@ type session struct {
 	id      uint64
 	nonce   []byte // of the next session to open
 	running map[fence]*attempt
+	lanes   map[string]*lane // by queue; none when the queues share slots
 	// reports have no answer yet. Those in waiting have not been sent on the present stream; those in
 	// later were put off by the leader, and are sent again with the next heartbeat.
 	reports        map[fence]*apiv1.Report
@@ -68,6 +69,11 @@ func newSession(ctx context.Context, w *Worker) *session {
 	}
 	if w.cfg.Slots > 0 {
 		s.slots = w.cfg.Slots // shared: the queues have weights
+		return s
+	}
+	s.lanes = make(map[string]*lane, len(w.cfg.Queues))
+	for q, n := range w.cfg.Queues {
+		s.lanes[q] = &lane{queue: q, slots: n, most: max(0, min(w.cfg.Prefetch, (slotsMax-s.slots)/len(w.cfg.Queues)))}
 	}
 	return s
 }
@@ -135,6 +141,9 @@ func (s *session) startDrain() (running int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.draining = true
+	for _, l := range s.lanes {
+		s.giveBack(l)
+	}
 	s.wakeUp()
 	s.checkQuiet()
 	return len(s.running)
@@ -165,7 +174,11 @@ func (s *session) wakeUp() {
 	}
 }
 
+// cancelAll ends what runs. What waits is dropped.
 func (s *session) cancelAll(cause error) {
+	s.mu.Lock()
+	s.forget()
+	s.mu.Unlock()
 	for _, a := range s.attempts() {
 		a.cancel(cause)
 	}
@@ -175,7 +188,7 @@ func (s *session) cancelAll(cause error) {
 func (s *session) releaseAll() (n int) {
 	for _, a := range s.attempts() {
 		a.cancel(ErrDraining)
-		a.report(&apiv1.Report{Fence: a.msg.Fence, Task: a.msg.Task, Outcome: &apiv1.Report_Release{Release: true}})
+		a.handOver(&apiv1.Report{Fence: a.msg.Fence, Task: a.msg.Task, Outcome: &apiv1.Report_Release{Release: true}}, 0)
 		n++
 	}
 	return n
@@ -206,7 +219,9 @@ func (s *session) assign(assignments []*apiv1.Assignment) {
 		case s.draining:
 			s.post(f, &apiv1.Report{Fence: m.Fence, Task: m.Task, Outcome: &apiv1.Report_Release{Release: true}})
 		default:
-			s.start(m, f)
+			a := &attempt{session: s, msg: m, fence: f}
+			a.ctx, a.cancel = context.WithCancelCause(context.WithValue(s.base, attemptKey{}, a))
+			s.place(a)
 		}
 	}
 }
@@ -218,12 +233,9 @@ func (s *session) post(f fence, r *apiv1.Report) {
 	s.wakeUp()
 }
 
-// start runs an attempt in a goroutine that has just finished another, if there is one: its stack has
+// begin runs an attempt in a goroutine that has just finished another, if there is one: its stack has
 // grown to what tasks need.
-func (s *session) start(m *apiv1.Assignment, f fence) {
-	a := &attempt{session: s, msg: m, fence: f}
-	a.ctx, a.cancel = context.WithCancelCause(context.WithValue(s.base, attemptKey{}, a))
-	s.running[f] = a
+func (s *session) begin(a *attempt) {
 	select {
 	case s.work <- a:
 	default:
@@ -235,6 +247,10 @@ func (s *session) start(m *apiv1.Assignment, f fence) {
 func (s *session) workOn(a *attempt) {
 	for {
 		a.run()
+		if a.then != nil {
+			a = a.then
+			continue
+		}
 		if int(s.idlers.Add(1)) > s.slots {
 			s.idlers.Add(-1)
 			return
@@ -248,8 +264,9 @@ func (s *session) workOn(a *attempt) {
 	}
 }
 
-// finish takes an attempt's report. nil: there is none.
-func (s *session) finish(a *attempt, r *apiv1.Report) {
+// finish takes an attempt's report. nil: there is none. It returns the attempt that gets the slot, which the caller
+// has to run; nil if there is none.
+func (s *session) finish(a *attempt, r *apiv1.Report, took time.Duration) (next *attempt) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.running, a.fence)
@@ -257,7 +274,9 @@ func (s *session) finish(a *attempt, r *apiv1.Report) {
 	if r != nil {
 		s.post(a.fence, r)
 	}
+	next = s.next(a, took)
 	s.checkQuiet()
+	return next
 }
 
 func (s *session) progressed(a *attempt, p *apiv1.Progress) {
@@ -289,6 +308,11 @@ func (s *session) stopLease() {
 	if s.out.timer != nil {
 		s.out.timer.Stop()
 	}
+	for _, l := range s.lanes {
+		if l.timer != nil {
+			l.timer.Stop()
+		}
+	}
 }
 
 // expire cancels everything: another worker may be running it from now on.
@@ -296,6 +320,7 @@ func (s *session) expire() {
 	s.mu.Lock()
 	expired := !time.Now().Before(s.leaseUntil)
 	if expired {
+		s.forget()
 		s.hangUp() // a stream that brings no answers is no good
 	}
 	s.mu.Unlock()

@@ -153,6 +153,7 @@ func (s *session) welcome(w *apiv1.Welcome, sent time.Time) {
 		}
 		s.nonce = newNonce()
 	}
+	s.recallPrefetch(w.Resumed)
 	s.log.Info("worker is connected", "session", w.Session, "resumed", w.Resumed, "dropped", len(w.Drop))
 	s.id = w.Session
 }
@@ -210,6 +211,7 @@ func (s *session) take(beat bool) *apiv1.WorkRequest {
 		m.Progress = append(m.Progress, p)
 		delete(s.progress, f)
 	}
+	s.tellPrefetch(m)
 	if s.draining && !s.drained {
 		m.Drain, s.drained = true, true
 	}
@@ -219,7 +221,7 @@ func (s *session) take(beat bool) *apiv1.WorkRequest {
 	// Progress alone waits a little for company.
 	due := s.out.due
 	s.out.due = false
-	if m.Reports == nil && m.Logs == nil && !(due && m.Progress != nil) && !m.Heartbeat && !m.Drain && !m.Goodbye {
+	if m.Reports == nil && m.Logs == nil && !(due && m.Progress != nil) && !m.Heartbeat && m.Prefetch == nil && !m.Drain && !m.Goodbye {
 		for _, p := range m.Progress {
 			s.progress[fenceOf(p.Fence)] = p
 		}

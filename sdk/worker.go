@@ -26,6 +26,10 @@ type WorkerConfig struct {
 	// Strict gives, with Slots, the queue of the highest weight that has a waiting task every slot that
 	// becomes free; the others wait. Default false: they share.
 	Strict bool
+	// Prefetch is the most tasks of a queue that this worker holds beyond its slots there, waiting for one: only
+	// while it measures that tasks take less than 5 ms, as many as it does in about 10 ms, and each for 50 ms at
+	// most, then it is handed back (no attempt is counted). Default 512; NoPrefetch for none, and none with Slots set.
+	Prefetch int
 	// LeaseTTL is how long after a worker's last sign of life its tasks are given to others. Default
 	// 15 s, from 1 s to 10 min. Short finds dead workers fast; long forgives pauses.
 	LeaseTTL time.Duration
@@ -63,6 +67,9 @@ func NewWorker(client *Client, cfg WorkerConfig) *Worker {
 	return w
 }
 
+// slotsMax bounds a worker's slots, and with them what it holds beyond.
+const slotsMax = 10_000
+
 func (cfg WorkerConfig) withDefaults() (WorkerConfig, []error) {
 	var errs []error
 	if cfg.Name == "" {
@@ -93,6 +100,12 @@ func (cfg WorkerConfig) withDefaults() (WorkerConfig, []error) {
 	}
 	if cfg.Strict && cfg.Slots == 0 {
 		errs = append(errs, errors.New("Strict goes with Slots: the queues have slots of their own"))
+	}
+	if cfg.Prefetch == 0 {
+		cfg.Prefetch = prefetchDefault
+	}
+	if cfg.Prefetch < NoPrefetch || cfg.Prefetch > slotsMax {
+		errs = append(errs, fmt.Errorf("Prefetch %d is not between 1 and 10,000, nor NoPrefetch", cfg.Prefetch))
 	}
 	if cfg.LeaseTTL == 0 {
 		cfg.LeaseTTL = 15 * time.Second

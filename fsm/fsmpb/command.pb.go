@@ -353,6 +353,7 @@ type Command struct {
 	//	*Command_HashState
 	//	*Command_DrainSession
 	//	*Command_InitCluster
+	//	*Command_SetPrefetch
 	//	*Command_SetQueue
 	//	*Command_SetLimit
 	//	*Command_DeleteLimit
@@ -537,6 +538,15 @@ func (x *Command) GetInitCluster() *InitCluster {
 	if x != nil {
 		if x, ok := x.Kind.(*Command_InitCluster); ok {
 			return x.InitCluster
+		}
+	}
+	return nil
+}
+
+func (x *Command) GetSetPrefetch() *SetPrefetch {
+	if x != nil {
+		if x, ok := x.Kind.(*Command_SetPrefetch); ok {
+			return x.SetPrefetch
 		}
 	}
 	return nil
@@ -868,6 +878,10 @@ type Command_InitCluster struct {
 	InitCluster *InitCluster `protobuf:"bytes,13,opt,name=init_cluster,json=initCluster,proto3,oneof"`
 }
 
+type Command_SetPrefetch struct {
+	SetPrefetch *SetPrefetch `protobuf:"bytes,14,opt,name=set_prefetch,json=setPrefetch,proto3,oneof"`
+}
+
 type Command_SetQueue struct {
 	// Queues, keys and limits: 20-29.
 	SetQueue *SetQueue `protobuf:"bytes,20,opt,name=set_queue,json=setQueue,proto3,oneof"`
@@ -1019,6 +1033,8 @@ func (*Command_HashState) isCommand_Kind() {}
 func (*Command_DrainSession) isCommand_Kind() {}
 
 func (*Command_InitCluster) isCommand_Kind() {}
+
+func (*Command_SetPrefetch) isCommand_Kind() {}
 
 func (*Command_SetQueue) isCommand_Kind() {}
 
@@ -2314,6 +2330,68 @@ func (x *DrainSession) GetSession() uint64 {
 	return 0
 }
 
+// SetPrefetch says how many tasks of a queue a session may hold beyond its slots there: the worker keeps them until
+// a slot is free. 0 ends it; what it holds goes on.
+type SetPrefetch struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Session       uint64                 `protobuf:"varint,1,opt,name=session,proto3" json:"session,omitempty"`
+	Queue         string                 `protobuf:"bytes,2,opt,name=queue,proto3" json:"queue,omitempty"`
+	Tasks         uint32                 `protobuf:"varint,3,opt,name=tasks,proto3" json:"tasks,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SetPrefetch) Reset() {
+	*x = SetPrefetch{}
+	mi := &file_fsmpb_command_proto_msgTypes[19]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SetPrefetch) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SetPrefetch) ProtoMessage() {}
+
+func (x *SetPrefetch) ProtoReflect() protoreflect.Message {
+	mi := &file_fsmpb_command_proto_msgTypes[19]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SetPrefetch.ProtoReflect.Descriptor instead.
+func (*SetPrefetch) Descriptor() ([]byte, []int) {
+	return file_fsmpb_command_proto_rawDescGZIP(), []int{19}
+}
+
+func (x *SetPrefetch) GetSession() uint64 {
+	if x != nil {
+		return x.Session
+	}
+	return 0
+}
+
+func (x *SetPrefetch) GetQueue() string {
+	if x != nil {
+		return x.Queue
+	}
+	return ""
+}
+
+func (x *SetPrefetch) GetTasks() uint32 {
+	if x != nil {
+		return x.Tasks
+	}
+	return 0
+}
+
 // Fence proves the right to one attempt: the log index of the grant and its position in the entry.
 type Fence struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -2325,7 +2403,7 @@ type Fence struct {
 
 func (x *Fence) Reset() {
 	*x = Fence{}
-	mi := &file_fsmpb_command_proto_msgTypes[19]
+	mi := &file_fsmpb_command_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2337,7 +2415,7 @@ func (x *Fence) String() string {
 func (*Fence) ProtoMessage() {}
 
 func (x *Fence) ProtoReflect() protoreflect.Message {
-	mi := &file_fsmpb_command_proto_msgTypes[19]
+	mi := &file_fsmpb_command_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2350,7 +2428,7 @@ func (x *Fence) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Fence.ProtoReflect.Descriptor instead.
 func (*Fence) Descriptor() ([]byte, []int) {
-	return file_fsmpb_command_proto_rawDescGZIP(), []int{19}
+	return file_fsmpb_command_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *Fence) GetIndex() uint64 {
@@ -2379,7 +2457,7 @@ type TaskRef struct {
 
 func (x *TaskRef) Reset() {
 	*x = TaskRef{}
-	mi := &file_fsmpb_command_proto_msgTypes[20]
+	mi := &file_fsmpb_command_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2391,7 +2469,7 @@ func (x *TaskRef) String() string {
 func (*TaskRef) ProtoMessage() {}
 
 func (x *TaskRef) ProtoReflect() protoreflect.Message {
-	mi := &file_fsmpb_command_proto_msgTypes[20]
+	mi := &file_fsmpb_command_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2404,7 +2482,7 @@ func (x *TaskRef) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TaskRef.ProtoReflect.Descriptor instead.
 func (*TaskRef) Descriptor() ([]byte, []int) {
-	return file_fsmpb_command_proto_rawDescGZIP(), []int{20}
+	return file_fsmpb_command_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *TaskRef) GetJob() []byte {
@@ -2440,7 +2518,7 @@ type CompleteTask struct {
 
 func (x *CompleteTask) Reset() {
 	*x = CompleteTask{}
-	mi := &file_fsmpb_command_proto_msgTypes[21]
+	mi := &file_fsmpb_command_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2452,7 +2530,7 @@ func (x *CompleteTask) String() string {
 func (*CompleteTask) ProtoMessage() {}
 
 func (x *CompleteTask) ProtoReflect() protoreflect.Message {
-	mi := &file_fsmpb_command_proto_msgTypes[21]
+	mi := &file_fsmpb_command_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2465,7 +2543,7 @@ func (x *CompleteTask) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CompleteTask.ProtoReflect.Descriptor instead.
 func (*CompleteTask) Descriptor() ([]byte, []int) {
-	return file_fsmpb_command_proto_rawDescGZIP(), []int{21}
+	return file_fsmpb_command_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *CompleteTask) GetSession() uint64 {
@@ -2514,7 +2592,7 @@ type FailTask struct {
 
 func (x *FailTask) Reset() {
 	*x = FailTask{}
-	mi := &file_fsmpb_command_proto_msgTypes[22]
+	mi := &file_fsmpb_command_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2526,7 +2604,7 @@ func (x *FailTask) String() string {
 func (*FailTask) ProtoMessage() {}
 
 func (x *FailTask) ProtoReflect() protoreflect.Message {
-	mi := &file_fsmpb_command_proto_msgTypes[22]
+	mi := &file_fsmpb_command_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2539,7 +2617,7 @@ func (x *FailTask) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FailTask.ProtoReflect.Descriptor instead.
 func (*FailTask) Descriptor() ([]byte, []int) {
-	return file_fsmpb_command_proto_rawDescGZIP(), []int{22}
+	return file_fsmpb_command_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *FailTask) GetSession() uint64 {
@@ -2623,7 +2701,7 @@ type Error struct {
 
 func (x *Error) Reset() {
 	*x = Error{}
-	mi := &file_fsmpb_command_proto_msgTypes[23]
+	mi := &file_fsmpb_command_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2635,7 +2713,7 @@ func (x *Error) String() string {
 func (*Error) ProtoMessage() {}
 
 func (x *Error) ProtoReflect() protoreflect.Message {
-	mi := &file_fsmpb_command_proto_msgTypes[23]
+	mi := &file_fsmpb_command_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2648,7 +2726,7 @@ func (x *Error) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Error.ProtoReflect.Descriptor instead.
 func (*Error) Descriptor() ([]byte, []int) {
-	return file_fsmpb_command_proto_rawDescGZIP(), []int{23}
+	return file_fsmpb_command_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *Error) GetType() string {
@@ -2684,7 +2762,7 @@ type ReleaseTask struct {
 
 func (x *ReleaseTask) Reset() {
 	*x = ReleaseTask{}
-	mi := &file_fsmpb_command_proto_msgTypes[24]
+	mi := &file_fsmpb_command_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2696,7 +2774,7 @@ func (x *ReleaseTask) String() string {
 func (*ReleaseTask) ProtoMessage() {}
 
 func (x *ReleaseTask) ProtoReflect() protoreflect.Message {
-	mi := &file_fsmpb_command_proto_msgTypes[24]
+	mi := &file_fsmpb_command_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2709,7 +2787,7 @@ func (x *ReleaseTask) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReleaseTask.ProtoReflect.Descriptor instead.
 func (*ReleaseTask) Descriptor() ([]byte, []int) {
-	return file_fsmpb_command_proto_rawDescGZIP(), []int{24}
+	return file_fsmpb_command_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *ReleaseTask) GetSession() uint64 {
@@ -2746,7 +2824,7 @@ type TimeOutTask struct {
 
 func (x *TimeOutTask) Reset() {
 	*x = TimeOutTask{}
-	mi := &file_fsmpb_command_proto_msgTypes[25]
+	mi := &file_fsmpb_command_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2758,7 +2836,7 @@ func (x *TimeOutTask) String() string {
 func (*TimeOutTask) ProtoMessage() {}
 
 func (x *TimeOutTask) ProtoReflect() protoreflect.Message {
-	mi := &file_fsmpb_command_proto_msgTypes[25]
+	mi := &file_fsmpb_command_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2771,7 +2849,7 @@ func (x *TimeOutTask) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TimeOutTask.ProtoReflect.Descriptor instead.
 func (*TimeOutTask) Descriptor() ([]byte, []int) {
-	return file_fsmpb_command_proto_rawDescGZIP(), []int{25}
+	return file_fsmpb_command_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *TimeOutTask) GetSession() uint64 {
@@ -2812,7 +2890,7 @@ type StartRedrive struct {
 
 func (x *StartRedrive) Reset() {
 	*x = StartRedrive{}
-	mi := &file_fsmpb_command_proto_msgTypes[26]
+	mi := &file_fsmpb_command_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2824,7 +2902,7 @@ func (x *StartRedrive) String() string {
 func (*StartRedrive) ProtoMessage() {}
 
 func (x *StartRedrive) ProtoReflect() protoreflect.Message {
-	mi := &file_fsmpb_command_proto_msgTypes[26]
+	mi := &file_fsmpb_command_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2837,7 +2915,7 @@ func (x *StartRedrive) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StartRedrive.ProtoReflect.Descriptor instead.
 func (*StartRedrive) Descriptor() ([]byte, []int) {
-	return file_fsmpb_command_proto_rawDescGZIP(), []int{26}
+	return file_fsmpb_command_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *StartRedrive) GetId() []byte {
@@ -2904,7 +2982,7 @@ type DeadFilter struct {
 
 func (x *DeadFilter) Reset() {
 	*x = DeadFilter{}
-	mi := &file_fsmpb_command_proto_msgTypes[27]
+	mi := &file_fsmpb_command_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2916,7 +2994,7 @@ func (x *DeadFilter) String() string {
 func (*DeadFilter) ProtoMessage() {}
 
 func (x *DeadFilter) ProtoReflect() protoreflect.Message {
-	mi := &file_fsmpb_command_proto_msgTypes[27]
+	mi := &file_fsmpb_command_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2929,7 +3007,7 @@ func (x *DeadFilter) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeadFilter.ProtoReflect.Descriptor instead.
 func (*DeadFilter) Descriptor() ([]byte, []int) {
-	return file_fsmpb_command_proto_rawDescGZIP(), []int{27}
+	return file_fsmpb_command_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *DeadFilter) GetWorkflow() string {
@@ -2985,7 +3063,7 @@ type StopRedrive struct {
 
 func (x *StopRedrive) Reset() {
 	*x = StopRedrive{}
-	mi := &file_fsmpb_command_proto_msgTypes[28]
+	mi := &file_fsmpb_command_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2997,7 +3075,7 @@ func (x *StopRedrive) String() string {
 func (*StopRedrive) ProtoMessage() {}
 
 func (x *StopRedrive) ProtoReflect() protoreflect.Message {
-	mi := &file_fsmpb_command_proto_msgTypes[28]
+	mi := &file_fsmpb_command_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3010,7 +3088,7 @@ func (x *StopRedrive) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StopRedrive.ProtoReflect.Descriptor instead.
 func (*StopRedrive) Descriptor() ([]byte, []int) {
-	return file_fsmpb_command_proto_rawDescGZIP(), []int{28}
+	return file_fsmpb_command_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *StopRedrive) GetId() []byte {
@@ -3038,7 +3116,7 @@ type DiscardJob struct {
 
 func (x *DiscardJob) Reset() {
 	*x = DiscardJob{}
-	mi := &file_fsmpb_command_proto_msgTypes[29]
+	mi := &file_fsmpb_command_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3050,7 +3128,7 @@ func (x *DiscardJob) String() string {
 func (*DiscardJob) ProtoMessage() {}
 
 func (x *DiscardJob) ProtoReflect() protoreflect.Message {
-	mi := &file_fsmpb_command_proto_msgTypes[29]
+	mi := &file_fsmpb_command_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3063,7 +3141,7 @@ func (x *DiscardJob) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DiscardJob.ProtoReflect.Descriptor instead.
 func (*DiscardJob) Descriptor() ([]byte, []int) {
-	return file_fsmpb_command_proto_rawDescGZIP(), []int{29}
+	return file_fsmpb_command_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *DiscardJob) GetJob() []byte {
@@ -3091,7 +3169,7 @@ type PutChunk struct {
 
 func (x *PutChunk) Reset() {
 	*x = PutChunk{}
-	mi := &file_fsmpb_command_proto_msgTypes[30]
+	mi := &file_fsmpb_command_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3103,7 +3181,7 @@ func (x *PutChunk) String() string {
 func (*PutChunk) ProtoMessage() {}
 
 func (x *PutChunk) ProtoReflect() protoreflect.Message {
-	mi := &file_fsmpb_command_proto_msgTypes[30]
+	mi := &file_fsmpb_command_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3116,7 +3194,7 @@ func (x *PutChunk) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PutChunk.ProtoReflect.Descriptor instead.
 func (*PutChunk) Descriptor() ([]byte, []int) {
-	return file_fsmpb_command_proto_rawDescGZIP(), []int{30}
+	return file_fsmpb_command_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *PutChunk) GetBlob() []byte {
@@ -3149,7 +3227,7 @@ type HashState struct {
 
 func (x *HashState) Reset() {
 	*x = HashState{}
-	mi := &file_fsmpb_command_proto_msgTypes[31]
+	mi := &file_fsmpb_command_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3161,7 +3239,7 @@ func (x *HashState) String() string {
 func (*HashState) ProtoMessage() {}
 
 func (x *HashState) ProtoReflect() protoreflect.Message {
-	mi := &file_fsmpb_command_proto_msgTypes[31]
+	mi := &file_fsmpb_command_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3174,7 +3252,7 @@ func (x *HashState) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HashState.ProtoReflect.Descriptor instead.
 func (*HashState) Descriptor() ([]byte, []int) {
-	return file_fsmpb_command_proto_rawDescGZIP(), []int{31}
+	return file_fsmpb_command_proto_rawDescGZIP(), []int{32}
 }
 
 // InitCluster names the cluster, once: the first leader proposes it before anything else.
@@ -3187,7 +3265,7 @@ type InitCluster struct {
 
 func (x *InitCluster) Reset() {
 	*x = InitCluster{}
-	mi := &file_fsmpb_command_proto_msgTypes[32]
+	mi := &file_fsmpb_command_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3199,7 +3277,7 @@ func (x *InitCluster) String() string {
 func (*InitCluster) ProtoMessage() {}
 
 func (x *InitCluster) ProtoReflect() protoreflect.Message {
-	mi := &file_fsmpb_command_proto_msgTypes[32]
+	mi := &file_fsmpb_command_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3212,7 +3290,7 @@ func (x *InitCluster) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InitCluster.ProtoReflect.Descriptor instead.
 func (*InitCluster) Descriptor() ([]byte, []int) {
-	return file_fsmpb_command_proto_rawDescGZIP(), []int{32}
+	return file_fsmpb_command_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *InitCluster) GetId() []byte {
@@ -3239,7 +3317,7 @@ type SetQueue struct {
 
 func (x *SetQueue) Reset() {
 	*x = SetQueue{}
-	mi := &file_fsmpb_command_proto_msgTypes[33]
+	mi := &file_fsmpb_command_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3251,7 +3329,7 @@ func (x *SetQueue) String() string {
 func (*SetQueue) ProtoMessage() {}
 
 func (x *SetQueue) ProtoReflect() protoreflect.Message {
-	mi := &file_fsmpb_command_proto_msgTypes[33]
+	mi := &file_fsmpb_command_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3264,7 +3342,7 @@ func (x *SetQueue) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetQueue.ProtoReflect.Descriptor instead.
 func (*SetQueue) Descriptor() ([]byte, []int) {
-	return file_fsmpb_command_proto_rawDescGZIP(), []int{33}
+	return file_fsmpb_command_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *SetQueue) GetNamespace() string {
@@ -3340,7 +3418,7 @@ type Limit struct {
 
 func (x *Limit) Reset() {
 	*x = Limit{}
-	mi := &file_fsmpb_command_proto_msgTypes[34]
+	mi := &file_fsmpb_command_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3352,7 +3430,7 @@ func (x *Limit) String() string {
 func (*Limit) ProtoMessage() {}
 
 func (x *Limit) ProtoReflect() protoreflect.Message {
-	mi := &file_fsmpb_command_proto_msgTypes[34]
+	mi := &file_fsmpb_command_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3365,7 +3443,7 @@ func (x *Limit) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Limit.ProtoReflect.Descriptor instead.
 func (*Limit) Descriptor() ([]byte, []int) {
-	return file_fsmpb_command_proto_rawDescGZIP(), []int{34}
+	return file_fsmpb_command_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *Limit) GetNamespace() string {
@@ -3434,7 +3512,7 @@ type SetLimit struct {
 
 func (x *SetLimit) Reset() {
 	*x = SetLimit{}
-	mi := &file_fsmpb_command_proto_msgTypes[35]
+	mi := &file_fsmpb_command_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3446,7 +3524,7 @@ func (x *SetLimit) String() string {
 func (*SetLimit) ProtoMessage() {}
 
 func (x *SetLimit) ProtoReflect() protoreflect.Message {
-	mi := &file_fsmpb_command_proto_msgTypes[35]
+	mi := &file_fsmpb_command_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3459,7 +3537,7 @@ func (x *SetLimit) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetLimit.ProtoReflect.Descriptor instead.
 func (*SetLimit) Descriptor() ([]byte, []int) {
-	return file_fsmpb_command_proto_rawDescGZIP(), []int{35}
+	return file_fsmpb_command_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *SetLimit) GetLimit() *Limit {
@@ -3479,7 +3557,7 @@ type DeleteLimit struct {
 
 func (x *DeleteLimit) Reset() {
 	*x = DeleteLimit{}
-	mi := &file_fsmpb_command_proto_msgTypes[36]
+	mi := &file_fsmpb_command_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3491,7 +3569,7 @@ func (x *DeleteLimit) String() string {
 func (*DeleteLimit) ProtoMessage() {}
 
 func (x *DeleteLimit) ProtoReflect() protoreflect.Message {
-	mi := &file_fsmpb_command_proto_msgTypes[36]
+	mi := &file_fsmpb_command_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3504,7 +3582,7 @@ func (x *DeleteLimit) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteLimit.ProtoReflect.Descriptor instead.
 func (*DeleteLimit) Descriptor() ([]byte, []int) {
-	return file_fsmpb_command_proto_rawDescGZIP(), []int{36}
+	return file_fsmpb_command_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *DeleteLimit) GetLimit() *Limit {
@@ -3530,7 +3608,7 @@ type SaveTask struct {
 
 func (x *SaveTask) Reset() {
 	*x = SaveTask{}
-	mi := &file_fsmpb_command_proto_msgTypes[37]
+	mi := &file_fsmpb_command_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3542,7 +3620,7 @@ func (x *SaveTask) String() string {
 func (*SaveTask) ProtoMessage() {}
 
 func (x *SaveTask) ProtoReflect() protoreflect.Message {
-	mi := &file_fsmpb_command_proto_msgTypes[37]
+	mi := &file_fsmpb_command_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3555,7 +3633,7 @@ func (x *SaveTask) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SaveTask.ProtoReflect.Descriptor instead.
 func (*SaveTask) Descriptor() ([]byte, []int) {
-	return file_fsmpb_command_proto_rawDescGZIP(), []int{37}
+	return file_fsmpb_command_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *SaveTask) GetSession() uint64 {
@@ -3618,7 +3696,7 @@ type LogTask struct {
 
 func (x *LogTask) Reset() {
 	*x = LogTask{}
-	mi := &file_fsmpb_command_proto_msgTypes[38]
+	mi := &file_fsmpb_command_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3630,7 +3708,7 @@ func (x *LogTask) String() string {
 func (*LogTask) ProtoMessage() {}
 
 func (x *LogTask) ProtoReflect() protoreflect.Message {
-	mi := &file_fsmpb_command_proto_msgTypes[38]
+	mi := &file_fsmpb_command_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3643,7 +3721,7 @@ func (x *LogTask) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LogTask.ProtoReflect.Descriptor instead.
 func (*LogTask) Descriptor() ([]byte, []int) {
-	return file_fsmpb_command_proto_rawDescGZIP(), []int{38}
+	return file_fsmpb_command_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *LogTask) GetSession() uint64 {
@@ -3672,7 +3750,7 @@ type TaskLines struct {
 
 func (x *TaskLines) Reset() {
 	*x = TaskLines{}
-	mi := &file_fsmpb_command_proto_msgTypes[39]
+	mi := &file_fsmpb_command_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3684,7 +3762,7 @@ func (x *TaskLines) String() string {
 func (*TaskLines) ProtoMessage() {}
 
 func (x *TaskLines) ProtoReflect() protoreflect.Message {
-	mi := &file_fsmpb_command_proto_msgTypes[39]
+	mi := &file_fsmpb_command_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3697,7 +3775,7 @@ func (x *TaskLines) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TaskLines.ProtoReflect.Descriptor instead.
 func (*TaskLines) Descriptor() ([]byte, []int) {
-	return file_fsmpb_command_proto_rawDescGZIP(), []int{39}
+	return file_fsmpb_command_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *TaskLines) GetFence() *Fence {
@@ -3739,7 +3817,7 @@ type LogLine struct {
 
 func (x *LogLine) Reset() {
 	*x = LogLine{}
-	mi := &file_fsmpb_command_proto_msgTypes[40]
+	mi := &file_fsmpb_command_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3751,7 +3829,7 @@ func (x *LogLine) String() string {
 func (*LogLine) ProtoMessage() {}
 
 func (x *LogLine) ProtoReflect() protoreflect.Message {
-	mi := &file_fsmpb_command_proto_msgTypes[40]
+	mi := &file_fsmpb_command_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3764,7 +3842,7 @@ func (x *LogLine) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LogLine.ProtoReflect.Descriptor instead.
 func (*LogLine) Descriptor() ([]byte, []int) {
-	return file_fsmpb_command_proto_rawDescGZIP(), []int{40}
+	return file_fsmpb_command_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *LogLine) GetTimeMs() int64 {
@@ -3803,7 +3881,7 @@ type WebhookName struct {
 
 func (x *WebhookName) Reset() {
 	*x = WebhookName{}
-	mi := &file_fsmpb_command_proto_msgTypes[41]
+	mi := &file_fsmpb_command_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3815,7 +3893,7 @@ func (x *WebhookName) String() string {
 func (*WebhookName) ProtoMessage() {}
 
 func (x *WebhookName) ProtoReflect() protoreflect.Message {
-	mi := &file_fsmpb_command_proto_msgTypes[41]
+	mi := &file_fsmpb_command_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3828,7 +3906,7 @@ func (x *WebhookName) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WebhookName.ProtoReflect.Descriptor instead.
 func (*WebhookName) Descriptor() ([]byte, []int) {
-	return file_fsmpb_command_proto_rawDescGZIP(), []int{41}
+	return file_fsmpb_command_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *WebhookName) GetNamespace() string {
@@ -3893,7 +3971,7 @@ type SetWebhook struct {
 
 func (x *SetWebhook) Reset() {
 	*x = SetWebhook{}
-	mi := &file_fsmpb_command_proto_msgTypes[42]
+	mi := &file_fsmpb_command_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3905,7 +3983,7 @@ func (x *SetWebhook) String() string {
 func (*SetWebhook) ProtoMessage() {}
 
 func (x *SetWebhook) ProtoReflect() protoreflect.Message {
-	mi := &file_fsmpb_command_proto_msgTypes[42]
+	mi := &file_fsmpb_command_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3918,7 +3996,7 @@ func (x *SetWebhook) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetWebhook.ProtoReflect.Descriptor instead.
 func (*SetWebhook) Descriptor() ([]byte, []int) {
-	return file_fsmpb_command_proto_rawDescGZIP(), []int{42}
+	return file_fsmpb_command_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *SetWebhook) GetName() *WebhookName {
@@ -3972,7 +4050,7 @@ type WebhookSource struct {
 
 func (x *WebhookSource) Reset() {
 	*x = WebhookSource{}
-	mi := &file_fsmpb_command_proto_msgTypes[43]
+	mi := &file_fsmpb_command_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3984,7 +4062,7 @@ func (x *WebhookSource) String() string {
 func (*WebhookSource) ProtoMessage() {}
 
 func (x *WebhookSource) ProtoReflect() protoreflect.Message {
-	mi := &file_fsmpb_command_proto_msgTypes[43]
+	mi := &file_fsmpb_command_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3997,7 +4075,7 @@ func (x *WebhookSource) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WebhookSource.ProtoReflect.Descriptor instead.
 func (*WebhookSource) Descriptor() ([]byte, []int) {
-	return file_fsmpb_command_proto_rawDescGZIP(), []int{43}
+	return file_fsmpb_command_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *WebhookSource) GetScheme() string {
@@ -4063,7 +4141,7 @@ type WebhookEndpoint struct {
 
 func (x *WebhookEndpoint) Reset() {
 	*x = WebhookEndpoint{}
-	mi := &file_fsmpb_command_proto_msgTypes[44]
+	mi := &file_fsmpb_command_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4075,7 +4153,7 @@ func (x *WebhookEndpoint) String() string {
 func (*WebhookEndpoint) ProtoMessage() {}
 
 func (x *WebhookEndpoint) ProtoReflect() protoreflect.Message {
-	mi := &file_fsmpb_command_proto_msgTypes[44]
+	mi := &file_fsmpb_command_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4088,7 +4166,7 @@ func (x *WebhookEndpoint) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WebhookEndpoint.ProtoReflect.Descriptor instead.
 func (*WebhookEndpoint) Descriptor() ([]byte, []int) {
-	return file_fsmpb_command_proto_rawDescGZIP(), []int{44}
+	return file_fsmpb_command_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *WebhookEndpoint) GetUrl() string {
@@ -4136,7 +4214,7 @@ type ChangeWebhook struct {
 
 func (x *ChangeWebhook) Reset() {
 	*x = ChangeWebhook{}
-	mi := &file_fsmpb_command_proto_msgTypes[45]
+	mi := &file_fsmpb_command_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4148,7 +4226,7 @@ func (x *ChangeWebhook) String() string {
 func (*ChangeWebhook) ProtoMessage() {}
 
 func (x *ChangeWebhook) ProtoReflect() protoreflect.Message {
-	mi := &file_fsmpb_command_proto_msgTypes[45]
+	mi := &file_fsmpb_command_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4161,7 +4239,7 @@ func (x *ChangeWebhook) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ChangeWebhook.ProtoReflect.Descriptor instead.
 func (*ChangeWebhook) Descriptor() ([]byte, []int) {
-	return file_fsmpb_command_proto_rawDescGZIP(), []int{45}
+	return file_fsmpb_command_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *ChangeWebhook) GetName() *WebhookName {
@@ -4194,7 +4272,7 @@ type ReceiveWebhook struct {
 
 func (x *ReceiveWebhook) Reset() {
 	*x = ReceiveWebhook{}
-	mi := &file_fsmpb_command_proto_msgTypes[46]
+	mi := &file_fsmpb_command_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4206,7 +4284,7 @@ func (x *ReceiveWebhook) String() string {
 func (*ReceiveWebhook) ProtoMessage() {}
 
 func (x *ReceiveWebhook) ProtoReflect() protoreflect.Message {
-	mi := &file_fsmpb_command_proto_msgTypes[46]
+	mi := &file_fsmpb_command_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4219,7 +4297,7 @@ func (x *ReceiveWebhook) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReceiveWebhook.ProtoReflect.Descriptor instead.
 func (*ReceiveWebhook) Descriptor() ([]byte, []int) {
-	return file_fsmpb_command_proto_rawDescGZIP(), []int{46}
+	return file_fsmpb_command_proto_rawDescGZIP(), []int{47}
 }
 
 func (x *ReceiveWebhook) GetNamespace() string {
@@ -4275,7 +4353,7 @@ type DeliveryRef struct {
 
 func (x *DeliveryRef) Reset() {
 	*x = DeliveryRef{}
-	mi := &file_fsmpb_command_proto_msgTypes[47]
+	mi := &file_fsmpb_command_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4287,7 +4365,7 @@ func (x *DeliveryRef) String() string {
 func (*DeliveryRef) ProtoMessage() {}
 
 func (x *DeliveryRef) ProtoReflect() protoreflect.Message {
-	mi := &file_fsmpb_command_proto_msgTypes[47]
+	mi := &file_fsmpb_command_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4300,7 +4378,7 @@ func (x *DeliveryRef) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeliveryRef.ProtoReflect.Descriptor instead.
 func (*DeliveryRef) Descriptor() ([]byte, []int) {
-	return file_fsmpb_command_proto_rawDescGZIP(), []int{47}
+	return file_fsmpb_command_proto_rawDescGZIP(), []int{48}
 }
 
 func (x *DeliveryRef) GetEndpoint() uint64 {
@@ -4331,7 +4409,7 @@ type ReportDelivery struct {
 
 func (x *ReportDelivery) Reset() {
 	*x = ReportDelivery{}
-	mi := &file_fsmpb_command_proto_msgTypes[48]
+	mi := &file_fsmpb_command_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4343,7 +4421,7 @@ func (x *ReportDelivery) String() string {
 func (*ReportDelivery) ProtoMessage() {}
 
 func (x *ReportDelivery) ProtoReflect() protoreflect.Message {
-	mi := &file_fsmpb_command_proto_msgTypes[48]
+	mi := &file_fsmpb_command_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4356,7 +4434,7 @@ func (x *ReportDelivery) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReportDelivery.ProtoReflect.Descriptor instead.
 func (*ReportDelivery) Descriptor() ([]byte, []int) {
-	return file_fsmpb_command_proto_rawDescGZIP(), []int{48}
+	return file_fsmpb_command_proto_rawDescGZIP(), []int{49}
 }
 
 func (x *ReportDelivery) GetDelivery() *DeliveryRef {
@@ -4407,7 +4485,7 @@ type ReplayDelivery struct {
 
 func (x *ReplayDelivery) Reset() {
 	*x = ReplayDelivery{}
-	mi := &file_fsmpb_command_proto_msgTypes[49]
+	mi := &file_fsmpb_command_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4419,7 +4497,7 @@ func (x *ReplayDelivery) String() string {
 func (*ReplayDelivery) ProtoMessage() {}
 
 func (x *ReplayDelivery) ProtoReflect() protoreflect.Message {
-	mi := &file_fsmpb_command_proto_msgTypes[49]
+	mi := &file_fsmpb_command_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4432,7 +4510,7 @@ func (x *ReplayDelivery) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReplayDelivery.ProtoReflect.Descriptor instead.
 func (*ReplayDelivery) Descriptor() ([]byte, []int) {
-	return file_fsmpb_command_proto_rawDescGZIP(), []int{49}
+	return file_fsmpb_command_proto_rawDescGZIP(), []int{50}
 }
 
 func (x *ReplayDelivery) GetNamespace() string {
@@ -4474,7 +4552,7 @@ type PauseQueue struct {
 
 func (x *PauseQueue) Reset() {
 	*x = PauseQueue{}
-	mi := &file_fsmpb_command_proto_msgTypes[50]
+	mi := &file_fsmpb_command_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4486,7 +4564,7 @@ func (x *PauseQueue) String() string {
 func (*PauseQueue) ProtoMessage() {}
 
 func (x *PauseQueue) ProtoReflect() protoreflect.Message {
-	mi := &file_fsmpb_command_proto_msgTypes[50]
+	mi := &file_fsmpb_command_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4499,7 +4577,7 @@ func (x *PauseQueue) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PauseQueue.ProtoReflect.Descriptor instead.
 func (*PauseQueue) Descriptor() ([]byte, []int) {
-	return file_fsmpb_command_proto_rawDescGZIP(), []int{50}
+	return file_fsmpb_command_proto_rawDescGZIP(), []int{51}
 }
 
 func (x *PauseQueue) GetNamespace() string {
@@ -4526,7 +4604,7 @@ type ResumeQueue struct {
 
 func (x *ResumeQueue) Reset() {
 	*x = ResumeQueue{}
-	mi := &file_fsmpb_command_proto_msgTypes[51]
+	mi := &file_fsmpb_command_proto_msgTypes[52]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4538,7 +4616,7 @@ func (x *ResumeQueue) String() string {
 func (*ResumeQueue) ProtoMessage() {}
 
 func (x *ResumeQueue) ProtoReflect() protoreflect.Message {
-	mi := &file_fsmpb_command_proto_msgTypes[51]
+	mi := &file_fsmpb_command_proto_msgTypes[52]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4551,7 +4629,7 @@ func (x *ResumeQueue) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResumeQueue.ProtoReflect.Descriptor instead.
 func (*ResumeQueue) Descriptor() ([]byte, []int) {
-	return file_fsmpb_command_proto_rawDescGZIP(), []int{51}
+	return file_fsmpb_command_proto_rawDescGZIP(), []int{52}
 }
 
 func (x *ResumeQueue) GetNamespace() string {
@@ -4579,7 +4657,7 @@ type DrainQueue struct {
 
 func (x *DrainQueue) Reset() {
 	*x = DrainQueue{}
-	mi := &file_fsmpb_command_proto_msgTypes[52]
+	mi := &file_fsmpb_command_proto_msgTypes[53]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4591,7 +4669,7 @@ func (x *DrainQueue) String() string {
 func (*DrainQueue) ProtoMessage() {}
 
 func (x *DrainQueue) ProtoReflect() protoreflect.Message {
-	mi := &file_fsmpb_command_proto_msgTypes[52]
+	mi := &file_fsmpb_command_proto_msgTypes[53]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4604,7 +4682,7 @@ func (x *DrainQueue) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DrainQueue.ProtoReflect.Descriptor instead.
 func (*DrainQueue) Descriptor() ([]byte, []int) {
-	return file_fsmpb_command_proto_rawDescGZIP(), []int{52}
+	return file_fsmpb_command_proto_rawDescGZIP(), []int{53}
 }
 
 func (x *DrainQueue) GetNamespace() string {
@@ -4631,7 +4709,7 @@ type UndrainQueue struct {
 
 func (x *UndrainQueue) Reset() {
 	*x = UndrainQueue{}
-	mi := &file_fsmpb_command_proto_msgTypes[53]
+	mi := &file_fsmpb_command_proto_msgTypes[54]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4643,7 +4721,7 @@ func (x *UndrainQueue) String() string {
 func (*UndrainQueue) ProtoMessage() {}
 
 func (x *UndrainQueue) ProtoReflect() protoreflect.Message {
-	mi := &file_fsmpb_command_proto_msgTypes[53]
+	mi := &file_fsmpb_command_proto_msgTypes[54]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4656,7 +4734,7 @@ func (x *UndrainQueue) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UndrainQueue.ProtoReflect.Descriptor instead.
 func (*UndrainQueue) Descriptor() ([]byte, []int) {
-	return file_fsmpb_command_proto_rawDescGZIP(), []int{53}
+	return file_fsmpb_command_proto_rawDescGZIP(), []int{54}
 }
 
 func (x *UndrainQueue) GetNamespace() string {
@@ -4684,7 +4762,7 @@ type PurgeQueue struct {
 
 func (x *PurgeQueue) Reset() {
 	*x = PurgeQueue{}
-	mi := &file_fsmpb_command_proto_msgTypes[54]
+	mi := &file_fsmpb_command_proto_msgTypes[55]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4696,7 +4774,7 @@ func (x *PurgeQueue) String() string {
 func (*PurgeQueue) ProtoMessage() {}
 
 func (x *PurgeQueue) ProtoReflect() protoreflect.Message {
-	mi := &file_fsmpb_command_proto_msgTypes[54]
+	mi := &file_fsmpb_command_proto_msgTypes[55]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4709,7 +4787,7 @@ func (x *PurgeQueue) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PurgeQueue.ProtoReflect.Descriptor instead.
 func (*PurgeQueue) Descriptor() ([]byte, []int) {
-	return file_fsmpb_command_proto_rawDescGZIP(), []int{54}
+	return file_fsmpb_command_proto_rawDescGZIP(), []int{55}
 }
 
 func (x *PurgeQueue) GetNamespace() string {
@@ -4736,7 +4814,7 @@ type SetBudget struct {
 
 func (x *SetBudget) Reset() {
 	*x = SetBudget{}
-	mi := &file_fsmpb_command_proto_msgTypes[55]
+	mi := &file_fsmpb_command_proto_msgTypes[56]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4748,7 +4826,7 @@ func (x *SetBudget) String() string {
 func (*SetBudget) ProtoMessage() {}
 
 func (x *SetBudget) ProtoReflect() protoreflect.Message {
-	mi := &file_fsmpb_command_proto_msgTypes[55]
+	mi := &file_fsmpb_command_proto_msgTypes[56]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4761,7 +4839,7 @@ func (x *SetBudget) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetBudget.ProtoReflect.Descriptor instead.
 func (*SetBudget) Descriptor() ([]byte, []int) {
-	return file_fsmpb_command_proto_rawDescGZIP(), []int{55}
+	return file_fsmpb_command_proto_rawDescGZIP(), []int{56}
 }
 
 func (x *SetBudget) GetBudget() *Budget {
@@ -4782,7 +4860,7 @@ type Budget struct {
 
 func (x *Budget) Reset() {
 	*x = Budget{}
-	mi := &file_fsmpb_command_proto_msgTypes[56]
+	mi := &file_fsmpb_command_proto_msgTypes[57]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4794,7 +4872,7 @@ func (x *Budget) String() string {
 func (*Budget) ProtoMessage() {}
 
 func (x *Budget) ProtoReflect() protoreflect.Message {
-	mi := &file_fsmpb_command_proto_msgTypes[56]
+	mi := &file_fsmpb_command_proto_msgTypes[57]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4807,7 +4885,7 @@ func (x *Budget) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Budget.ProtoReflect.Descriptor instead.
 func (*Budget) Descriptor() ([]byte, []int) {
-	return file_fsmpb_command_proto_rawDescGZIP(), []int{56}
+	return file_fsmpb_command_proto_rawDescGZIP(), []int{57}
 }
 
 func (x *Budget) GetJobs() uint64 {
@@ -4837,7 +4915,7 @@ type Retention struct {
 
 func (x *Retention) Reset() {
 	*x = Retention{}
-	mi := &file_fsmpb_command_proto_msgTypes[57]
+	mi := &file_fsmpb_command_proto_msgTypes[58]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4849,7 +4927,7 @@ func (x *Retention) String() string {
 func (*Retention) ProtoMessage() {}
 
 func (x *Retention) ProtoReflect() protoreflect.Message {
-	mi := &file_fsmpb_command_proto_msgTypes[57]
+	mi := &file_fsmpb_command_proto_msgTypes[58]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4862,7 +4940,7 @@ func (x *Retention) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Retention.ProtoReflect.Descriptor instead.
 func (*Retention) Descriptor() ([]byte, []int) {
-	return file_fsmpb_command_proto_rawDescGZIP(), []int{57}
+	return file_fsmpb_command_proto_rawDescGZIP(), []int{58}
 }
 
 func (x *Retention) GetAgeMs() int64 {
@@ -4893,7 +4971,7 @@ const file_fsmpb_command_proto_rawDesc = "" +
 	"\x13fsmpb/command.proto\x12\x0efanfold.fsm.v1\x1a\x12fsmpb/unique.proto\"S\n" +
 	"\x05Entry\x12\x15\n" +
 	"\x06now_ms\x18\x01 \x01(\x03R\x05nowMs\x123\n" +
-	"\bcommands\x18\x02 \x03(\v2\x17.fanfold.fsm.v1.CommandR\bcommands\"\x8a\x16\n" +
+	"\bcommands\x18\x02 \x03(\v2\x17.fanfold.fsm.v1.CommandR\bcommands\"\xcc\x16\n" +
 	"\aCommand\x12:\n" +
 	"\n" +
 	"submit_job\x18\x01 \x01(\v2\x19.fanfold.fsm.v1.SubmitJobH\x00R\tsubmitJob\x12:\n" +
@@ -4911,7 +4989,8 @@ const file_fsmpb_command_proto_rawDesc = "" +
 	"\n" +
 	"hash_state\x18\v \x01(\v2\x19.fanfold.fsm.v1.HashStateH\x00R\thashState\x12C\n" +
 	"\rdrain_session\x18\f \x01(\v2\x1c.fanfold.fsm.v1.DrainSessionH\x00R\fdrainSession\x12@\n" +
-	"\finit_cluster\x18\r \x01(\v2\x1b.fanfold.fsm.v1.InitClusterH\x00R\vinitCluster\x127\n" +
+	"\finit_cluster\x18\r \x01(\v2\x1b.fanfold.fsm.v1.InitClusterH\x00R\vinitCluster\x12@\n" +
+	"\fset_prefetch\x18\x0e \x01(\v2\x1b.fanfold.fsm.v1.SetPrefetchH\x00R\vsetPrefetch\x127\n" +
 	"\tset_queue\x18\x14 \x01(\v2\x18.fanfold.fsm.v1.SetQueueH\x00R\bsetQueue\x127\n" +
 	"\tset_limit\x18\x15 \x01(\v2\x18.fanfold.fsm.v1.SetLimitH\x00R\bsetLimit\x12@\n" +
 	"\fdelete_limit\x18\x16 \x01(\v2\x1b.fanfold.fsm.v1.DeleteLimitH\x00R\vdeleteLimit\x12:\n" +
@@ -5056,7 +5135,11 @@ const file_fsmpb_command_proto_rawDesc = "" +
 	"\asession\x18\x01 \x01(\x04R\asession\x12\x12\n" +
 	"\x04lost\x18\x02 \x01(\bR\x04lost\"(\n" +
 	"\fDrainSession\x12\x18\n" +
-	"\asession\x18\x01 \x01(\x04R\asession\"/\n" +
+	"\asession\x18\x01 \x01(\x04R\asession\"S\n" +
+	"\vSetPrefetch\x12\x18\n" +
+	"\asession\x18\x01 \x01(\x04R\asession\x12\x14\n" +
+	"\x05queue\x18\x02 \x01(\tR\x05queue\x12\x14\n" +
+	"\x05tasks\x18\x03 \x01(\rR\x05tasks\"/\n" +
 	"\x05Fence\x12\x14\n" +
 	"\x05index\x18\x01 \x01(\x04R\x05index\x12\x10\n" +
 	"\x03pos\x18\x02 \x01(\rR\x03pos\"E\n" +
@@ -5287,7 +5370,7 @@ func file_fsmpb_command_proto_rawDescGZIP() []byte {
 }
 
 var file_fsmpb_command_proto_enumTypes = make([]protoimpl.EnumInfo, 5)
-var file_fsmpb_command_proto_msgTypes = make([]protoimpl.MessageInfo, 61)
+var file_fsmpb_command_proto_msgTypes = make([]protoimpl.MessageInfo, 62)
 var file_fsmpb_command_proto_goTypes = []any{
 	(Missed)(0),              // 0: fanfold.fsm.v1.Missed
 	(Overlap)(0),             // 1: fanfold.fsm.v1.Overlap
@@ -5313,54 +5396,55 @@ var file_fsmpb_command_proto_goTypes = []any{
 	(*TaskKind)(nil),         // 21: fanfold.fsm.v1.TaskKind
 	(*CloseSession)(nil),     // 22: fanfold.fsm.v1.CloseSession
 	(*DrainSession)(nil),     // 23: fanfold.fsm.v1.DrainSession
-	(*Fence)(nil),            // 24: fanfold.fsm.v1.Fence
-	(*TaskRef)(nil),          // 25: fanfold.fsm.v1.TaskRef
-	(*CompleteTask)(nil),     // 26: fanfold.fsm.v1.CompleteTask
-	(*FailTask)(nil),         // 27: fanfold.fsm.v1.FailTask
-	(*Error)(nil),            // 28: fanfold.fsm.v1.Error
-	(*ReleaseTask)(nil),      // 29: fanfold.fsm.v1.ReleaseTask
-	(*TimeOutTask)(nil),      // 30: fanfold.fsm.v1.TimeOutTask
-	(*StartRedrive)(nil),     // 31: fanfold.fsm.v1.StartRedrive
-	(*DeadFilter)(nil),       // 32: fanfold.fsm.v1.DeadFilter
-	(*StopRedrive)(nil),      // 33: fanfold.fsm.v1.StopRedrive
-	(*DiscardJob)(nil),       // 34: fanfold.fsm.v1.DiscardJob
-	(*PutChunk)(nil),         // 35: fanfold.fsm.v1.PutChunk
-	(*HashState)(nil),        // 36: fanfold.fsm.v1.HashState
-	(*InitCluster)(nil),      // 37: fanfold.fsm.v1.InitCluster
-	(*SetQueue)(nil),         // 38: fanfold.fsm.v1.SetQueue
-	(*Limit)(nil),            // 39: fanfold.fsm.v1.Limit
-	(*SetLimit)(nil),         // 40: fanfold.fsm.v1.SetLimit
-	(*DeleteLimit)(nil),      // 41: fanfold.fsm.v1.DeleteLimit
-	(*SaveTask)(nil),         // 42: fanfold.fsm.v1.SaveTask
-	(*LogTask)(nil),          // 43: fanfold.fsm.v1.LogTask
-	(*TaskLines)(nil),        // 44: fanfold.fsm.v1.TaskLines
-	(*LogLine)(nil),          // 45: fanfold.fsm.v1.LogLine
-	(*WebhookName)(nil),      // 46: fanfold.fsm.v1.WebhookName
-	(*SetWebhook)(nil),       // 47: fanfold.fsm.v1.SetWebhook
-	(*WebhookSource)(nil),    // 48: fanfold.fsm.v1.WebhookSource
-	(*WebhookEndpoint)(nil),  // 49: fanfold.fsm.v1.WebhookEndpoint
-	(*ChangeWebhook)(nil),    // 50: fanfold.fsm.v1.ChangeWebhook
-	(*ReceiveWebhook)(nil),   // 51: fanfold.fsm.v1.ReceiveWebhook
-	(*DeliveryRef)(nil),      // 52: fanfold.fsm.v1.DeliveryRef
-	(*ReportDelivery)(nil),   // 53: fanfold.fsm.v1.ReportDelivery
-	(*ReplayDelivery)(nil),   // 54: fanfold.fsm.v1.ReplayDelivery
-	(*PauseQueue)(nil),       // 55: fanfold.fsm.v1.PauseQueue
-	(*ResumeQueue)(nil),      // 56: fanfold.fsm.v1.ResumeQueue
-	(*DrainQueue)(nil),       // 57: fanfold.fsm.v1.DrainQueue
-	(*UndrainQueue)(nil),     // 58: fanfold.fsm.v1.UndrainQueue
-	(*PurgeQueue)(nil),       // 59: fanfold.fsm.v1.PurgeQueue
-	(*SetBudget)(nil),        // 60: fanfold.fsm.v1.SetBudget
-	(*Budget)(nil),           // 61: fanfold.fsm.v1.Budget
-	(*Retention)(nil),        // 62: fanfold.fsm.v1.Retention
-	nil,                      // 63: fanfold.fsm.v1.JobOptions.HeadersEntry
-	nil,                      // 64: fanfold.fsm.v1.OpenSession.LabelsEntry
-	nil,                      // 65: fanfold.fsm.v1.SetQueue.WeightsEntry
-	(*CreateBatch)(nil),      // 66: fanfold.fsm.v1.CreateBatch
-	(*CloseBatch)(nil),       // 67: fanfold.fsm.v1.CloseBatch
-	(*ReopenBatch)(nil),      // 68: fanfold.fsm.v1.ReopenBatch
-	(*CancelBatch)(nil),      // 69: fanfold.fsm.v1.CancelBatch
-	(*PurgeBatch)(nil),       // 70: fanfold.fsm.v1.PurgeBatch
-	(*Unique)(nil),           // 71: fanfold.fsm.v1.Unique
+	(*SetPrefetch)(nil),      // 24: fanfold.fsm.v1.SetPrefetch
+	(*Fence)(nil),            // 25: fanfold.fsm.v1.Fence
+	(*TaskRef)(nil),          // 26: fanfold.fsm.v1.TaskRef
+	(*CompleteTask)(nil),     // 27: fanfold.fsm.v1.CompleteTask
+	(*FailTask)(nil),         // 28: fanfold.fsm.v1.FailTask
+	(*Error)(nil),            // 29: fanfold.fsm.v1.Error
+	(*ReleaseTask)(nil),      // 30: fanfold.fsm.v1.ReleaseTask
+	(*TimeOutTask)(nil),      // 31: fanfold.fsm.v1.TimeOutTask
+	(*StartRedrive)(nil),     // 32: fanfold.fsm.v1.StartRedrive
+	(*DeadFilter)(nil),       // 33: fanfold.fsm.v1.DeadFilter
+	(*StopRedrive)(nil),      // 34: fanfold.fsm.v1.StopRedrive
+	(*DiscardJob)(nil),       // 35: fanfold.fsm.v1.DiscardJob
+	(*PutChunk)(nil),         // 36: fanfold.fsm.v1.PutChunk
+	(*HashState)(nil),        // 37: fanfold.fsm.v1.HashState
+	(*InitCluster)(nil),      // 38: fanfold.fsm.v1.InitCluster
+	(*SetQueue)(nil),         // 39: fanfold.fsm.v1.SetQueue
+	(*Limit)(nil),            // 40: fanfold.fsm.v1.Limit
+	(*SetLimit)(nil),         // 41: fanfold.fsm.v1.SetLimit
+	(*DeleteLimit)(nil),      // 42: fanfold.fsm.v1.DeleteLimit
+	(*SaveTask)(nil),         // 43: fanfold.fsm.v1.SaveTask
+	(*LogTask)(nil),          // 44: fanfold.fsm.v1.LogTask
+	(*TaskLines)(nil),        // 45: fanfold.fsm.v1.TaskLines
+	(*LogLine)(nil),          // 46: fanfold.fsm.v1.LogLine
+	(*WebhookName)(nil),      // 47: fanfold.fsm.v1.WebhookName
+	(*SetWebhook)(nil),       // 48: fanfold.fsm.v1.SetWebhook
+	(*WebhookSource)(nil),    // 49: fanfold.fsm.v1.WebhookSource
+	(*WebhookEndpoint)(nil),  // 50: fanfold.fsm.v1.WebhookEndpoint
+	(*ChangeWebhook)(nil),    // 51: fanfold.fsm.v1.ChangeWebhook
+	(*ReceiveWebhook)(nil),   // 52: fanfold.fsm.v1.ReceiveWebhook
+	(*DeliveryRef)(nil),      // 53: fanfold.fsm.v1.DeliveryRef
+	(*ReportDelivery)(nil),   // 54: fanfold.fsm.v1.ReportDelivery
+	(*ReplayDelivery)(nil),   // 55: fanfold.fsm.v1.ReplayDelivery
+	(*PauseQueue)(nil),       // 56: fanfold.fsm.v1.PauseQueue
+	(*ResumeQueue)(nil),      // 57: fanfold.fsm.v1.ResumeQueue
+	(*DrainQueue)(nil),       // 58: fanfold.fsm.v1.DrainQueue
+	(*UndrainQueue)(nil),     // 59: fanfold.fsm.v1.UndrainQueue
+	(*PurgeQueue)(nil),       // 60: fanfold.fsm.v1.PurgeQueue
+	(*SetBudget)(nil),        // 61: fanfold.fsm.v1.SetBudget
+	(*Budget)(nil),           // 62: fanfold.fsm.v1.Budget
+	(*Retention)(nil),        // 63: fanfold.fsm.v1.Retention
+	nil,                      // 64: fanfold.fsm.v1.JobOptions.HeadersEntry
+	nil,                      // 65: fanfold.fsm.v1.OpenSession.LabelsEntry
+	nil,                      // 66: fanfold.fsm.v1.SetQueue.WeightsEntry
+	(*CreateBatch)(nil),      // 67: fanfold.fsm.v1.CreateBatch
+	(*CloseBatch)(nil),       // 68: fanfold.fsm.v1.CloseBatch
+	(*ReopenBatch)(nil),      // 69: fanfold.fsm.v1.ReopenBatch
+	(*CancelBatch)(nil),      // 70: fanfold.fsm.v1.CancelBatch
+	(*PurgeBatch)(nil),       // 71: fanfold.fsm.v1.PurgeBatch
+	(*Unique)(nil),           // 72: fanfold.fsm.v1.Unique
 }
 var file_fsmpb_command_proto_depIdxs = []int32{
 	6,  // 0: fanfold.fsm.v1.Entry.commands:type_name -> fanfold.fsm.v1.Command
@@ -5370,93 +5454,94 @@ var file_fsmpb_command_proto_depIdxs = []int32{
 	18, // 4: fanfold.fsm.v1.Command.purge_job:type_name -> fanfold.fsm.v1.PurgeJob
 	19, // 5: fanfold.fsm.v1.Command.open_session:type_name -> fanfold.fsm.v1.OpenSession
 	22, // 6: fanfold.fsm.v1.Command.close_session:type_name -> fanfold.fsm.v1.CloseSession
-	26, // 7: fanfold.fsm.v1.Command.complete_task:type_name -> fanfold.fsm.v1.CompleteTask
-	27, // 8: fanfold.fsm.v1.Command.fail_task:type_name -> fanfold.fsm.v1.FailTask
-	29, // 9: fanfold.fsm.v1.Command.release_task:type_name -> fanfold.fsm.v1.ReleaseTask
-	35, // 10: fanfold.fsm.v1.Command.put_chunk:type_name -> fanfold.fsm.v1.PutChunk
-	36, // 11: fanfold.fsm.v1.Command.hash_state:type_name -> fanfold.fsm.v1.HashState
+	27, // 7: fanfold.fsm.v1.Command.complete_task:type_name -> fanfold.fsm.v1.CompleteTask
+	28, // 8: fanfold.fsm.v1.Command.fail_task:type_name -> fanfold.fsm.v1.FailTask
+	30, // 9: fanfold.fsm.v1.Command.release_task:type_name -> fanfold.fsm.v1.ReleaseTask
+	36, // 10: fanfold.fsm.v1.Command.put_chunk:type_name -> fanfold.fsm.v1.PutChunk
+	37, // 11: fanfold.fsm.v1.Command.hash_state:type_name -> fanfold.fsm.v1.HashState
 	23, // 12: fanfold.fsm.v1.Command.drain_session:type_name -> fanfold.fsm.v1.DrainSession
-	37, // 13: fanfold.fsm.v1.Command.init_cluster:type_name -> fanfold.fsm.v1.InitCluster
-	38, // 14: fanfold.fsm.v1.Command.set_queue:type_name -> fanfold.fsm.v1.SetQueue
-	40, // 15: fanfold.fsm.v1.Command.set_limit:type_name -> fanfold.fsm.v1.SetLimit
-	41, // 16: fanfold.fsm.v1.Command.delete_limit:type_name -> fanfold.fsm.v1.DeleteLimit
-	60, // 17: fanfold.fsm.v1.Command.set_budget:type_name -> fanfold.fsm.v1.SetBudget
-	55, // 18: fanfold.fsm.v1.Command.pause_queue:type_name -> fanfold.fsm.v1.PauseQueue
-	56, // 19: fanfold.fsm.v1.Command.resume_queue:type_name -> fanfold.fsm.v1.ResumeQueue
-	57, // 20: fanfold.fsm.v1.Command.drain_queue:type_name -> fanfold.fsm.v1.DrainQueue
-	58, // 21: fanfold.fsm.v1.Command.undrain_queue:type_name -> fanfold.fsm.v1.UndrainQueue
-	59, // 22: fanfold.fsm.v1.Command.purge_queue:type_name -> fanfold.fsm.v1.PurgeQueue
-	11, // 23: fanfold.fsm.v1.Command.set_schedule:type_name -> fanfold.fsm.v1.SetSchedule
-	12, // 24: fanfold.fsm.v1.Command.delete_schedule:type_name -> fanfold.fsm.v1.DeleteSchedule
-	13, // 25: fanfold.fsm.v1.Command.pause_schedule:type_name -> fanfold.fsm.v1.PauseSchedule
-	14, // 26: fanfold.fsm.v1.Command.trigger_schedule:type_name -> fanfold.fsm.v1.TriggerSchedule
-	15, // 27: fanfold.fsm.v1.Command.backfill_schedule:type_name -> fanfold.fsm.v1.BackfillSchedule
-	31, // 28: fanfold.fsm.v1.Command.start_redrive:type_name -> fanfold.fsm.v1.StartRedrive
-	33, // 29: fanfold.fsm.v1.Command.stop_redrive:type_name -> fanfold.fsm.v1.StopRedrive
-	34, // 30: fanfold.fsm.v1.Command.discard_job:type_name -> fanfold.fsm.v1.DiscardJob
-	30, // 31: fanfold.fsm.v1.Command.time_out_task:type_name -> fanfold.fsm.v1.TimeOutTask
-	66, // 32: fanfold.fsm.v1.Command.create_batch:type_name -> fanfold.fsm.v1.CreateBatch
-	67, // 33: fanfold.fsm.v1.Command.close_batch:type_name -> fanfold.fsm.v1.CloseBatch
-	68, // 34: fanfold.fsm.v1.Command.reopen_batch:type_name -> fanfold.fsm.v1.ReopenBatch
-	69, // 35: fanfold.fsm.v1.Command.cancel_batch:type_name -> fanfold.fsm.v1.CancelBatch
-	70, // 36: fanfold.fsm.v1.Command.purge_batch:type_name -> fanfold.fsm.v1.PurgeBatch
-	47, // 37: fanfold.fsm.v1.Command.set_webhook:type_name -> fanfold.fsm.v1.SetWebhook
-	50, // 38: fanfold.fsm.v1.Command.change_webhook:type_name -> fanfold.fsm.v1.ChangeWebhook
-	51, // 39: fanfold.fsm.v1.Command.receive_webhook:type_name -> fanfold.fsm.v1.ReceiveWebhook
-	53, // 40: fanfold.fsm.v1.Command.report_delivery:type_name -> fanfold.fsm.v1.ReportDelivery
-	54, // 41: fanfold.fsm.v1.Command.replay_delivery:type_name -> fanfold.fsm.v1.ReplayDelivery
-	42, // 42: fanfold.fsm.v1.Command.save_task:type_name -> fanfold.fsm.v1.SaveTask
-	43, // 43: fanfold.fsm.v1.Command.log_task:type_name -> fanfold.fsm.v1.LogTask
-	8,  // 44: fanfold.fsm.v1.Value.blob:type_name -> fanfold.fsm.v1.Blob
-	7,  // 45: fanfold.fsm.v1.SubmitJob.input:type_name -> fanfold.fsm.v1.Value
-	71, // 46: fanfold.fsm.v1.JobOptions.unique:type_name -> fanfold.fsm.v1.Unique
-	63, // 47: fanfold.fsm.v1.JobOptions.headers:type_name -> fanfold.fsm.v1.JobOptions.HeadersEntry
-	7,  // 48: fanfold.fsm.v1.SetSchedule.input:type_name -> fanfold.fsm.v1.Value
-	0,  // 49: fanfold.fsm.v1.SetSchedule.missed:type_name -> fanfold.fsm.v1.Missed
-	1,  // 50: fanfold.fsm.v1.SetSchedule.overlap:type_name -> fanfold.fsm.v1.Overlap
-	20, // 51: fanfold.fsm.v1.OpenSession.queues:type_name -> fanfold.fsm.v1.QueueSlots
-	21, // 52: fanfold.fsm.v1.OpenSession.kinds:type_name -> fanfold.fsm.v1.TaskKind
-	64, // 53: fanfold.fsm.v1.OpenSession.labels:type_name -> fanfold.fsm.v1.OpenSession.LabelsEntry
-	24, // 54: fanfold.fsm.v1.CompleteTask.fence:type_name -> fanfold.fsm.v1.Fence
-	25, // 55: fanfold.fsm.v1.CompleteTask.task:type_name -> fanfold.fsm.v1.TaskRef
-	7,  // 56: fanfold.fsm.v1.CompleteTask.result:type_name -> fanfold.fsm.v1.Value
-	24, // 57: fanfold.fsm.v1.FailTask.fence:type_name -> fanfold.fsm.v1.Fence
-	25, // 58: fanfold.fsm.v1.FailTask.task:type_name -> fanfold.fsm.v1.TaskRef
-	28, // 59: fanfold.fsm.v1.FailTask.error:type_name -> fanfold.fsm.v1.Error
-	24, // 60: fanfold.fsm.v1.ReleaseTask.fence:type_name -> fanfold.fsm.v1.Fence
-	25, // 61: fanfold.fsm.v1.ReleaseTask.task:type_name -> fanfold.fsm.v1.TaskRef
-	24, // 62: fanfold.fsm.v1.TimeOutTask.fence:type_name -> fanfold.fsm.v1.Fence
-	25, // 63: fanfold.fsm.v1.TimeOutTask.task:type_name -> fanfold.fsm.v1.TaskRef
-	32, // 64: fanfold.fsm.v1.StartRedrive.filter:type_name -> fanfold.fsm.v1.DeadFilter
-	65, // 65: fanfold.fsm.v1.SetQueue.weights:type_name -> fanfold.fsm.v1.SetQueue.WeightsEntry
-	62, // 66: fanfold.fsm.v1.SetQueue.success:type_name -> fanfold.fsm.v1.Retention
-	62, // 67: fanfold.fsm.v1.SetQueue.failure:type_name -> fanfold.fsm.v1.Retention
-	62, // 68: fanfold.fsm.v1.SetQueue.canceled:type_name -> fanfold.fsm.v1.Retention
-	61, // 69: fanfold.fsm.v1.SetQueue.budget:type_name -> fanfold.fsm.v1.Budget
-	2,  // 70: fanfold.fsm.v1.Limit.scope:type_name -> fanfold.fsm.v1.LimitScope
-	3,  // 71: fanfold.fsm.v1.Limit.kind:type_name -> fanfold.fsm.v1.LimitKind
-	39, // 72: fanfold.fsm.v1.SetLimit.limit:type_name -> fanfold.fsm.v1.Limit
-	39, // 73: fanfold.fsm.v1.DeleteLimit.limit:type_name -> fanfold.fsm.v1.Limit
-	24, // 74: fanfold.fsm.v1.SaveTask.fence:type_name -> fanfold.fsm.v1.Fence
-	25, // 75: fanfold.fsm.v1.SaveTask.task:type_name -> fanfold.fsm.v1.TaskRef
-	44, // 76: fanfold.fsm.v1.LogTask.tasks:type_name -> fanfold.fsm.v1.TaskLines
-	24, // 77: fanfold.fsm.v1.TaskLines.fence:type_name -> fanfold.fsm.v1.Fence
-	25, // 78: fanfold.fsm.v1.TaskLines.task:type_name -> fanfold.fsm.v1.TaskRef
-	45, // 79: fanfold.fsm.v1.TaskLines.lines:type_name -> fanfold.fsm.v1.LogLine
-	46, // 80: fanfold.fsm.v1.SetWebhook.name:type_name -> fanfold.fsm.v1.WebhookName
-	48, // 81: fanfold.fsm.v1.SetWebhook.source:type_name -> fanfold.fsm.v1.WebhookSource
-	49, // 82: fanfold.fsm.v1.SetWebhook.endpoint:type_name -> fanfold.fsm.v1.WebhookEndpoint
-	46, // 83: fanfold.fsm.v1.ChangeWebhook.name:type_name -> fanfold.fsm.v1.WebhookName
-	4,  // 84: fanfold.fsm.v1.ChangeWebhook.change:type_name -> fanfold.fsm.v1.WebhookChange
-	7,  // 85: fanfold.fsm.v1.ReceiveWebhook.input:type_name -> fanfold.fsm.v1.Value
-	52, // 86: fanfold.fsm.v1.ReportDelivery.delivery:type_name -> fanfold.fsm.v1.DeliveryRef
-	52, // 87: fanfold.fsm.v1.ReplayDelivery.delivery:type_name -> fanfold.fsm.v1.DeliveryRef
-	61, // 88: fanfold.fsm.v1.SetBudget.budget:type_name -> fanfold.fsm.v1.Budget
-	89, // [89:89] is the sub-list for method output_type
-	89, // [89:89] is the sub-list for method input_type
-	89, // [89:89] is the sub-list for extension type_name
-	89, // [89:89] is the sub-list for extension extendee
-	0,  // [0:89] is the sub-list for field type_name
+	38, // 13: fanfold.fsm.v1.Command.init_cluster:type_name -> fanfold.fsm.v1.InitCluster
+	24, // 14: fanfold.fsm.v1.Command.set_prefetch:type_name -> fanfold.fsm.v1.SetPrefetch
+	39, // 15: fanfold.fsm.v1.Command.set_queue:type_name -> fanfold.fsm.v1.SetQueue
+	41, // 16: fanfold.fsm.v1.Command.set_limit:type_name -> fanfold.fsm.v1.SetLimit
+	42, // 17: fanfold.fsm.v1.Command.delete_limit:type_name -> fanfold.fsm.v1.DeleteLimit
+	61, // 18: fanfold.fsm.v1.Command.set_budget:type_name -> fanfold.fsm.v1.SetBudget
+	56, // 19: fanfold.fsm.v1.Command.pause_queue:type_name -> fanfold.fsm.v1.PauseQueue
+	57, // 20: fanfold.fsm.v1.Command.resume_queue:type_name -> fanfold.fsm.v1.ResumeQueue
+	58, // 21: fanfold.fsm.v1.Command.drain_queue:type_name -> fanfold.fsm.v1.DrainQueue
+	59, // 22: fanfold.fsm.v1.Command.undrain_queue:type_name -> fanfold.fsm.v1.UndrainQueue
+	60, // 23: fanfold.fsm.v1.Command.purge_queue:type_name -> fanfold.fsm.v1.PurgeQueue
+	11, // 24: fanfold.fsm.v1.Command.set_schedule:type_name -> fanfold.fsm.v1.SetSchedule
+	12, // 25: fanfold.fsm.v1.Command.delete_schedule:type_name -> fanfold.fsm.v1.DeleteSchedule
+	13, // 26: fanfold.fsm.v1.Command.pause_schedule:type_name -> fanfold.fsm.v1.PauseSchedule
+	14, // 27: fanfold.fsm.v1.Command.trigger_schedule:type_name -> fanfold.fsm.v1.TriggerSchedule
+	15, // 28: fanfold.fsm.v1.Command.backfill_schedule:type_name -> fanfold.fsm.v1.BackfillSchedule
+	32, // 29: fanfold.fsm.v1.Command.start_redrive:type_name -> fanfold.fsm.v1.StartRedrive
+	34, // 30: fanfold.fsm.v1.Command.stop_redrive:type_name -> fanfold.fsm.v1.StopRedrive
+	35, // 31: fanfold.fsm.v1.Command.discard_job:type_name -> fanfold.fsm.v1.DiscardJob
+	31, // 32: fanfold.fsm.v1.Command.time_out_task:type_name -> fanfold.fsm.v1.TimeOutTask
+	67, // 33: fanfold.fsm.v1.Command.create_batch:type_name -> fanfold.fsm.v1.CreateBatch
+	68, // 34: fanfold.fsm.v1.Command.close_batch:type_name -> fanfold.fsm.v1.CloseBatch
+	69, // 35: fanfold.fsm.v1.Command.reopen_batch:type_name -> fanfold.fsm.v1.ReopenBatch
+	70, // 36: fanfold.fsm.v1.Command.cancel_batch:type_name -> fanfold.fsm.v1.CancelBatch
+	71, // 37: fanfold.fsm.v1.Command.purge_batch:type_name -> fanfold.fsm.v1.PurgeBatch
+	48, // 38: fanfold.fsm.v1.Command.set_webhook:type_name -> fanfold.fsm.v1.SetWebhook
+	51, // 39: fanfold.fsm.v1.Command.change_webhook:type_name -> fanfold.fsm.v1.ChangeWebhook
+	52, // 40: fanfold.fsm.v1.Command.receive_webhook:type_name -> fanfold.fsm.v1.ReceiveWebhook
+	54, // 41: fanfold.fsm.v1.Command.report_delivery:type_name -> fanfold.fsm.v1.ReportDelivery
+	55, // 42: fanfold.fsm.v1.Command.replay_delivery:type_name -> fanfold.fsm.v1.ReplayDelivery
+	43, // 43: fanfold.fsm.v1.Command.save_task:type_name -> fanfold.fsm.v1.SaveTask
+	44, // 44: fanfold.fsm.v1.Command.log_task:type_name -> fanfold.fsm.v1.LogTask
+	8,  // 45: fanfold.fsm.v1.Value.blob:type_name -> fanfold.fsm.v1.Blob
+	7,  // 46: fanfold.fsm.v1.SubmitJob.input:type_name -> fanfold.fsm.v1.Value
+	72, // 47: fanfold.fsm.v1.JobOptions.unique:type_name -> fanfold.fsm.v1.Unique
+	64, // 48: fanfold.fsm.v1.JobOptions.headers:type_name -> fanfold.fsm.v1.JobOptions.HeadersEntry
+	7,  // 49: fanfold.fsm.v1.SetSchedule.input:type_name -> fanfold.fsm.v1.Value
+	0,  // 50: fanfold.fsm.v1.SetSchedule.missed:type_name -> fanfold.fsm.v1.Missed
+	1,  // 51: fanfold.fsm.v1.SetSchedule.overlap:type_name -> fanfold.fsm.v1.Overlap
+	20, // 52: fanfold.fsm.v1.OpenSession.queues:type_name -> fanfold.fsm.v1.QueueSlots
+	21, // 53: fanfold.fsm.v1.OpenSession.kinds:type_name -> fanfold.fsm.v1.TaskKind
+	65, // 54: fanfold.fsm.v1.OpenSession.labels:type_name -> fanfold.fsm.v1.OpenSession.LabelsEntry
+	25, // 55: fanfold.fsm.v1.CompleteTask.fence:type_name -> fanfold.fsm.v1.Fence
+	26, // 56: fanfold.fsm.v1.CompleteTask.task:type_name -> fanfold.fsm.v1.TaskRef
+	7,  // 57: fanfold.fsm.v1.CompleteTask.result:type_name -> fanfold.fsm.v1.Value
+	25, // 58: fanfold.fsm.v1.FailTask.fence:type_name -> fanfold.fsm.v1.Fence
+	26, // 59: fanfold.fsm.v1.FailTask.task:type_name -> fanfold.fsm.v1.TaskRef
+	29, // 60: fanfold.fsm.v1.FailTask.error:type_name -> fanfold.fsm.v1.Error
+	25, // 61: fanfold.fsm.v1.ReleaseTask.fence:type_name -> fanfold.fsm.v1.Fence
+	26, // 62: fanfold.fsm.v1.ReleaseTask.task:type_name -> fanfold.fsm.v1.TaskRef
+	25, // 63: fanfold.fsm.v1.TimeOutTask.fence:type_name -> fanfold.fsm.v1.Fence
+	26, // 64: fanfold.fsm.v1.TimeOutTask.task:type_name -> fanfold.fsm.v1.TaskRef
+	33, // 65: fanfold.fsm.v1.StartRedrive.filter:type_name -> fanfold.fsm.v1.DeadFilter
+	66, // 66: fanfold.fsm.v1.SetQueue.weights:type_name -> fanfold.fsm.v1.SetQueue.WeightsEntry
+	63, // 67: fanfold.fsm.v1.SetQueue.success:type_name -> fanfold.fsm.v1.Retention
+	63, // 68: fanfold.fsm.v1.SetQueue.failure:type_name -> fanfold.fsm.v1.Retention
+	63, // 69: fanfold.fsm.v1.SetQueue.canceled:type_name -> fanfold.fsm.v1.Retention
+	62, // 70: fanfold.fsm.v1.SetQueue.budget:type_name -> fanfold.fsm.v1.Budget
+	2,  // 71: fanfold.fsm.v1.Limit.scope:type_name -> fanfold.fsm.v1.LimitScope
+	3,  // 72: fanfold.fsm.v1.Limit.kind:type_name -> fanfold.fsm.v1.LimitKind
+	40, // 73: fanfold.fsm.v1.SetLimit.limit:type_name -> fanfold.fsm.v1.Limit
+	40, // 74: fanfold.fsm.v1.DeleteLimit.limit:type_name -> fanfold.fsm.v1.Limit
+	25, // 75: fanfold.fsm.v1.SaveTask.fence:type_name -> fanfold.fsm.v1.Fence
+	26, // 76: fanfold.fsm.v1.SaveTask.task:type_name -> fanfold.fsm.v1.TaskRef
+	45, // 77: fanfold.fsm.v1.LogTask.tasks:type_name -> fanfold.fsm.v1.TaskLines
+	25, // 78: fanfold.fsm.v1.TaskLines.fence:type_name -> fanfold.fsm.v1.Fence
+	26, // 79: fanfold.fsm.v1.TaskLines.task:type_name -> fanfold.fsm.v1.TaskRef
+	46, // 80: fanfold.fsm.v1.TaskLines.lines:type_name -> fanfold.fsm.v1.LogLine
+	47, // 81: fanfold.fsm.v1.SetWebhook.name:type_name -> fanfold.fsm.v1.WebhookName
+	49, // 82: fanfold.fsm.v1.SetWebhook.source:type_name -> fanfold.fsm.v1.WebhookSource
+	50, // 83: fanfold.fsm.v1.SetWebhook.endpoint:type_name -> fanfold.fsm.v1.WebhookEndpoint
+	47, // 84: fanfold.fsm.v1.ChangeWebhook.name:type_name -> fanfold.fsm.v1.WebhookName
+	4,  // 85: fanfold.fsm.v1.ChangeWebhook.change:type_name -> fanfold.fsm.v1.WebhookChange
+	7,  // 86: fanfold.fsm.v1.ReceiveWebhook.input:type_name -> fanfold.fsm.v1.Value
+	53, // 87: fanfold.fsm.v1.ReportDelivery.delivery:type_name -> fanfold.fsm.v1.DeliveryRef
+	53, // 88: fanfold.fsm.v1.ReplayDelivery.delivery:type_name -> fanfold.fsm.v1.DeliveryRef
+	62, // 89: fanfold.fsm.v1.SetBudget.budget:type_name -> fanfold.fsm.v1.Budget
+	90, // [90:90] is the sub-list for method output_type
+	90, // [90:90] is the sub-list for method input_type
+	90, // [90:90] is the sub-list for extension type_name
+	90, // [90:90] is the sub-list for extension extendee
+	0,  // [0:90] is the sub-list for field type_name
 }
 
 func init() { file_fsmpb_command_proto_init() }
@@ -5479,6 +5564,7 @@ func file_fsmpb_command_proto_init() {
 		(*Command_HashState)(nil),
 		(*Command_DrainSession)(nil),
 		(*Command_InitCluster)(nil),
+		(*Command_SetPrefetch)(nil),
 		(*Command_SetQueue)(nil),
 		(*Command_SetLimit)(nil),
 		(*Command_DeleteLimit)(nil),
@@ -5510,8 +5596,8 @@ func file_fsmpb_command_proto_init() {
 		(*Command_SaveTask)(nil),
 		(*Command_LogTask)(nil),
 	}
-	file_fsmpb_command_proto_msgTypes[33].OneofWrappers = []any{}
-	file_fsmpb_command_proto_msgTypes[41].OneofWrappers = []any{
+	file_fsmpb_command_proto_msgTypes[34].OneofWrappers = []any{}
+	file_fsmpb_command_proto_msgTypes[42].OneofWrappers = []any{
 		(*WebhookName_Source)(nil),
 		(*WebhookName_Endpoint)(nil),
 	}
@@ -5521,7 +5607,7 @@ func file_fsmpb_command_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_fsmpb_command_proto_rawDesc), len(file_fsmpb_command_proto_rawDesc)),
 			NumEnums:      5,
-			NumMessages:   61,
+			NumMessages:   62,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

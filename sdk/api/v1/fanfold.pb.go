@@ -2134,7 +2134,8 @@ type WorkRequest struct {
 	Drain         bool                   `protobuf:"varint,4,opt,name=drain,proto3" json:"drain,omitempty"`         // no more assignments
 	Goodbye       bool                   `protobuf:"varint,5,opt,name=goodbye,proto3" json:"goodbye,omitempty"`     // close the session: what it still holds is handed back
 	Progress      []*Progress            `protobuf:"bytes,6,rep,name=progress,proto3" json:"progress,omitempty"`
-	Logs          []*TaskLog             `protobuf:"bytes,50,rep,name=logs,proto3" json:"logs,omitempty"` // of tasks that run; those of a task that ends come with its report, and count before it
+	Prefetch      []*QueueSlots          `protobuf:"bytes,7,rep,name=prefetch,proto3" json:"prefetch,omitempty"` // tasks of a queue that the worker wants beyond its slots there, until it says otherwise; not where queues share slots
+	Logs          []*TaskLog             `protobuf:"bytes,50,rep,name=logs,proto3" json:"logs,omitempty"`        // of tasks that run; those of a task that ends come with its report, and count before it
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2207,6 +2208,13 @@ func (x *WorkRequest) GetGoodbye() bool {
 func (x *WorkRequest) GetProgress() []*Progress {
 	if x != nil {
 		return x.Progress
+	}
+	return nil
+}
+
+func (x *WorkRequest) GetPrefetch() []*QueueSlots {
+	if x != nil {
+		return x.Prefetch
 	}
 	return nil
 }
@@ -3288,8 +3296,9 @@ type Worker struct {
 	Labels        map[string]string      `protobuf:"bytes,7,rep,name=labels,proto3" json:"labels,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
 	OpenedMs      int64                  `protobuf:"varint,8,opt,name=opened_ms,json=openedMs,proto3" json:"opened_ms,omitempty"`
 	Draining      bool                   `protobuf:"varint,9,opt,name=draining,proto3" json:"draining,omitempty"`
-	Slots         uint32                 `protobuf:"varint,20,opt,name=slots,proto3" json:"slots,omitempty"`   // that all its queues share: those of queues are weights then; 0 = each queue has its own
-	Strict        bool                   `protobuf:"varint,21,opt,name=strict,proto3" json:"strict,omitempty"` // with slots: the queue of the highest weight goes first, always
+	Slots         uint32                 `protobuf:"varint,20,opt,name=slots,proto3" json:"slots,omitempty"`      // that all its queues share: those of queues are weights then; 0 = each queue has its own
+	Strict        bool                   `protobuf:"varint,21,opt,name=strict,proto3" json:"strict,omitempty"`    // with slots: the queue of the highest weight goes first, always
+	Prefetch      []*QueueSlots          `protobuf:"bytes,22,rep,name=prefetch,proto3" json:"prefetch,omitempty"` // tasks that it may hold beyond its slots
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -3399,6 +3408,13 @@ func (x *Worker) GetStrict() bool {
 		return x.Strict
 	}
 	return false
+}
+
+func (x *Worker) GetPrefetch() []*QueueSlots {
+	if x != nil {
+		return x.Prefetch
+	}
+	return nil
 }
 
 type ListQueuesRequest struct {
@@ -4764,14 +4780,15 @@ const file_v1_fanfold_proto_rawDesc = "" +
 	"\x04Task\x12\x10\n" +
 	"\x03job\x18\x01 \x01(\fR\x03job\x12\x12\n" +
 	"\x04step\x18\x02 \x01(\rR\x04step\x12\x14\n" +
-	"\x05shard\x18\x03 \x01(\x04R\x05shard\"\x8d\x02\n" +
+	"\x05shard\x18\x03 \x01(\x04R\x05shard\"\xc1\x02\n" +
 	"\vWorkRequest\x12'\n" +
 	"\x05hello\x18\x01 \x01(\v2\x11.fanfold.v1.HelloR\x05hello\x12,\n" +
 	"\areports\x18\x02 \x03(\v2\x12.fanfold.v1.ReportR\areports\x12\x1c\n" +
 	"\theartbeat\x18\x03 \x01(\bR\theartbeat\x12\x14\n" +
 	"\x05drain\x18\x04 \x01(\bR\x05drain\x12\x18\n" +
 	"\agoodbye\x18\x05 \x01(\bR\agoodbye\x120\n" +
-	"\bprogress\x18\x06 \x03(\v2\x14.fanfold.v1.ProgressR\bprogress\x12'\n" +
+	"\bprogress\x18\x06 \x03(\v2\x14.fanfold.v1.ProgressR\bprogress\x122\n" +
+	"\bprefetch\x18\a \x03(\v2\x16.fanfold.v1.QueueSlotsR\bprefetch\x12'\n" +
 	"\x04logs\x182 \x03(\v2\x13.fanfold.v1.TaskLogR\x04logs\"\x9d\x01\n" +
 	"\aTaskLog\x12'\n" +
 	"\x05fence\x18\x01 \x01(\v2\x11.fanfold.v1.FenceR\x05fence\x12$\n" +
@@ -4865,7 +4882,7 @@ const file_v1_fanfold_proto_rawDesc = "" +
 	"\vconsistency\x18\x02 \x01(\x0e2\x17.fanfold.v1.ConsistencyR\vconsistency\"Y\n" +
 	"\x13ListWorkersResponse\x12,\n" +
 	"\aworkers\x18\x01 \x03(\v2\x12.fanfold.v1.WorkerR\aworkers\x12\x14\n" +
-	"\x05index\x18\x02 \x01(\x04R\x05index\"\xb6\x03\n" +
+	"\x05index\x18\x02 \x01(\x04R\x05index\"\xea\x03\n" +
 	"\x06Worker\x12\x18\n" +
 	"\asession\x18\x01 \x01(\x04R\asession\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x1c\n" +
@@ -4877,7 +4894,8 @@ const file_v1_fanfold_proto_rawDesc = "" +
 	"\topened_ms\x18\b \x01(\x03R\bopenedMs\x12\x1a\n" +
 	"\bdraining\x18\t \x01(\bR\bdraining\x12\x14\n" +
 	"\x05slots\x18\x14 \x01(\rR\x05slots\x12\x16\n" +
-	"\x06strict\x18\x15 \x01(\bR\x06strict\x1a9\n" +
+	"\x06strict\x18\x15 \x01(\bR\x06strict\x122\n" +
+	"\bprefetch\x18\x16 \x03(\v2\x16.fanfold.v1.QueueSlotsR\bprefetch\x1a9\n" +
 	"\vLabelsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"l\n" +
@@ -5273,174 +5291,176 @@ var file_v1_fanfold_proto_depIdxs = []int32{
 	31,  // 26: fanfold.v1.WorkRequest.hello:type_name -> fanfold.v1.Hello
 	34,  // 27: fanfold.v1.WorkRequest.reports:type_name -> fanfold.v1.Report
 	68,  // 28: fanfold.v1.WorkRequest.progress:type_name -> fanfold.v1.Progress
-	30,  // 29: fanfold.v1.WorkRequest.logs:type_name -> fanfold.v1.TaskLog
-	69,  // 30: fanfold.v1.TaskLog.fence:type_name -> fanfold.v1.Fence
-	28,  // 31: fanfold.v1.TaskLog.task:type_name -> fanfold.v1.Task
-	70,  // 32: fanfold.v1.TaskLog.lines:type_name -> fanfold.v1.LogLine
-	69,  // 33: fanfold.v1.Hello.held:type_name -> fanfold.v1.Fence
-	32,  // 34: fanfold.v1.Hello.queues:type_name -> fanfold.v1.QueueSlots
-	33,  // 35: fanfold.v1.Hello.kinds:type_name -> fanfold.v1.TaskKind
-	61,  // 36: fanfold.v1.Hello.labels:type_name -> fanfold.v1.Hello.LabelsEntry
-	69,  // 37: fanfold.v1.Report.fence:type_name -> fanfold.v1.Fence
-	28,  // 38: fanfold.v1.Report.task:type_name -> fanfold.v1.Task
-	71,  // 39: fanfold.v1.Report.result:type_name -> fanfold.v1.Value
-	35,  // 40: fanfold.v1.Report.failure:type_name -> fanfold.v1.Failure
-	6,   // 41: fanfold.v1.Failure.error:type_name -> fanfold.v1.TaskError
-	37,  // 42: fanfold.v1.WorkResponse.welcome:type_name -> fanfold.v1.Welcome
-	38,  // 43: fanfold.v1.WorkResponse.assignments:type_name -> fanfold.v1.Assignment
-	39,  // 44: fanfold.v1.WorkResponse.acks:type_name -> fanfold.v1.Ack
-	40,  // 45: fanfold.v1.WorkResponse.revokes:type_name -> fanfold.v1.Revoke
-	69,  // 46: fanfold.v1.Welcome.drop:type_name -> fanfold.v1.Fence
-	69,  // 47: fanfold.v1.Assignment.fence:type_name -> fanfold.v1.Fence
-	28,  // 48: fanfold.v1.Assignment.task:type_name -> fanfold.v1.Task
-	62,  // 49: fanfold.v1.Assignment.headers:type_name -> fanfold.v1.Assignment.HeadersEntry
-	69,  // 50: fanfold.v1.Ack.fence:type_name -> fanfold.v1.Fence
-	69,  // 51: fanfold.v1.Revoke.fence:type_name -> fanfold.v1.Fence
-	66,  // 52: fanfold.v1.ListWorkersRequest.consistency:type_name -> fanfold.v1.Consistency
-	43,  // 53: fanfold.v1.ListWorkersResponse.workers:type_name -> fanfold.v1.Worker
-	32,  // 54: fanfold.v1.Worker.queues:type_name -> fanfold.v1.QueueSlots
-	32,  // 55: fanfold.v1.Worker.used:type_name -> fanfold.v1.QueueSlots
-	33,  // 56: fanfold.v1.Worker.kinds:type_name -> fanfold.v1.TaskKind
-	63,  // 57: fanfold.v1.Worker.labels:type_name -> fanfold.v1.Worker.LabelsEntry
-	66,  // 58: fanfold.v1.ListQueuesRequest.consistency:type_name -> fanfold.v1.Consistency
-	72,  // 59: fanfold.v1.ListQueuesResponse.queues:type_name -> fanfold.v1.Queue
-	48,  // 60: fanfold.v1.ClusterStatusResponse.nodes:type_name -> fanfold.v1.Node
-	49,  // 61: fanfold.v1.ClusterStatusResponse.counters:type_name -> fanfold.v1.Counters
-	0,   // 62: fanfold.v1.Fanfold.SubmitJobs:input_type -> fanfold.v1.SubmitJobsRequest
-	3,   // 63: fanfold.v1.Fanfold.AwaitJobs:input_type -> fanfold.v1.AwaitJobsRequest
-	7,   // 64: fanfold.v1.Fanfold.GetJob:input_type -> fanfold.v1.GetJobRequest
-	11,  // 65: fanfold.v1.Fanfold.ListJobs:input_type -> fanfold.v1.ListJobsRequest
-	13,  // 66: fanfold.v1.Fanfold.ListTasks:input_type -> fanfold.v1.ListTasksRequest
-	16,  // 67: fanfold.v1.Fanfold.WatchJob:input_type -> fanfold.v1.WatchJobRequest
-	18,  // 68: fanfold.v1.Fanfold.CancelJob:input_type -> fanfold.v1.CancelJobRequest
-	20,  // 69: fanfold.v1.Fanfold.RetryJob:input_type -> fanfold.v1.RetryJobRequest
-	22,  // 70: fanfold.v1.Fanfold.PurgeJob:input_type -> fanfold.v1.PurgeJobRequest
-	24,  // 71: fanfold.v1.Fanfold.PutChunk:input_type -> fanfold.v1.PutChunkRequest
-	26,  // 72: fanfold.v1.Fanfold.ReadValue:input_type -> fanfold.v1.ReadValueRequest
-	29,  // 73: fanfold.v1.Fanfold.Work:input_type -> fanfold.v1.WorkRequest
-	41,  // 74: fanfold.v1.Fanfold.ListWorkers:input_type -> fanfold.v1.ListWorkersRequest
-	44,  // 75: fanfold.v1.Fanfold.ListQueues:input_type -> fanfold.v1.ListQueuesRequest
-	46,  // 76: fanfold.v1.Fanfold.ClusterStatus:input_type -> fanfold.v1.ClusterStatusRequest
-	50,  // 77: fanfold.v1.Fanfold.AddNode:input_type -> fanfold.v1.AddNodeRequest
-	52,  // 78: fanfold.v1.Fanfold.RemoveNode:input_type -> fanfold.v1.RemoveNodeRequest
-	54,  // 79: fanfold.v1.Fanfold.TransferLeadership:input_type -> fanfold.v1.TransferLeadershipRequest
-	56,  // 80: fanfold.v1.Fanfold.HashState:input_type -> fanfold.v1.HashStateRequest
-	58,  // 81: fanfold.v1.Fanfold.NodeHash:input_type -> fanfold.v1.NodeHashRequest
-	73,  // 82: fanfold.v1.Fanfold.GetQueue:input_type -> fanfold.v1.GetQueueRequest
-	74,  // 83: fanfold.v1.Fanfold.SetQueue:input_type -> fanfold.v1.SetQueueRequest
-	75,  // 84: fanfold.v1.Fanfold.PauseQueue:input_type -> fanfold.v1.PauseQueueRequest
-	76,  // 85: fanfold.v1.Fanfold.ResumeQueue:input_type -> fanfold.v1.ResumeQueueRequest
-	77,  // 86: fanfold.v1.Fanfold.DrainQueue:input_type -> fanfold.v1.DrainQueueRequest
-	78,  // 87: fanfold.v1.Fanfold.UndrainQueue:input_type -> fanfold.v1.UndrainQueueRequest
-	79,  // 88: fanfold.v1.Fanfold.PurgeQueue:input_type -> fanfold.v1.PurgeQueueRequest
-	80,  // 89: fanfold.v1.Fanfold.ListLimits:input_type -> fanfold.v1.ListLimitsRequest
-	81,  // 90: fanfold.v1.Fanfold.SetLimit:input_type -> fanfold.v1.SetLimitRequest
-	82,  // 91: fanfold.v1.Fanfold.DeleteLimit:input_type -> fanfold.v1.DeleteLimitRequest
-	83,  // 92: fanfold.v1.Fanfold.SetBudget:input_type -> fanfold.v1.SetBudgetRequest
-	84,  // 93: fanfold.v1.Fanfold.GetBudget:input_type -> fanfold.v1.GetBudgetRequest
-	85,  // 94: fanfold.v1.Fanfold.SetSchedule:input_type -> fanfold.v1.SetScheduleRequest
-	86,  // 95: fanfold.v1.Fanfold.DeleteSchedule:input_type -> fanfold.v1.DeleteScheduleRequest
-	87,  // 96: fanfold.v1.Fanfold.PauseSchedule:input_type -> fanfold.v1.PauseScheduleRequest
-	88,  // 97: fanfold.v1.Fanfold.ResumeSchedule:input_type -> fanfold.v1.ResumeScheduleRequest
-	89,  // 98: fanfold.v1.Fanfold.TriggerSchedule:input_type -> fanfold.v1.TriggerScheduleRequest
-	90,  // 99: fanfold.v1.Fanfold.BackfillSchedule:input_type -> fanfold.v1.BackfillScheduleRequest
-	91,  // 100: fanfold.v1.Fanfold.PreviewSchedule:input_type -> fanfold.v1.PreviewScheduleRequest
-	92,  // 101: fanfold.v1.Fanfold.GetSchedule:input_type -> fanfold.v1.GetScheduleRequest
-	93,  // 102: fanfold.v1.Fanfold.ListSchedules:input_type -> fanfold.v1.ListSchedulesRequest
-	94,  // 103: fanfold.v1.Fanfold.ListAttempts:input_type -> fanfold.v1.ListAttemptsRequest
-	95,  // 104: fanfold.v1.Fanfold.ListDead:input_type -> fanfold.v1.ListDeadRequest
-	96,  // 105: fanfold.v1.Fanfold.ListDeadGroups:input_type -> fanfold.v1.ListDeadGroupsRequest
-	97,  // 106: fanfold.v1.Fanfold.StartRedrive:input_type -> fanfold.v1.StartRedriveRequest
-	98,  // 107: fanfold.v1.Fanfold.StopRedrive:input_type -> fanfold.v1.StopRedriveRequest
-	99,  // 108: fanfold.v1.Fanfold.ListRedrives:input_type -> fanfold.v1.ListRedrivesRequest
-	100, // 109: fanfold.v1.Fanfold.DiscardJob:input_type -> fanfold.v1.DiscardJobRequest
-	101, // 110: fanfold.v1.Fanfold.CreateBatch:input_type -> fanfold.v1.CreateBatchRequest
-	102, // 111: fanfold.v1.Fanfold.CloseBatch:input_type -> fanfold.v1.CloseBatchRequest
-	103, // 112: fanfold.v1.Fanfold.ReopenBatch:input_type -> fanfold.v1.ReopenBatchRequest
-	104, // 113: fanfold.v1.Fanfold.CancelBatch:input_type -> fanfold.v1.CancelBatchRequest
-	105, // 114: fanfold.v1.Fanfold.PurgeBatch:input_type -> fanfold.v1.PurgeBatchRequest
-	106, // 115: fanfold.v1.Fanfold.GetBatch:input_type -> fanfold.v1.GetBatchRequest
-	107, // 116: fanfold.v1.Fanfold.ListBatches:input_type -> fanfold.v1.ListBatchesRequest
-	108, // 117: fanfold.v1.Fanfold.ListBatchJobs:input_type -> fanfold.v1.ListBatchJobsRequest
-	109, // 118: fanfold.v1.Fanfold.SetWebhook:input_type -> fanfold.v1.SetWebhookRequest
-	110, // 119: fanfold.v1.Fanfold.ChangeWebhook:input_type -> fanfold.v1.ChangeWebhookRequest
-	111, // 120: fanfold.v1.Fanfold.ListWebhooks:input_type -> fanfold.v1.ListWebhooksRequest
-	112, // 121: fanfold.v1.Fanfold.ListDeliveries:input_type -> fanfold.v1.ListDeliveriesRequest
-	113, // 122: fanfold.v1.Fanfold.ReplayDelivery:input_type -> fanfold.v1.ReplayDeliveryRequest
-	114, // 123: fanfold.v1.Fanfold.SaveTask:input_type -> fanfold.v1.SaveTaskRequest
-	115, // 124: fanfold.v1.Fanfold.ListSaved:input_type -> fanfold.v1.ListSavedRequest
-	116, // 125: fanfold.v1.Fanfold.ListLogs:input_type -> fanfold.v1.ListLogsRequest
-	117, // 126: fanfold.v1.Fanfold.ExplainTask:input_type -> fanfold.v1.ExplainTaskRequest
-	1,   // 127: fanfold.v1.Fanfold.SubmitJobs:output_type -> fanfold.v1.SubmitJobsResponse
-	4,   // 128: fanfold.v1.Fanfold.AwaitJobs:output_type -> fanfold.v1.AwaitJobsResponse
-	8,   // 129: fanfold.v1.Fanfold.GetJob:output_type -> fanfold.v1.GetJobResponse
-	12,  // 130: fanfold.v1.Fanfold.ListJobs:output_type -> fanfold.v1.ListJobsResponse
-	14,  // 131: fanfold.v1.Fanfold.ListTasks:output_type -> fanfold.v1.ListTasksResponse
-	17,  // 132: fanfold.v1.Fanfold.WatchJob:output_type -> fanfold.v1.WatchJobResponse
-	19,  // 133: fanfold.v1.Fanfold.CancelJob:output_type -> fanfold.v1.CancelJobResponse
-	21,  // 134: fanfold.v1.Fanfold.RetryJob:output_type -> fanfold.v1.RetryJobResponse
-	23,  // 135: fanfold.v1.Fanfold.PurgeJob:output_type -> fanfold.v1.PurgeJobResponse
-	25,  // 136: fanfold.v1.Fanfold.PutChunk:output_type -> fanfold.v1.PutChunkResponse
-	27,  // 137: fanfold.v1.Fanfold.ReadValue:output_type -> fanfold.v1.ReadValueResponse
-	36,  // 138: fanfold.v1.Fanfold.Work:output_type -> fanfold.v1.WorkResponse
-	42,  // 139: fanfold.v1.Fanfold.ListWorkers:output_type -> fanfold.v1.ListWorkersResponse
-	45,  // 140: fanfold.v1.Fanfold.ListQueues:output_type -> fanfold.v1.ListQueuesResponse
-	47,  // 141: fanfold.v1.Fanfold.ClusterStatus:output_type -> fanfold.v1.ClusterStatusResponse
-	51,  // 142: fanfold.v1.Fanfold.AddNode:output_type -> fanfold.v1.AddNodeResponse
-	53,  // 143: fanfold.v1.Fanfold.RemoveNode:output_type -> fanfold.v1.RemoveNodeResponse
-	55,  // 144: fanfold.v1.Fanfold.TransferLeadership:output_type -> fanfold.v1.TransferLeadershipResponse
-	57,  // 145: fanfold.v1.Fanfold.HashState:output_type -> fanfold.v1.HashStateResponse
-	59,  // 146: fanfold.v1.Fanfold.NodeHash:output_type -> fanfold.v1.NodeHashResponse
-	118, // 147: fanfold.v1.Fanfold.GetQueue:output_type -> fanfold.v1.GetQueueResponse
-	119, // 148: fanfold.v1.Fanfold.SetQueue:output_type -> fanfold.v1.SetQueueResponse
-	120, // 149: fanfold.v1.Fanfold.PauseQueue:output_type -> fanfold.v1.PauseQueueResponse
-	121, // 150: fanfold.v1.Fanfold.ResumeQueue:output_type -> fanfold.v1.ResumeQueueResponse
-	122, // 151: fanfold.v1.Fanfold.DrainQueue:output_type -> fanfold.v1.DrainQueueResponse
-	123, // 152: fanfold.v1.Fanfold.UndrainQueue:output_type -> fanfold.v1.UndrainQueueResponse
-	124, // 153: fanfold.v1.Fanfold.PurgeQueue:output_type -> fanfold.v1.PurgeQueueResponse
-	125, // 154: fanfold.v1.Fanfold.ListLimits:output_type -> fanfold.v1.ListLimitsResponse
-	126, // 155: fanfold.v1.Fanfold.SetLimit:output_type -> fanfold.v1.SetLimitResponse
-	127, // 156: fanfold.v1.Fanfold.DeleteLimit:output_type -> fanfold.v1.DeleteLimitResponse
-	128, // 157: fanfold.v1.Fanfold.SetBudget:output_type -> fanfold.v1.SetBudgetResponse
-	129, // 158: fanfold.v1.Fanfold.GetBudget:output_type -> fanfold.v1.GetBudgetResponse
-	130, // 159: fanfold.v1.Fanfold.SetSchedule:output_type -> fanfold.v1.SetScheduleResponse
-	131, // 160: fanfold.v1.Fanfold.DeleteSchedule:output_type -> fanfold.v1.DeleteScheduleResponse
-	132, // 161: fanfold.v1.Fanfold.PauseSchedule:output_type -> fanfold.v1.PauseScheduleResponse
-	133, // 162: fanfold.v1.Fanfold.ResumeSchedule:output_type -> fanfold.v1.ResumeScheduleResponse
-	134, // 163: fanfold.v1.Fanfold.TriggerSchedule:output_type -> fanfold.v1.TriggerScheduleResponse
-	135, // 164: fanfold.v1.Fanfold.BackfillSchedule:output_type -> fanfold.v1.BackfillScheduleResponse
-	136, // 165: fanfold.v1.Fanfold.PreviewSchedule:output_type -> fanfold.v1.PreviewScheduleResponse
-	137, // 166: fanfold.v1.Fanfold.GetSchedule:output_type -> fanfold.v1.GetScheduleResponse
-	138, // 167: fanfold.v1.Fanfold.ListSchedules:output_type -> fanfold.v1.ListSchedulesResponse
-	139, // 168: fanfold.v1.Fanfold.ListAttempts:output_type -> fanfold.v1.ListAttemptsResponse
-	140, // 169: fanfold.v1.Fanfold.ListDead:output_type -> fanfold.v1.ListDeadResponse
-	141, // 170: fanfold.v1.Fanfold.ListDeadGroups:output_type -> fanfold.v1.ListDeadGroupsResponse
-	142, // 171: fanfold.v1.Fanfold.StartRedrive:output_type -> fanfold.v1.StartRedriveResponse
-	143, // 172: fanfold.v1.Fanfold.StopRedrive:output_type -> fanfold.v1.StopRedriveResponse
-	144, // 173: fanfold.v1.Fanfold.ListRedrives:output_type -> fanfold.v1.ListRedrivesResponse
-	145, // 174: fanfold.v1.Fanfold.DiscardJob:output_type -> fanfold.v1.DiscardJobResponse
-	146, // 175: fanfold.v1.Fanfold.CreateBatch:output_type -> fanfold.v1.CreateBatchResponse
-	147, // 176: fanfold.v1.Fanfold.CloseBatch:output_type -> fanfold.v1.CloseBatchResponse
-	148, // 177: fanfold.v1.Fanfold.ReopenBatch:output_type -> fanfold.v1.ReopenBatchResponse
-	149, // 178: fanfold.v1.Fanfold.CancelBatch:output_type -> fanfold.v1.CancelBatchResponse
-	150, // 179: fanfold.v1.Fanfold.PurgeBatch:output_type -> fanfold.v1.PurgeBatchResponse
-	151, // 180: fanfold.v1.Fanfold.GetBatch:output_type -> fanfold.v1.GetBatchResponse
-	152, // 181: fanfold.v1.Fanfold.ListBatches:output_type -> fanfold.v1.ListBatchesResponse
-	153, // 182: fanfold.v1.Fanfold.ListBatchJobs:output_type -> fanfold.v1.ListBatchJobsResponse
-	154, // 183: fanfold.v1.Fanfold.SetWebhook:output_type -> fanfold.v1.SetWebhookResponse
-	155, // 184: fanfold.v1.Fanfold.ChangeWebhook:output_type -> fanfold.v1.ChangeWebhookResponse
-	156, // 185: fanfold.v1.Fanfold.ListWebhooks:output_type -> fanfold.v1.ListWebhooksResponse
-	157, // 186: fanfold.v1.Fanfold.ListDeliveries:output_type -> fanfold.v1.ListDeliveriesResponse
-	158, // 187: fanfold.v1.Fanfold.ReplayDelivery:output_type -> fanfold.v1.ReplayDeliveryResponse
-	159, // 188: fanfold.v1.Fanfold.SaveTask:output_type -> fanfold.v1.SaveTaskResponse
-	160, // 189: fanfold.v1.Fanfold.ListSaved:output_type -> fanfold.v1.ListSavedResponse
-	161, // 190: fanfold.v1.Fanfold.ListLogs:output_type -> fanfold.v1.ListLogsResponse
-	162, // 191: fanfold.v1.Fanfold.ExplainTask:output_type -> fanfold.v1.ExplainTaskResponse
-	127, // [127:192] is the sub-list for method output_type
-	62,  // [62:127] is the sub-list for method input_type
-	62,  // [62:62] is the sub-list for extension type_name
-	62,  // [62:62] is the sub-list for extension extendee
-	0,   // [0:62] is the sub-list for field type_name
+	32,  // 29: fanfold.v1.WorkRequest.prefetch:type_name -> fanfold.v1.QueueSlots
+	30,  // 30: fanfold.v1.WorkRequest.logs:type_name -> fanfold.v1.TaskLog
+	69,  // 31: fanfold.v1.TaskLog.fence:type_name -> fanfold.v1.Fence
+	28,  // 32: fanfold.v1.TaskLog.task:type_name -> fanfold.v1.Task
+	70,  // 33: fanfold.v1.TaskLog.lines:type_name -> fanfold.v1.LogLine
+	69,  // 34: fanfold.v1.Hello.held:type_name -> fanfold.v1.Fence
+	32,  // 35: fanfold.v1.Hello.queues:type_name -> fanfold.v1.QueueSlots
+	33,  // 36: fanfold.v1.Hello.kinds:type_name -> fanfold.v1.TaskKind
+	61,  // 37: fanfold.v1.Hello.labels:type_name -> fanfold.v1.Hello.LabelsEntry
+	69,  // 38: fanfold.v1.Report.fence:type_name -> fanfold.v1.Fence
+	28,  // 39: fanfold.v1.Report.task:type_name -> fanfold.v1.Task
+	71,  // 40: fanfold.v1.Report.result:type_name -> fanfold.v1.Value
+	35,  // 41: fanfold.v1.Report.failure:type_name -> fanfold.v1.Failure
+	6,   // 42: fanfold.v1.Failure.error:type_name -> fanfold.v1.TaskError
+	37,  // 43: fanfold.v1.WorkResponse.welcome:type_name -> fanfold.v1.Welcome
+	38,  // 44: fanfold.v1.WorkResponse.assignments:type_name -> fanfold.v1.Assignment
+	39,  // 45: fanfold.v1.WorkResponse.acks:type_name -> fanfold.v1.Ack
+	40,  // 46: fanfold.v1.WorkResponse.revokes:type_name -> fanfold.v1.Revoke
+	69,  // 47: fanfold.v1.Welcome.drop:type_name -> fanfold.v1.Fence
+	69,  // 48: fanfold.v1.Assignment.fence:type_name -> fanfold.v1.Fence
+	28,  // 49: fanfold.v1.Assignment.task:type_name -> fanfold.v1.Task
+	62,  // 50: fanfold.v1.Assignment.headers:type_name -> fanfold.v1.Assignment.HeadersEntry
+	69,  // 51: fanfold.v1.Ack.fence:type_name -> fanfold.v1.Fence
+	69,  // 52: fanfold.v1.Revoke.fence:type_name -> fanfold.v1.Fence
+	66,  // 53: fanfold.v1.ListWorkersRequest.consistency:type_name -> fanfold.v1.Consistency
+	43,  // 54: fanfold.v1.ListWorkersResponse.workers:type_name -> fanfold.v1.Worker
+	32,  // 55: fanfold.v1.Worker.queues:type_name -> fanfold.v1.QueueSlots
+	32,  // 56: fanfold.v1.Worker.used:type_name -> fanfold.v1.QueueSlots
+	33,  // 57: fanfold.v1.Worker.kinds:type_name -> fanfold.v1.TaskKind
+	63,  // 58: fanfold.v1.Worker.labels:type_name -> fanfold.v1.Worker.LabelsEntry
+	32,  // 59: fanfold.v1.Worker.prefetch:type_name -> fanfold.v1.QueueSlots
+	66,  // 60: fanfold.v1.ListQueuesRequest.consistency:type_name -> fanfold.v1.Consistency
+	72,  // 61: fanfold.v1.ListQueuesResponse.queues:type_name -> fanfold.v1.Queue
+	48,  // 62: fanfold.v1.ClusterStatusResponse.nodes:type_name -> fanfold.v1.Node
+	49,  // 63: fanfold.v1.ClusterStatusResponse.counters:type_name -> fanfold.v1.Counters
+	0,   // 64: fanfold.v1.Fanfold.SubmitJobs:input_type -> fanfold.v1.SubmitJobsRequest
+	3,   // 65: fanfold.v1.Fanfold.AwaitJobs:input_type -> fanfold.v1.AwaitJobsRequest
+	7,   // 66: fanfold.v1.Fanfold.GetJob:input_type -> fanfold.v1.GetJobRequest
+	11,  // 67: fanfold.v1.Fanfold.ListJobs:input_type -> fanfold.v1.ListJobsRequest
+	13,  // 68: fanfold.v1.Fanfold.ListTasks:input_type -> fanfold.v1.ListTasksRequest
+	16,  // 69: fanfold.v1.Fanfold.WatchJob:input_type -> fanfold.v1.WatchJobRequest
+	18,  // 70: fanfold.v1.Fanfold.CancelJob:input_type -> fanfold.v1.CancelJobRequest
+	20,  // 71: fanfold.v1.Fanfold.RetryJob:input_type -> fanfold.v1.RetryJobRequest
+	22,  // 72: fanfold.v1.Fanfold.PurgeJob:input_type -> fanfold.v1.PurgeJobRequest
+	24,  // 73: fanfold.v1.Fanfold.PutChunk:input_type -> fanfold.v1.PutChunkRequest
+	26,  // 74: fanfold.v1.Fanfold.ReadValue:input_type -> fanfold.v1.ReadValueRequest
+	29,  // 75: fanfold.v1.Fanfold.Work:input_type -> fanfold.v1.WorkRequest
+	41,  // 76: fanfold.v1.Fanfold.ListWorkers:input_type -> fanfold.v1.ListWorkersRequest
+	44,  // 77: fanfold.v1.Fanfold.ListQueues:input_type -> fanfold.v1.ListQueuesRequest
+	46,  // 78: fanfold.v1.Fanfold.ClusterStatus:input_type -> fanfold.v1.ClusterStatusRequest
+	50,  // 79: fanfold.v1.Fanfold.AddNode:input_type -> fanfold.v1.AddNodeRequest
+	52,  // 80: fanfold.v1.Fanfold.RemoveNode:input_type -> fanfold.v1.RemoveNodeRequest
+	54,  // 81: fanfold.v1.Fanfold.TransferLeadership:input_type -> fanfold.v1.TransferLeadershipRequest
+	56,  // 82: fanfold.v1.Fanfold.HashState:input_type -> fanfold.v1.HashStateRequest
+	58,  // 83: fanfold.v1.Fanfold.NodeHash:input_type -> fanfold.v1.NodeHashRequest
+	73,  // 84: fanfold.v1.Fanfold.GetQueue:input_type -> fanfold.v1.GetQueueRequest
+	74,  // 85: fanfold.v1.Fanfold.SetQueue:input_type -> fanfold.v1.SetQueueRequest
+	75,  // 86: fanfold.v1.Fanfold.PauseQueue:input_type -> fanfold.v1.PauseQueueRequest
+	76,  // 87: fanfold.v1.Fanfold.ResumeQueue:input_type -> fanfold.v1.ResumeQueueRequest
+	77,  // 88: fanfold.v1.Fanfold.DrainQueue:input_type -> fanfold.v1.DrainQueueRequest
+	78,  // 89: fanfold.v1.Fanfold.UndrainQueue:input_type -> fanfold.v1.UndrainQueueRequest
+	79,  // 90: fanfold.v1.Fanfold.PurgeQueue:input_type -> fanfold.v1.PurgeQueueRequest
+	80,  // 91: fanfold.v1.Fanfold.ListLimits:input_type -> fanfold.v1.ListLimitsRequest
+	81,  // 92: fanfold.v1.Fanfold.SetLimit:input_type -> fanfold.v1.SetLimitRequest
+	82,  // 93: fanfold.v1.Fanfold.DeleteLimit:input_type -> fanfold.v1.DeleteLimitRequest
+	83,  // 94: fanfold.v1.Fanfold.SetBudget:input_type -> fanfold.v1.SetBudgetRequest
+	84,  // 95: fanfold.v1.Fanfold.GetBudget:input_type -> fanfold.v1.GetBudgetRequest
+	85,  // 96: fanfold.v1.Fanfold.SetSchedule:input_type -> fanfold.v1.SetScheduleRequest
+	86,  // 97: fanfold.v1.Fanfold.DeleteSchedule:input_type -> fanfold.v1.DeleteScheduleRequest
+	87,  // 98: fanfold.v1.Fanfold.PauseSchedule:input_type -> fanfold.v1.PauseScheduleRequest
+	88,  // 99: fanfold.v1.Fanfold.ResumeSchedule:input_type -> fanfold.v1.ResumeScheduleRequest
+	89,  // 100: fanfold.v1.Fanfold.TriggerSchedule:input_type -> fanfold.v1.TriggerScheduleRequest
+	90,  // 101: fanfold.v1.Fanfold.BackfillSchedule:input_type -> fanfold.v1.BackfillScheduleRequest
+	91,  // 102: fanfold.v1.Fanfold.PreviewSchedule:input_type -> fanfold.v1.PreviewScheduleRequest
+	92,  // 103: fanfold.v1.Fanfold.GetSchedule:input_type -> fanfold.v1.GetScheduleRequest
+	93,  // 104: fanfold.v1.Fanfold.ListSchedules:input_type -> fanfold.v1.ListSchedulesRequest
+	94,  // 105: fanfold.v1.Fanfold.ListAttempts:input_type -> fanfold.v1.ListAttemptsRequest
+	95,  // 106: fanfold.v1.Fanfold.ListDead:input_type -> fanfold.v1.ListDeadRequest
+	96,  // 107: fanfold.v1.Fanfold.ListDeadGroups:input_type -> fanfold.v1.ListDeadGroupsRequest
+	97,  // 108: fanfold.v1.Fanfold.StartRedrive:input_type -> fanfold.v1.StartRedriveRequest
+	98,  // 109: fanfold.v1.Fanfold.StopRedrive:input_type -> fanfold.v1.StopRedriveRequest
+	99,  // 110: fanfold.v1.Fanfold.ListRedrives:input_type -> fanfold.v1.ListRedrivesRequest
+	100, // 111: fanfold.v1.Fanfold.DiscardJob:input_type -> fanfold.v1.DiscardJobRequest
+	101, // 112: fanfold.v1.Fanfold.CreateBatch:input_type -> fanfold.v1.CreateBatchRequest
+	102, // 113: fanfold.v1.Fanfold.CloseBatch:input_type -> fanfold.v1.CloseBatchRequest
+	103, // 114: fanfold.v1.Fanfold.ReopenBatch:input_type -> fanfold.v1.ReopenBatchRequest
+	104, // 115: fanfold.v1.Fanfold.CancelBatch:input_type -> fanfold.v1.CancelBatchRequest
+	105, // 116: fanfold.v1.Fanfold.PurgeBatch:input_type -> fanfold.v1.PurgeBatchRequest
+	106, // 117: fanfold.v1.Fanfold.GetBatch:input_type -> fanfold.v1.GetBatchRequest
+	107, // 118: fanfold.v1.Fanfold.ListBatches:input_type -> fanfold.v1.ListBatchesRequest
+	108, // 119: fanfold.v1.Fanfold.ListBatchJobs:input_type -> fanfold.v1.ListBatchJobsRequest
+	109, // 120: fanfold.v1.Fanfold.SetWebhook:input_type -> fanfold.v1.SetWebhookRequest
+	110, // 121: fanfold.v1.Fanfold.ChangeWebhook:input_type -> fanfold.v1.ChangeWebhookRequest
+	111, // 122: fanfold.v1.Fanfold.ListWebhooks:input_type -> fanfold.v1.ListWebhooksRequest
+	112, // 123: fanfold.v1.Fanfold.ListDeliveries:input_type -> fanfold.v1.ListDeliveriesRequest
+	113, // 124: fanfold.v1.Fanfold.ReplayDelivery:input_type -> fanfold.v1.ReplayDeliveryRequest
+	114, // 125: fanfold.v1.Fanfold.SaveTask:input_type -> fanfold.v1.SaveTaskRequest
+	115, // 126: fanfold.v1.Fanfold.ListSaved:input_type -> fanfold.v1.ListSavedRequest
+	116, // 127: fanfold.v1.Fanfold.ListLogs:input_type -> fanfold.v1.ListLogsRequest
+	117, // 128: fanfold.v1.Fanfold.ExplainTask:input_type -> fanfold.v1.ExplainTaskRequest
+	1,   // 129: fanfold.v1.Fanfold.SubmitJobs:output_type -> fanfold.v1.SubmitJobsResponse
+	4,   // 130: fanfold.v1.Fanfold.AwaitJobs:output_type -> fanfold.v1.AwaitJobsResponse
+	8,   // 131: fanfold.v1.Fanfold.GetJob:output_type -> fanfold.v1.GetJobResponse
+	12,  // 132: fanfold.v1.Fanfold.ListJobs:output_type -> fanfold.v1.ListJobsResponse
+	14,  // 133: fanfold.v1.Fanfold.ListTasks:output_type -> fanfold.v1.ListTasksResponse
+	17,  // 134: fanfold.v1.Fanfold.WatchJob:output_type -> fanfold.v1.WatchJobResponse
+	19,  // 135: fanfold.v1.Fanfold.CancelJob:output_type -> fanfold.v1.CancelJobResponse
+	21,  // 136: fanfold.v1.Fanfold.RetryJob:output_type -> fanfold.v1.RetryJobResponse
+	23,  // 137: fanfold.v1.Fanfold.PurgeJob:output_type -> fanfold.v1.PurgeJobResponse
+	25,  // 138: fanfold.v1.Fanfold.PutChunk:output_type -> fanfold.v1.PutChunkResponse
+	27,  // 139: fanfold.v1.Fanfold.ReadValue:output_type -> fanfold.v1.ReadValueResponse
+	36,  // 140: fanfold.v1.Fanfold.Work:output_type -> fanfold.v1.WorkResponse
+	42,  // 141: fanfold.v1.Fanfold.ListWorkers:output_type -> fanfold.v1.ListWorkersResponse
+	45,  // 142: fanfold.v1.Fanfold.ListQueues:output_type -> fanfold.v1.ListQueuesResponse
+	47,  // 143: fanfold.v1.Fanfold.ClusterStatus:output_type -> fanfold.v1.ClusterStatusResponse
+	51,  // 144: fanfold.v1.Fanfold.AddNode:output_type -> fanfold.v1.AddNodeResponse
+	53,  // 145: fanfold.v1.Fanfold.RemoveNode:output_type -> fanfold.v1.RemoveNodeResponse
+	55,  // 146: fanfold.v1.Fanfold.TransferLeadership:output_type -> fanfold.v1.TransferLeadershipResponse
+	57,  // 147: fanfold.v1.Fanfold.HashState:output_type -> fanfold.v1.HashStateResponse
+	59,  // 148: fanfold.v1.Fanfold.NodeHash:output_type -> fanfold.v1.NodeHashResponse
+	118, // 149: fanfold.v1.Fanfold.GetQueue:output_type -> fanfold.v1.GetQueueResponse
+	119, // 150: fanfold.v1.Fanfold.SetQueue:output_type -> fanfold.v1.SetQueueResponse
+	120, // 151: fanfold.v1.Fanfold.PauseQueue:output_type -> fanfold.v1.PauseQueueResponse
+	121, // 152: fanfold.v1.Fanfold.ResumeQueue:output_type -> fanfold.v1.ResumeQueueResponse
+	122, // 153: fanfold.v1.Fanfold.DrainQueue:output_type -> fanfold.v1.DrainQueueResponse
+	123, // 154: fanfold.v1.Fanfold.UndrainQueue:output_type -> fanfold.v1.UndrainQueueResponse
+	124, // 155: fanfold.v1.Fanfold.PurgeQueue:output_type -> fanfold.v1.PurgeQueueResponse
+	125, // 156: fanfold.v1.Fanfold.ListLimits:output_type -> fanfold.v1.ListLimitsResponse
+	126, // 157: fanfold.v1.Fanfold.SetLimit:output_type -> fanfold.v1.SetLimitResponse
+	127, // 158: fanfold.v1.Fanfold.DeleteLimit:output_type -> fanfold.v1.DeleteLimitResponse
+	128, // 159: fanfold.v1.Fanfold.SetBudget:output_type -> fanfold.v1.SetBudgetResponse
+	129, // 160: fanfold.v1.Fanfold.GetBudget:output_type -> fanfold.v1.GetBudgetResponse
+	130, // 161: fanfold.v1.Fanfold.SetSchedule:output_type -> fanfold.v1.SetScheduleResponse
+	131, // 162: fanfold.v1.Fanfold.DeleteSchedule:output_type -> fanfold.v1.DeleteScheduleResponse
+	132, // 163: fanfold.v1.Fanfold.PauseSchedule:output_type -> fanfold.v1.PauseScheduleResponse
+	133, // 164: fanfold.v1.Fanfold.ResumeSchedule:output_type -> fanfold.v1.ResumeScheduleResponse
+	134, // 165: fanfold.v1.Fanfold.TriggerSchedule:output_type -> fanfold.v1.TriggerScheduleResponse
+	135, // 166: fanfold.v1.Fanfold.BackfillSchedule:output_type -> fanfold.v1.BackfillScheduleResponse
+	136, // 167: fanfold.v1.Fanfold.PreviewSchedule:output_type -> fanfold.v1.PreviewScheduleResponse
+	137, // 168: fanfold.v1.Fanfold.GetSchedule:output_type -> fanfold.v1.GetScheduleResponse
+	138, // 169: fanfold.v1.Fanfold.ListSchedules:output_type -> fanfold.v1.ListSchedulesResponse
+	139, // 170: fanfold.v1.Fanfold.ListAttempts:output_type -> fanfold.v1.ListAttemptsResponse
+	140, // 171: fanfold.v1.Fanfold.ListDead:output_type -> fanfold.v1.ListDeadResponse
+	141, // 172: fanfold.v1.Fanfold.ListDeadGroups:output_type -> fanfold.v1.ListDeadGroupsResponse
+	142, // 173: fanfold.v1.Fanfold.StartRedrive:output_type -> fanfold.v1.StartRedriveResponse
+	143, // 174: fanfold.v1.Fanfold.StopRedrive:output_type -> fanfold.v1.StopRedriveResponse
+	144, // 175: fanfold.v1.Fanfold.ListRedrives:output_type -> fanfold.v1.ListRedrivesResponse
+	145, // 176: fanfold.v1.Fanfold.DiscardJob:output_type -> fanfold.v1.DiscardJobResponse
+	146, // 177: fanfold.v1.Fanfold.CreateBatch:output_type -> fanfold.v1.CreateBatchResponse
+	147, // 178: fanfold.v1.Fanfold.CloseBatch:output_type -> fanfold.v1.CloseBatchResponse
+	148, // 179: fanfold.v1.Fanfold.ReopenBatch:output_type -> fanfold.v1.ReopenBatchResponse
+	149, // 180: fanfold.v1.Fanfold.CancelBatch:output_type -> fanfold.v1.CancelBatchResponse
+	150, // 181: fanfold.v1.Fanfold.PurgeBatch:output_type -> fanfold.v1.PurgeBatchResponse
+	151, // 182: fanfold.v1.Fanfold.GetBatch:output_type -> fanfold.v1.GetBatchResponse
+	152, // 183: fanfold.v1.Fanfold.ListBatches:output_type -> fanfold.v1.ListBatchesResponse
+	153, // 184: fanfold.v1.Fanfold.ListBatchJobs:output_type -> fanfold.v1.ListBatchJobsResponse
+	154, // 185: fanfold.v1.Fanfold.SetWebhook:output_type -> fanfold.v1.SetWebhookResponse
+	155, // 186: fanfold.v1.Fanfold.ChangeWebhook:output_type -> fanfold.v1.ChangeWebhookResponse
+	156, // 187: fanfold.v1.Fanfold.ListWebhooks:output_type -> fanfold.v1.ListWebhooksResponse
+	157, // 188: fanfold.v1.Fanfold.ListDeliveries:output_type -> fanfold.v1.ListDeliveriesResponse
+	158, // 189: fanfold.v1.Fanfold.ReplayDelivery:output_type -> fanfold.v1.ReplayDeliveryResponse
+	159, // 190: fanfold.v1.Fanfold.SaveTask:output_type -> fanfold.v1.SaveTaskResponse
+	160, // 191: fanfold.v1.Fanfold.ListSaved:output_type -> fanfold.v1.ListSavedResponse
+	161, // 192: fanfold.v1.Fanfold.ListLogs:output_type -> fanfold.v1.ListLogsResponse
+	162, // 193: fanfold.v1.Fanfold.ExplainTask:output_type -> fanfold.v1.ExplainTaskResponse
+	129, // [129:194] is the sub-list for method output_type
+	64,  // [64:129] is the sub-list for method input_type
+	64,  // [64:64] is the sub-list for extension type_name
+	64,  // [64:64] is the sub-list for extension extendee
+	0,   // [0:64] is the sub-list for field type_name
 }
 
 func init() { file_v1_fanfold_proto_init() }
