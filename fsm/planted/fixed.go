@@ -9,7 +9,7 @@ const Bug = bug
 const (
 	// AckBeforeCommit (law 1; engine/submit.go): a submission is answered when it is queued, before it is in the log.
 	AckBeforeCommit = bug == "ackbeforecommit"
-	// AckBeforeFsync (law 14; cluster/wal/segment.go, and cluster/logstore.go of bolt): an entry counts as stored before the disk has it.
+	// AckBeforeFsync (law 14; cluster/wal/segment.go): an entry counts as stored before the disk has it.
 	AckBeforeFsync = bug == "ackbeforefsync"
 	// NoFence (law 2; fsm/complete_task.go): a report under a lease that is over counts for the lease that there is.
 	NoFence = bug == "nofence"
