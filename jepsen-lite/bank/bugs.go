@@ -76,7 +76,7 @@ var Bugs = []Bug{
 		Workload: "register", Nemeses: []string{"pause-leader"}, Caught: []string{"C1"}},
 	{Name: "keyfirst", Law: 13, About: "the idempotency key of a submission is kept although the submission is refused",
 		Workload: "submit", Nemeses: []string{"kill-leader"}, Caught: []string{"S10"}},
-	{Name: "ackbeforefsync", Law: 14, About: "an entry counts as stored before the disk has it", Simulated: true, Caught: []string{"S1", "X2", "L1"}},
+	{Name: "ackbeforefsync", Law: 14, About: "an entry counts as stored before the disk has it", Simulated: true, Caught: []string{"S1", "X2", "L1", "L5"}},
 	{Name: "swallowerror", Law: 14, About: "an error of the log's disk is ignored",
 		Workload: "submit", Nemeses: []string{"disk-error"}, Caught: []string{"S1", "X2", "L1", "L5"}},
 	{Name: "restless", Law: 14, About: "a leader hands leadership on every 3 s", Workload: "submit", Mode: trial.Quiet, Caught: []string{"L2"}},

@@ -22,25 +22,33 @@ type archive struct {
 	conflicts []string
 }
 
-// keep takes over the committed part of a node's log.
+// keep takes over the committed part of a node's log. Precondition: turn is held.
 func (d *logDisk) keep() {
 	if d.applied == nil || d.life.dead() {
 		return
 	}
 	index, term := d.applied()
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if index < d.now.first || index >= d.now.first+uint64(len(d.now.entries)) || d.now.entries[index-d.now.first].Term != term {
+	var last raft.Log
+	if index <= d.kept || d.GetLog(index, &last) != nil || last.Term != term {
 		return
 	}
-	d.archive.add(d.now.entries[:index-d.now.first+1])
+	first, _ := d.FirstIndex() // never fails
+	var committed []*raft.Log
+	for i := max(first, d.kept+1); i <= index; i++ {
+		e := new(raft.Log)
+		if d.GetLog(i, e) != nil {
+			return
+		}
+		committed = append(committed, e)
+	}
+	d.archive.add(committed)
+	d.kept = index
 }
 
 func (a *archive) add(committed []*raft.Log) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	for i := len(committed) - 1; i >= 0; i-- {
-		e := committed[i]
+	for _, e := range committed {
 		for uint64(len(a.entries)) < e.Index {
 			a.entries = append(a.entries, nil)
 		}
@@ -48,8 +56,6 @@ func (a *archive) add(committed []*raft.Log) {
 		switch {
 		case was == nil:
 			a.entries[e.Index-1] = e
-		case was == e:
-			return // and so is all before it
 		case was.Term != e.Term || was.Type != e.Type || !bytes.Equal(was.Data, e.Data):
 			a.conflicts = append(a.conflicts, fmt.Sprintf("index %d was applied with term %d and with term %d", e.Index, was.Term, e.Term))
 		}

@@ -12,6 +12,7 @@ import (
 
 	"crypto/sha256"
 
+	"github.com/fanfold/fanfold/cluster"
 	"github.com/fanfold/fanfold/jepsen-lite/ledger"
 )
 
@@ -71,7 +72,7 @@ func simulateCluster(p Plan, logger *slog.Logger, r *Result) error {
 	for _, n := range w.nodes {
 		n.stop()
 		r.Writes = append(r.Writes, n.writes)
-		f.logs = append(f.logs, ledger.Node{ID: n.peer.ID, Walk: n.logs.records})
+		f.logs = append(f.logs, ledger.Node{ID: n.peer.ID, Walk: func(visit func(cluster.LogRecord) error) error { return records(n.files, visit) }})
 	}
 	w.ghosts.Wait()
 	f.took = time.Since(w.start)

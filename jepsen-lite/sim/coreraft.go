@@ -160,8 +160,8 @@ func (n *coreNode) install(from *coreNode) (ghost *fsm.Machine, err error) {
 	return ghost, n.open()
 }
 
-// records are the entries as the judges read them.
-func records(log []coreEntry) func(func(cluster.LogRecord) error) error {
+// coreRecords are the entries as the judges read them.
+func coreRecords(log []coreEntry) func(func(cluster.LogRecord) error) error {
 	return func(visit func(cluster.LogRecord) error) error {
 		for i, e := range log {
 			r := cluster.LogRecord{Index: uint64(i) + 1, Term: e.term, Data: e.data, Command: e.data != nil}

@@ -67,7 +67,7 @@ func simulateCore(p Plan, r *Result) error {
 		r.Broken = w.broken
 		return nil
 	}
-	f.logs = append(f.logs, ledger.Node{ID: "the cluster", Walk: records(w.decided), Applied: f.index})
+	f.logs = append(f.logs, ledger.Node{ID: "the cluster", Walk: coreRecords(w.decided), Applied: f.index})
 	return r.judge(f)
 }
 

@@ -116,8 +116,10 @@ func sort(name string) string {
 		return " snapshot"
 	case strings.HasPrefix(base, "CURRENT"):
 		return " CURRENT"
+	case strings.HasPrefix(name, logDir+"/"):
+		return " log"
 	case ext == ".sst", ext == ".log":
-		return " " + ext[1:]
+		return " " + strings.Replace(ext[1:], "log", "wal", 1)
 	case strings.HasPrefix(base, "node.json"):
 		return " node.json"
 	case len(base) == 6:
@@ -179,8 +181,22 @@ func (f *stateFile) Write(p []byte) (n int, err error) {
 	return n, err
 }
 
-func (f *stateFile) Sync() error     { return f.disk.around("sync"+f.sort, f.File.Sync) }
-func (f *stateFile) SyncData() error { return f.disk.around("sync"+f.sort, f.File.SyncData) }
+func (f *stateFile) WriteAt(p []byte, at int64) (n int, err error) {
+	_ = f.disk.around("write"+f.sort, func() error { n, err = f.File.WriteAt(p, at); return err })
+	return n, err
+}
+
+func (f *stateFile) Sync() error { return f.disk.around("sync"+f.sort, f.File.Sync) }
+
+// SyncData takes its time: it is what an append to Raft's log waits for.
+func (f *stateFile) SyncData() error {
+	return f.disk.around("sync"+f.sort, func() error {
+		if f.sort == " log" {
+			f.disk.life.sync()
+		}
+		return f.File.SyncData()
+	})
+}
 
 func (f *stateFile) SyncTo(length int64) (full bool, err error) {
 	_ = f.disk.around("sync"+f.sort, func() error { full, err = f.File.SyncTo(length); return err })

@@ -5,179 +5,143 @@ import (
 	"errors"
 	"maps"
 	"math/rand/v2"
+	"path"
 	"slices"
 	"sync"
-	"time"
 
+	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/hashicorp/raft"
 
 	"github.com/fanfold/fanfold/cluster"
-	"github.com/fanfold/fanfold/fsm/planted"
+	"github.com/fanfold/fanfold/cluster/wal"
 )
 
-// logDisk is a node's log and votes on a disk that loses what was not synced: it keeps two images, one as the
-// process sees it and one as it would be found after a power failure. A transaction is in the first at once, and
-// in the second when its sync ends. A transaction is whole or not there, as bolt's are.
+const (
+	logDir = "/data/raft/log"
+	// logSegment is small, so that logs go over many files, which are used again.
+	logSegment = 8 << 10
+)
+
+// logDisk is a node's log and votes. The log is the product's own, on the file system that loses what was not synced.
+// Votes, which are bolt's in the product, are in two images, one as the process sees it and one as it would be
+// found after a power failure: a change is in the first at once, in the second when its sync ends, and is
+// whole or not there.
 type logDisk struct {
+	*wal.Log
 	life    *life
 	archive *archive
 	// applied is the last entry that the node's state has, and its term.
 	applied func() (index, term uint64)
+	// turn is held by who changes the log. Who waits for it waits in virtual time, and not for the log's mutex, whose
+	// holder may be waiting for a slow disk.
+	turn chan struct{}
+	kept uint64 // index up to which the archive has this log; turn guards it
 
-	mu      sync.Mutex
-	now     logImage
-	synced  logImage
-	pending []func(*logImage) // in now, not in synced
+	mu      sync.Mutex // guards what follows
+	now     map[string][]byte
+	synced  map[string][]byte
+	pending []vote // in now, not in synced
 }
 
-// logImage is what is on a disk.
-type logImage struct {
-	first   uint64 // index of entries[0]
-	entries []*raft.Log
-	votes   map[string][]byte
+type vote struct {
+	key   string
+	value []byte
 }
 
-func (i *logImage) clone() logImage {
-	return logImage{first: i.first, entries: slices.Clone(i.entries), votes: maps.Clone(i.votes)}
+func newLogDisk(l *life, a *archive, votes map[string][]byte) *logDisk {
+	if votes == nil {
+		votes = map[string][]byte{}
+	}
+	return &logDisk{life: l, archive: a, turn: make(chan struct{}, 1), now: maps.Clone(votes), synced: votes}
 }
 
-// crashed is what is left after a crash. percent is the chance of each transaction that was not synced, in
+// open opens the log on a node's files.
+func (d *logDisk) open(files vfs.FS) (cluster.LogStores, error) {
+	if err := files.MkdirAll(logDir, 0o755); err != nil {
+		return cluster.LogStores{}, err
+	}
+	for dir := logDir; dir != "/"; {
+		dir = path.Dir(dir)
+		f, err := files.OpenDir(dir)
+		if err != nil {
+			return cluster.LogStores{}, err
+		}
+		if err := errors.Join(f.Sync(), f.Close()); err != nil {
+			return cluster.LogStores{}, err
+		}
+	}
+	var err error
+	if d.Log, err = wal.Open(files, logDir, wal.Options{SegmentBytes: logSegment}); err != nil {
+		return cluster.LogStores{}, err
+	}
+	return cluster.LogStores{Log: d, Stable: d, Close: d.Log.Close}, nil
+}
+
+// crashed are the votes that are left after a crash. percent is the chance of each change that was not synced, in
 // order, to be there: of a killed process all are.
-func (d *logDisk) crashed(percent int, r *rand.Rand) logImage {
+func (d *logDisk) crashed(percent int, r *rand.Rand) map[string][]byte {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	left := d.synced.clone()
-	for _, tx := range d.pending {
+	left := maps.Clone(d.synced)
+	for _, v := range d.pending {
 		if r.IntN(100) >= percent {
 			break
 		}
-		tx(&left)
+		left[v.key] = v.value
 	}
 	return left
 }
 
-func newLogDisk(l *life, a *archive, from logImage) *logDisk {
-	if from.votes == nil {
-		from.votes = map[string][]byte{}
-	}
-	return &logDisk{life: l, archive: a, now: from.clone(), synced: from}
+func (d *logDisk) StoreLog(l *raft.Log) error { return d.StoreLogs([]*raft.Log{l}) }
+
+func (d *logDisk) StoreLogs(logs []*raft.Log) error {
+	return d.change(func() error { return d.Log.StoreLogs(logs) })
 }
 
-// commit is one transaction.
-func (d *logDisk) commit(what string, tx func(*logImage)) error {
-	d.life.write(what, false)
+func (d *logDisk) DeleteRange(low, high uint64) error {
+	return d.change(func() error { return d.Log.DeleteRange(low, high) })
+}
+
+func (d *logDisk) change(do func() error) error {
+	d.turn <- struct{}{}
+	defer func() { <-d.turn }()
 	d.keep()
+	return do()
+}
+
+var errNoKey = errors.New("not found") // raft compares this text
+
+func (d *logDisk) Set(key, value []byte) error {
+	v := vote{string(key), slices.Clone(value)}
+	d.life.write("vote", false)
 	d.mu.Lock()
-	tx(&d.now)
-	d.pending = append(d.pending, tx)
+	d.now[v.key] = v.value
+	d.pending = append(d.pending, v)
 	n := len(d.pending)
 	d.mu.Unlock()
-	if planted.AckBeforeFsync { // as the real store has it with the bug: until the system writes it back
-		time.AfterFunc(5*time.Second, func() { d.sync(n) })
-	} else {
-		d.sync(n)
-	}
-	d.life.write(what, true)
+	d.sync(n)
+	d.life.write("vote", true)
 	return nil
 }
 
-// sync makes the first n transactions that are pending last.
+// sync makes the first n votes that are pending last.
 func (d *logDisk) sync(n int) {
 	d.life.sync()
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if !d.life.dead() { // else its end came before that of the sync
 		n = min(n, len(d.pending))
-		for _, done := range d.pending[:n] {
-			done(&d.synced)
+		for _, v := range d.pending[:n] {
+			d.synced[v.key] = v.value
 		}
 		d.pending = d.pending[n:]
 	}
 }
 
-func (d *logDisk) FirstIndex() (uint64, error) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if len(d.now.entries) == 0 {
-		return 0, nil
-	}
-	return d.now.first, nil
-}
-
-func (d *logDisk) LastIndex() (uint64, error) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if len(d.now.entries) == 0 {
-		return 0, nil
-	}
-	return d.now.first + uint64(len(d.now.entries)) - 1, nil
-}
-
-func (d *logDisk) GetLog(index uint64, to *raft.Log) error {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if index < d.now.first || index >= d.now.first+uint64(len(d.now.entries)) {
-		return raft.ErrLogNotFound
-	}
-	*to = *d.now.entries[index-d.now.first]
-	return nil
-}
-
-func (d *logDisk) StoreLog(l *raft.Log) error { return d.StoreLogs([]*raft.Log{l}) }
-
-func (d *logDisk) StoreLogs(logs []*raft.Log) error {
-	kept := make([]*raft.Log, len(logs))
-	for i, l := range logs {
-		c := *l
-		kept[i] = &c
-	}
-	return d.commit("append", func(i *logImage) {
-		for _, l := range kept {
-			i.store(l)
-		}
-	})
-}
-
-// store puts an entry where its index says, as bolt does.
-func (i *logImage) store(l *raft.Log) {
-	switch at := int(l.Index) - int(i.first); {
-	case len(i.entries) == 0:
-		i.first, i.entries = l.Index, append(i.entries, l)
-	case at >= 0 && at < len(i.entries):
-		i.entries[at] = l
-	case at == len(i.entries):
-		i.entries = append(i.entries, l)
-	default:
-		panic("sim: a log with a hole was stored")
-	}
-}
-
-func (d *logDisk) DeleteRange(low, high uint64) error {
-	return d.commit("truncate", func(i *logImage) {
-		last := i.first + uint64(len(i.entries)) - 1
-		low, high := max(low, i.first), min(high, last)
-		if len(i.entries) == 0 || high < low {
-			return
-		}
-		if low == i.first && high < last {
-			i.entries, i.first = slices.Clone(i.entries[high-low+1:]), high+1
-			return
-		}
-		i.entries = i.entries[:low-i.first] // from the back
-	})
-}
-
-var errNoKey = errors.New("not found") // raft compares this text
-
-func (d *logDisk) Set(key, value []byte) error {
-	k, v := string(key), slices.Clone(value)
-	return d.commit("vote", func(i *logImage) { i.votes[k] = v })
-}
-
 func (d *logDisk) Get(key []byte) ([]byte, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	v, ok := d.now.votes[string(key)]
+	v, ok := d.now[string(key)]
 	if !ok {
 		return nil, errNoKey
 	}
@@ -196,12 +160,28 @@ func (d *logDisk) GetUint64(key []byte) (uint64, error) {
 	return binary.BigEndian.Uint64(v), nil
 }
 
-func (d *logDisk) stores() cluster.LogStores {
-	return cluster.LogStores{Log: d, Stable: d, Close: func() error { return nil }}
+// records are the entries of the log on a disk, in order.
+func records(files vfs.FS, visit func(cluster.LogRecord) error) error {
+	if _, err := files.Stat(logDir); err != nil {
+		return nil // the node has never been started
+	}
+	log, err := wal.Open(files, logDir, wal.Options{ReadOnly: true})
+	if err != nil {
+		return err
+	}
+	defer log.Close()
+	first, _ := log.FirstIndex() // neither fails
+	last, _ := log.LastIndex()
+	var all []*raft.Log
+	for i := first; i != 0 && i <= last; i++ {
+		e := new(raft.Log)
+		if err := log.GetLog(i, e); err != nil {
+			return err
+		}
+		all = append(all, e)
+	}
+	return walk(all, visit)
 }
-
-// records are the entries that are on the disk, in order.
-func (i *logImage) records(visit func(cluster.LogRecord) error) error { return walk(i.entries, visit) }
 
 func walk(entries []*raft.Log, visit func(cluster.LogRecord) error) error {
 	for _, e := range entries {

@@ -23,11 +23,11 @@ type node struct {
 	peer  cluster.Peer
 	clock atomic.Int64 // how far its wall clock is off
 
-	mu     sync.Mutex // guards what follows
-	files  *vfs.MemFS // for the next life
-	logs   logImage   // likewise
-	chance *rand.Rand // of crashes and of the log's delays
-	now    *process   // nil: none
+	mu     sync.Mutex        // guards what follows
+	files  *vfs.MemFS        // for the next life
+	votes  map[string][]byte // likewise
+	chance *rand.Rand        // of crashes and of the log's delays
+	now    *process          // nil: none
 	lives  int
 	writes int // of all lives that ended
 }
@@ -66,7 +66,7 @@ func (n *node) start() error {
 			n.world.restartLater(n, time.Second)
 		}
 	}
-	p.disk, p.log = &stateDisk{n.files, p.life}, newLogDisk(p.life, &n.world.archive, n.logs)
+	p.disk, p.log = &stateDisk{n.files, p.life}, newLogDisk(p.life, &n.world.archive, n.votes)
 	n.lives++
 	n.now = p // its writes may end it before it is open
 	n.mu.Unlock()
@@ -101,7 +101,7 @@ func (n *node) open(p *process) (*cluster.Node, error) {
 	plan := &n.world.plan
 	live, err := cluster.Open(cluster.Config{
 		NodeID: n.peer.ID, DataDir: "/data", FS: p.disk, Peers: n.world.peers,
-		OpenLogs: func(string) (cluster.LogStores, error) { return p.log.stores(), nil },
+		OpenLogs: func(string) (cluster.LogStores, error) { return p.log.open(p.disk) },
 		RaftTransport: func() (raft.Transport, error) {
 			return n.world.wires.join(n.index, cluster.ServerAddress(n.peer.RaftAddress, n.peer.APIAddress), &p.life.ended), nil
 		},
@@ -144,7 +144,7 @@ func (n *node) crash(p *process, percent int) {
 		return
 	}
 	n.mu.Lock()
-	n.files, n.logs = p.disk.crashed(percent, n.chance), p.log.crashed(percent, n.chance)
+	n.files, n.votes = p.disk.crashed(percent, n.chance), p.log.crashed(percent, n.chance)
 	n.end(p)
 	live := p.live
 	n.mu.Unlock()
@@ -186,13 +186,13 @@ func (n *node) stop() {
 	if p == nil {
 		return
 	}
-	p.log.keep()
+	_ = p.log.change(func() error { return nil })
 	_ = p.live.Close()
 	<-p.done
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if n.now == p { // else it crashed meanwhile
-		n.files, n.logs = p.disk.MemFS, p.log.crashed(100, n.chance)
+		n.files, n.votes = p.disk.MemFS, p.log.crashed(100, n.chance)
 		n.end(p)
 	}
 }
