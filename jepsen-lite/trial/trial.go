@@ -306,20 +306,41 @@ func (t *trial) hashes(ctx context.Context) error {
 	}
 	t.found.Final, t.found.FinalIndex = map[string]string{}, index
 	for _, n := range t.site.Nodes {
-		api, err := t.client.At(n.API)
-		if err != nil {
-			return err
-		}
-		answer, err := api.NodeHash(ctx, connect.NewRequest(&apiv1.NodeHashRequest{Index: index, WaitMs: 20_000}))
+		hash, err := t.hash(ctx, n, index)
 		if err != nil && t.gone(n) {
 			continue
 		}
 		if err != nil {
 			return fmt.Errorf("the hash of node %s: %w", n.ID, err)
 		}
-		t.found.Final[n.ID] = answer.Msg.GetHash()
+		t.found.Final[n.ID] = hash
 	}
 	return nil
+}
+
+// hash asks one node, and again while it cannot be reached: it may have come back just now, and the client hold
+// a connection to its former life.
+func (t *trial) hash(ctx context.Context, n *site.Node, index uint64) (string, error) {
+	api, err := t.client.At(n.API)
+	if err != nil {
+		return "", err
+	}
+	ticker := time.NewTicker(100 * time.Millisecond)
+	defer ticker.Stop()
+	for {
+		answer, err := api.NodeHash(ctx, connect.NewRequest(&apiv1.NodeHashRequest{Index: index, WaitMs: 20_000}))
+		if err == nil {
+			return answer.Msg.GetHash(), nil
+		}
+		if connect.CodeOf(err) != connect.CodeUnavailable || t.gone(n) {
+			return "", err
+		}
+		select {
+		case <-ticker.C:
+		case <-ctx.Done():
+			return "", err
+		}
+	}
 }
 
 // judge reads the stopped nodes' logs and checks everything.

@@ -27,7 +27,7 @@ func init() {
 		About:  "nodes join, are promoted, leave, and are replaced by others under new names, while clients submit jobs",
 		Moves:  true,
 		Spares: 2,
-		Units:  func(string) []sdk.Registrable { return []sdk.Registrable{echoTask} },
+		Units:  submitUnits, // for runSubmit
 		Run:    runMembership,
 		Settle: settleMembership,
 		Check:  checkMembership,

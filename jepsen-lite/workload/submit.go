@@ -27,7 +27,7 @@ func init() {
 	register(Workload{
 		Name:   "submit",
 		About:  "clients submit jobs with keys, a fifth of them twice, wait for the results, share unique keys of all modes, and make mistakes",
-		Units:  func(string) []sdk.Registrable { return []sdk.Registrable{echoTask, slowTask} },
+		Units:  submitUnits,
 		Run:    runSubmit,
 		Settle: settleSubmit,
 		Check:  checkSubmit,
@@ -58,6 +58,9 @@ func runSubmit(ctx context.Context, l *Load) error {
 	clients.Wait()
 	return nil
 }
+
+// submitUnits are what the jobs of runSubmit need.
+func submitUnits(string) []sdk.Registrable { return []sdk.Registrable{echoTask, slowTask} }
 
 // slowTask gives its input back after a while, so that others meet its unique key.
 var slowTask = sdk.NewTask("chaos.slow", func(ctx context.Context, in string) (string, error) {
