@@ -25,7 +25,7 @@ type Options struct {
 	// docs/decisions/0003-pebble-wal.md. It must not change while a directory holds unflushed state.
 	DisableWAL bool
 	// CacheBytes bounds Pebble's memory: its block cache and, out of the same budget, its memtables of
-	// 16 MiB. Default 128 MiB; below 96 MiB little is left for blocks.
+	// 64 MiB, two as a rule and three at most. Default 224 MiB; below 160 MiB little is left for blocks.
 	CacheBytes int64
 	// CheckInvariants recomputes every invariant after each Apply, and panics. For tests: it reads all.
 	CheckInvariants bool

@@ -25,7 +25,7 @@ func openPebble(fs vfs.FS, dir string, o *Options) (*pebble.DB, error) {
 		o.Logger = slog.Default()
 	}
 	if o.CacheBytes == 0 {
-		o.CacheBytes = 128 << 20
+		o.CacheBytes = 224 << 20
 	}
 	if o.OnFatal == nil {
 		o.OnFatal = func(code int, reason string) { panic(fmt.Sprintf("fsm: exit %d: %s", code, reason)) }
@@ -42,8 +42,8 @@ func openPebble(fs vfs.FS, dir string, o *Options) (*pebble.DB, error) {
 		Cache:                       cache,
 		DisableWAL:                  o.DisableWAL,
 		FormatMajorVersion:          pebble.FormatTableFormatV6,
-		MemTableSize:                16 << 20,
-		MemTableStopWritesThreshold: 4,
+		MemTableSize:                64 << 20, // most tasks are submitted and done within one, and reach the disk once
+		MemTableStopWritesThreshold: 3,
 		L0CompactionThreshold:       4,
 		L0StopWritesThreshold:       24,
 		MaxOpenFiles:                1000,
