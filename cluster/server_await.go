@@ -153,13 +153,36 @@ func (a *awaiting) lookUp(ctx context.Context, stream *awaitStream) error {
 			return err
 		}
 	}
-	if len(fresh) == 0 {
-		return nil
+	fresh, err := a.notRunning(fresh)
+	if err != nil || len(fresh) == 0 {
+		return err
 	}
 	if _, err := a.eng.ReadIndex(ctx); err != nil {
 		return err
 	}
 	return a.answer(stream, fresh)
+}
+
+// notRunning are those of ids whose jobs do not run, in the namespace asked for, as far as this node has applied the
+// log. An answer about them has to be as new as the question, and needs a round to the other nodes; of a job that
+// runs there is nothing to answer: the waiter hears of its end. Most who wait for a job have just submitted it.
+func (a *awaiting) notRunning(ids []fsm.JobID) (rest []fsm.JobID, err error) {
+	if len(ids) == 0 {
+		return nil, nil
+	}
+	machine := a.s.h.Machine()
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for _, id := range ids {
+		ns, state, err := machine.JobHead(id)
+		if err != nil && !errors.Is(err, fsm.ErrNotFound) {
+			return nil, err
+		}
+		if err != nil || state.Ended() || ns != a.open[id] {
+			rest = append(rest, id)
+		}
+	}
+	return rest, nil
 }
 
 // answer sends the results of those that have ended, and refuses those that do not exist.

@@ -75,6 +75,19 @@ func TestAwaitJobs_EachIdIsAnsweredOnce(t *testing.T) {
 	}
 }
 
+// TestAwaitJobs_OfAnotherNamespaceIsRefusedAtOnce: a job that runs needs no read, but for its namespace.
+func TestAwaitJobs_OfAnotherNamespaceIsRefusedAtOnce(t *testing.T) {
+	w := newServerWorld(t)
+	running := w.submit(w.client, `1`)
+	s := w.client.AwaitJobs(t.Context())
+	if err := s.Send(&apiv1.AwaitJobsRequest{Ids: []string{running}, Namespace: "other"}); err != nil {
+		t.Fatal(err)
+	}
+	if r := results(t, s, 1)[running]; r.GetRefused().GetCode() != "NOT_FOUND" {
+		t.Fatalf("%v", r)
+	}
+}
+
 func TestAwaitJobs_AResultOverTheInlineLimitIsLargeAndReadAsAStream(t *testing.T) {
 	w := newServerWorld(t)
 	worker, _ := w.work(testHello(1))
