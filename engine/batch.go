@@ -70,6 +70,7 @@ func (e *Engine) proposeOpen() {
 			continue
 		}
 		e.flight = append(e.flight, en)
+		e.proposed++
 		e.due.stamped(now)
 		e.stats.entries.Add(1)
 		e.stats.commands.Add(uint64(en.commands))
@@ -157,8 +158,10 @@ func (e *Engine) settle(o outcome) error {
 	for len(e.flight) > 0 && e.flight[0].outcome != nil {
 		en := e.flight[0]
 		e.flight = slices.Delete(e.flight, 0, 1)
+		e.settled++
 		e.applied(en, en.outcome.res)
 	}
+	e.answerReads()
 	return nil
 }
 

@@ -103,6 +103,8 @@ type Engine struct {
 	got       delivery
 	queues    [classes]queue
 	flight    []*entry        // proposed, oldest first; at most Depth
+	proposed  uint64          // entries of this term ...
+	settled   uint64          // ... of these, applied
 	doneC     chan outcome    // one for each entry in flight: capacity Depth, so that a send never waits
 	verifiedC chan error      // answers of VerifyLeader: capacity 1, one check runs at a time
 	timer     *time.Timer     // the next beat or deadline

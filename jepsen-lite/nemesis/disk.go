@@ -80,7 +80,7 @@ func breakDisk(does inside.Behaviour) strike {
 		part := 1 + r.IntN(3)
 		o := inside.Order{Disk: inside.Disk{Does: does, Log: part&1 != 0, State: part&2 != 0}}
 		n.Process.Expect(true)
-		if _, err := give(ctx, n, o); err != nil {
+		if err := doom(ctx, n, o); err != nil {
 			return "", nil, err
 		}
 		return n.ID + " " + o.String(), deadly(s, map[*site.Node]inside.Order{n: o}, func(_ context.Context, n *site.Node) error { return s.StartNode(n) }), nil
@@ -107,7 +107,7 @@ func fillDisks(ctx context.Context, s *site.Site, r *rand.Rand) (string, func(co
 		}
 		ids = append(ids, n.ID)
 		n.Process.Expect(true)
-		if _, err := give(ctx, n, o); err != nil {
+		if err := doom(ctx, n, o); err != nil {
 			return "", nil, err
 		}
 	}

@@ -72,6 +72,24 @@ func give(ctx context.Context, n *site.Node, o inside.Order) (inside.Effects, er
 	return inside.Give(ctx, n.Faults, o)
 }
 
+// doom gives an order that a node may die of before it can say that it has taken it.
+func doom(ctx context.Context, n *site.Node, o inside.Order) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	go func() {
+		select {
+		case <-n.Process.Done():
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
+	_, err := give(ctx, n, o)
+	if err != nil && n.Process.ExitCode() >= 0 {
+		return nil
+	}
+	return err
+}
+
 // deadly gives an order that ends processes: of a disk that does not write, a node stops by itself, with an
 // exit code that says so. It is then started again, with further orders or on a healthy machine.
 func deadly(s *site.Site, orders map[*site.Node]inside.Order, again func(context.Context, *site.Node) error) func(ctx context.Context) (string, error) {
