@@ -89,6 +89,13 @@ func (w *working) receive(ctx context.Context, stream *workStream, msg *apiv1.Wo
 
 func (w *working) handle(ctx context.Context, msg *apiv1.WorkRequest) error {
 	w.out.LogTask(linesOf(msg.GetLogs())) // before the reports that end their tasks
+	var prefetch []engine.QueueTasks
+	for _, q := range msg.GetPrefetch() {
+		prefetch = append(prefetch, engine.QueueTasks{Queue: q.GetQueue(), Tasks: q.GetSlots()})
+	}
+	if err := w.out.Prefetch(ctx, prefetch); err != nil { // before the reports that make room for it
+		return err
+	}
 	if err := w.report(ctx, msg.GetReports()); err != nil {
 		return err
 	}
@@ -99,11 +106,6 @@ func (w *working) handle(ctx context.Context, msg *apiv1.WorkRequest) error {
 		select {
 		case w.beat <- struct{}{}:
 		default:
-		}
-	}
-	for _, q := range msg.GetPrefetch() {
-		if err := w.out.Prefetch(ctx, q.GetQueue(), q.GetSlots()); err != nil {
-			return err
 		}
 	}
 	if msg.GetDrain() {

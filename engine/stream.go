@@ -2,7 +2,6 @@ package engine
 
 import (
 	"context"
-	"errors"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -13,7 +12,7 @@ import (
 
 // Stream is one connection of one session: an outbox that the loop fills and the connection's
 // goroutine empties, everything at once. It never blocks the loop. What it holds is bounded: grants by
-// the session's slots (a grant takes one until the worker has reported), revokes by its grants,
+// the session's slots and prefetch (a grant takes one until the worker has reported), revokes by its grants,
 // acknowledgements by Report, which waits when the worker does not read them.
 //
 // A stream's end does not end the session. After Detach the session lives on for its TTL.
@@ -113,16 +112,33 @@ func (s *Stream) Drain(ctx context.Context) error {
 	return err
 }
 
-// Prefetch says how many tasks of a queue the session may hold beyond its slots there. A refusal, as for a queue
-// that it does not take from, changes nothing and is no error.
-func (s *Stream) Prefetch(ctx context.Context, queue string, tasks uint32) error {
-	_, _, err := s.e.one(ctx, urgent, &fsmpb.Command{Kind: &fsmpb.Command_SetPrefetch{
-		SetPrefetch: &fsmpb.SetPrefetch{Session: s.Session(), Queue: queue, Tasks: tasks}}})
-	var refusal *fsm.Refusal
-	if errors.As(err, &refusal) {
+// prefetchMax bounds the queues of one Prefetch.
+const prefetchMax = 1000
+
+// Prefetch says how many tasks of each of these queues the session may hold beyond its slots there, and returns
+// as soon as that is queued, like Report: what is reported later is behind it in the log. A refusal, as for a
+// queue that the session does not take from, changes nothing. Queues over 1,000 are left out.
+func (s *Stream) Prefetch(ctx context.Context, tasks []QueueTasks) error {
+	if len(tasks) == 0 {
 		return nil
 	}
-	return err
+	tasks = tasks[:min(len(tasks), prefetchMax)]
+	cmds := make([]*fsmpb.Command, len(tasks))
+	for i, q := range tasks {
+		cmds[i] = &fsmpb.Command{Kind: &fsmpb.Command_SetPrefetch{
+			SetPrefetch: &fsmpb.SetPrefetch{Session: s.Session(), Queue: q.Queue, Tasks: q.Tasks}}}
+	}
+	r, err := newRequest(cmds, noReply{})
+	if err != nil {
+		return err
+	}
+	return s.e.inbox.pushWait(ctx, r)
+}
+
+// QueueTasks is a number of tasks of a queue.
+type QueueTasks struct {
+	Queue string
+	Tasks uint32
 }
 
 // Goodbye closes the session: what it still holds is handed back, without a charge. Reports made

@@ -9,7 +9,9 @@ import (
 
 // closeSession ends a session: its leases return to PENDING in this entry and are granted elsewhere
 // at once. Proposed by the engine when a worker has fallen silent for its TTL (lost: each lease counts
-// as a crash), or when a worker says goodbye (its leases are handed back).
+// as a crash), or when a worker says goodbye (its leases are handed back). What a lost worker held beyond its slots
+// had not begun there, for it begins tasks in the order of their leases: it is handed back. Else a task that kills its
+// workers would take hundreds with it.
 //
 // Again: a session that is not there has been closed; nothing changes.
 func closeSession(t *tx, c *fsmpb.CloseSession) Answer {
@@ -17,6 +19,7 @@ func closeSession(t *tx, c *fsmpb.CloseSession) Answer {
 	if s == nil {
 		return Answer{Session: c.Session}
 	}
+	held := make(map[uint32]uint32) // by queue: looked up only
 	for _, f := range s.fences() {
 		l := s.leases[f]
 		t.dropLease(s, f, l)
@@ -25,7 +28,9 @@ func closeSession(t *tx, c *fsmpb.CloseSession) Answer {
 		}
 		j := t.job(l.ref.Job)
 		tk := t.task(j, l.ref)
-		if c.Lost {
+		held[l.queue]++
+		begun := s.shared > 0 || held[l.queue] <= s.group(l.queue).slots
+		if c.Lost && begun {
 			t.crashed(j, l.ref, tk, s, f, l)
 		} else {
 			t.handBack(j, l.ref, tk, s, f, l)

@@ -67,8 +67,8 @@ func (a *attempt) run() {
 	result, err := a.do()
 	finished = true
 	if !a.over.Load() { // else it was given up
-		took := time.Since(started)
-		a.then = a.report(a.outcome(result, err), took)
+		r := a.outcome(result, err) // perhaps an upload, which the slot is taken for too
+		a.then = a.report(r, time.Since(started))
 	}
 }
 

@@ -120,6 +120,70 @@ func TestSubmit_ConcurrentCallsShareMessages(t *testing.T) {
 	})
 }
 
+// TestSubmit_WhoLeavesBeforeItsMessageIsNotSubmitted: the caller is told that nothing was done.
+func TestSubmit_WhoLeavesBeforeItsMessageIsNotSubmitted(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := pipenet.New()
+		var mu sync.Mutex
+		var sizes []int
+		gate := make(chan struct{})
+		serve(t, n, "a:1", &scripted{submit: func(_ context.Context, jobs []*apiv1.Job) ([]*apiv1.SubmitResult, error) {
+			mu.Lock()
+			sizes = append(sizes, len(jobs))
+			mu.Unlock()
+			<-gate
+			return accept(jobs), nil
+		}})
+		c := dial(t, n, "a:1")
+		var wg sync.WaitGroup
+		wg.Go(func() {
+			if _, err := sdk.SubmitBatch(t.Context(), c, tInc, []int{1, 2, 3}); err != nil {
+				t.Error(err)
+			}
+		})
+		synctest.Wait()
+		if _, err := tInc.Submit(within(t, time.Second), c, 4); !errors.Is(err, sdk.ErrNoLeader) || errors.Is(err, sdk.ErrOutcomeUnknown) {
+			t.Errorf("error %v", err)
+		}
+		close(gate)
+		wg.Wait()
+		synctest.Wait()
+		if !slices.Equal(sizes, []int{3}) {
+			t.Errorf("messages of %v jobs, want one of 3", sizes)
+		}
+	})
+}
+
+// TestSubmit_WhatIsPutOffHoldsNobodyBack: a job that the leader does not take at the moment waits for its next try, and
+// is not on its way meanwhile.
+func TestSubmit_WhatIsPutOffHoldsNobodyBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := pipenet.New()
+		serve(t, n, "a:1", &scripted{submit: func(_ context.Context, jobs []*apiv1.Job) ([]*apiv1.SubmitResult, error) {
+			results := accept(jobs)
+			for i, j := range jobs {
+				if string(j.Input.Inline) == "666" {
+					results[i] = &apiv1.SubmitResult{Error: &apiv1.ErrorInfo{Code: "OVERLOADED", RetryAfterMs: 1000}}
+				}
+			}
+			return results, nil
+		}})
+		c := dial(t, n, "a:1")
+		var wg sync.WaitGroup
+		wg.Go(func() {
+			if _, err := sdk.SubmitBatch(within(t, 10*time.Second), c, tInc, []int{1, 2, 666}); !errors.Is(err, sdk.ErrOverloaded) {
+				t.Errorf("error %v", err)
+			}
+		})
+		synctest.Wait()
+		began := time.Now()
+		if _, err := tInc.Submit(t.Context(), c, 4); err != nil || time.Since(began) > 0 {
+			t.Errorf("submitted after %v: %v", time.Since(began), err)
+		}
+		wg.Wait()
+	})
+}
+
 func TestSubmitBatch_AnswersEachJob(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := pipenet.New()

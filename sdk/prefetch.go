@@ -23,6 +23,7 @@ const (
 	prefetchHold    = 50 * time.Millisecond // so long does a task wait here at most; then it is handed back
 	prefetchPause   = time.Second           // without prefetch after that, twice as long each time ...
 	prefetchPauseTo = time.Minute           // ... up to this
+	prefetchCalm    = 10                    // pauses without a hand-back, after which the next is a first one again
 	prefetchBytes   = 4 << 20               // of inputs that wait
 	prefetchSample  = 16                    // tasks of a measurement, at least
 )
@@ -38,6 +39,7 @@ type lane struct {
 
 	asked int  // prefetch, as the leader was told
 	say   bool // it is to be told
+	said  bool // it was told something in this session
 	pause time.Duration
 	until time.Time // no prefetch before
 
@@ -97,6 +99,32 @@ func (s *session) next(a *attempt, took time.Duration) *attempt {
 			s.wakeUp()
 		}
 	}
+	return s.follow(l)
+}
+
+// vacate frees the slot of an attempt whose lease is over while its function still runs: for the leader the slot
+// is free, and what it gives for it must not wait for a function that may never end. Precondition: mu is held.
+func (s *session) vacate(a *attempt) {
+	if a.lane == nil || !a.begun {
+		return
+	}
+	a.begun = false
+	a.lane.busy--
+	s.vacant = append(s.vacant, a.lane)
+}
+
+// fill gives vacated slots to those who wait, once all revokes of a message are heard. Precondition: mu is held.
+func (s *session) fill() {
+	for _, l := range s.vacant {
+		if b := s.follow(l); b != nil {
+			s.begin(b)
+		}
+	}
+	s.vacant = s.vacant[:0]
+}
+
+// follow gives a free slot to the attempt that has waited longest; nil if none does. Precondition: mu is held.
+func (s *session) follow(l *lane) *attempt {
 	if len(l.waiting) == 0 || l.busy >= l.slots {
 		return nil
 	}
@@ -158,6 +186,9 @@ func (s *session) overdue(l *lane) {
 	}
 	s.log.Debug("tasks that wait in this worker are handed back: those before them take long", "queue", l.queue, "tasks", len(l.waiting))
 	s.giveBack(l)
+	if now.Sub(l.until) > prefetchCalm*l.pause {
+		l.pause = 0
+	}
 	l.pause = min(max(2*l.pause, prefetchPause), prefetchPauseTo)
 	l.until = now.Add(l.pause)
 	l.asked, l.say = 0, true
@@ -210,7 +241,7 @@ func (s *session) withdraw(a *attempt) bool {
 func (s *session) tellPrefetch(m *apiv1.WorkRequest) {
 	for _, l := range s.lanes {
 		if l.say && !s.draining {
-			l.say = false
+			l.say, l.said = false, true
 			m.Prefetch = append(m.Prefetch, &apiv1.QueueSlots{Queue: l.queue, Slots: uint32(l.asked)})
 		}
 	}
@@ -221,9 +252,9 @@ func (s *session) tellPrefetch(m *apiv1.WorkRequest) {
 func (s *session) recallPrefetch(resumed bool) {
 	for _, l := range s.lanes {
 		if resumed {
-			l.say = l.say || l.asked > 0 || l.pause > 0
+			l.say = l.say || l.said
 		} else {
-			l.asked, l.say = 0, false
+			l.asked, l.say, l.said = 0, false, false
 		}
 	}
 }

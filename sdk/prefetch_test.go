@@ -238,3 +238,30 @@ func TestPrefetch_LeaseEnds(t *testing.T) {
 		<-done
 	})
 }
+
+// TestPrefetch_ZombiesHoldNoSlots: for the leader the slots of a session that was lost are free, though the functions
+// of its attempts run on. What it grants for them must not wait behind these.
+func TestPrefetch_ZombiesHoldNoSlots(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		gate := make(chan struct{})
+		deaf := sdk.NewTask("deaf", func(context.Context, int) (int, error) { <-gate; return 1, nil })
+		l, stop, done := startWorker(t, sdk.WorkerConfig{Queues: map[string]int{"default": 1}}, deaf, tInc)
+		s := l.next(t, false)
+		s.assign("deaf", "1", 0, 1, 2)
+		synctest.Wait()
+		s.kill()
+		s = l.next(t, false) // the session was lost
+		for i := range 3 {
+			s.assign("inc", "1", 0, uint64(10+i))
+			r := s.reports(1)
+			if got, want := describe(r[0]), fmt.Sprintf("%d: 2", 10+i); got != want {
+				t.Errorf("report %s, want %s", got, want)
+			}
+			s.ack("", r...)
+		}
+		close(gate)
+		stop()
+		go s.leave()
+		<-done
+	})
+}

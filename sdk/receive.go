@@ -23,6 +23,7 @@ func (s *session) receive(m *apiv1.WorkResponse) {
 		s.renew(s.beatSent)
 		s.beatSent = time.Time{}
 	}
+	s.fill()
 	s.assign(m.Assignments)
 	s.checkQuiet()
 }
@@ -106,6 +107,7 @@ func (s *session) revoke(f fence, cause error) {
 	case !s.withdraw(a):
 		if lost {
 			a.gone.Store(true)
+			s.vacate(a)
 		}
 		a.cancel(cause)
 	case lost:

@@ -30,6 +30,7 @@ type session struct {
 	nonce   []byte // of the next session to open
 	running map[fence]*attempt
 	lanes   map[string]*lane // by queue; none when the queues share slots
+	vacant  []*lane          // have a free slot for those who wait, since this message
 	// reports have no answer yet. Those in waiting have not been sent on the present stream; those in
 	// later were put off by the leader, and are sent again with the next heartbeat.
 	reports        map[fence]*apiv1.Report
@@ -248,7 +249,7 @@ func (s *session) workOn(a *attempt) {
 	for {
 		a.run()
 		if a.then != nil {
-			a = a.then
+			a, a.then = a.then, nil // not even a goroutine that keeps a's context keeps those after it
 			continue
 		}
 		if int(s.idlers.Add(1)) > s.slots {

@@ -239,7 +239,7 @@ func (c *Client) SubmitRawBatch(ctx context.Context, jobs []RawJob, opts ...Subm
 }
 
 // send makes one message of jobs and delivers the answers, trying again within ctx what can be.
-func (s *submitter) send(ctx context.Context, batch []*submission, o *outlook) {
+func (s *submitter) send(ctx context.Context, batch []*submission, o *outlook, putOff func()) {
 	left := batch
 	err := s.client.retry(ctx, plan{bound: tryTimeout, changes: true, watch: o}, func(ctx context.Context, api apiv1connect.FanfoldClient) error {
 		req := &apiv1.SubmitJobsRequest{Jobs: make([]*apiv1.Job, len(left))}
@@ -248,12 +248,15 @@ func (s *submitter) send(ctx context.Context, batch []*submission, o *outlook) {
 		}
 		res, err := api.SubmitJobs(ctx, connect.NewRequest(req))
 		if err != nil {
+			putOff()
 			return err
 		}
 		if len(res.Msg.Results) != len(left) {
 			return &APIError{Code: "INTERNAL", Message: fmt.Sprintf("%d jobs were answered with %d results", len(left), len(res.Msg.Results))}
 		}
-		left, err = deliver(left, res.Msg.Results)
+		if left, err = deliver(left, res.Msg.Results); err != nil {
+			putOff()
+		}
 		return err
 	})
 	for _, p := range left {

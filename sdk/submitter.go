@@ -3,6 +3,7 @@ package sdk
 import (
 	"context"
 	"runtime"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -92,12 +93,30 @@ func (s *submitter) run(ctx context.Context, all []*submission) error {
 		return nil
 	default:
 	}
-	for _, p := range all {
-		if o := p.flight.Load(); o != nil {
-			return o.giveUp(ctx)
-		}
+	if o := s.leave(all); o != nil {
+		return o.giveUp(ctx)
 	}
 	return deadlineError(ctx, errInFlight, false)
+}
+
+// leave takes out of the queue what no message has taken: it never leaves, which is what its caller is told. It
+// returns the outlook of the rest; nil: there is none.
+func (s *submitter) leave(all []*submission) (o *outlook) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	waits := false
+	for _, p := range all {
+		if f := p.flight.Load(); f != nil {
+			o = f
+		} else {
+			waits = true
+		}
+	}
+	if waits {
+		g := all[0].group
+		s.queue = slices.DeleteFunc(s.queue, func(p *submission) bool { return p.group == g })
+	}
+	return o
 }
 
 // add queues submissions, and starts a flight where there is room.
@@ -105,6 +124,11 @@ func (s *submitter) add(all []*submission) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.queue = append(s.queue, all...)
+	s.start()
+}
+
+// start begins flights for what waits. Precondition: mu is held.
+func (s *submitter) start() {
 	for waiting := len(s.queue); waiting > 0 && waiting >= min(s.flying, maxBatch) && s.flights < maxFlights; waiting -= maxBatch {
 		s.flights++
 		go s.fly()
@@ -117,34 +141,41 @@ func (s *submitter) fly() {
 		// Callers whose submissions were answered together tend to come back together: let those that can run
 		// now submit first. Without this, a message of one is followed by a message of all others.
 		runtime.Gosched()
-		batch := s.take()
+		o := &outlook{}
+		batch := s.take(o)
 		if batch == nil {
 			return
 		}
 		var until time.Time
-		o := &outlook{}
 		for _, p := range batch {
-			p.flight.Store(o)
 			if p.until.After(until) {
 				until = p.until
 			}
 		}
 		// The message lives as long as its most patient caller: the others leave by themselves.
 		ctx, cancel := context.WithDeadline(s.client.life, until)
-		s.send(ctx, batch, o)
+		n := len(batch)
+		s.send(ctx, batch, o, func() { // what waits for its next try is not on its way: it holds nobody back
+			s.landed(n, true)
+			n = 0
+		})
 		cancel()
-		s.landed(len(batch))
+		s.landed(n, false)
 	}
 }
 
-func (s *submitter) landed(n int) {
+// landed: n submissions are not on their way any more. putOff: their flight goes on, with other things to do.
+func (s *submitter) landed(n int, putOff bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.flying -= n
+	if putOff {
+		s.start()
+	}
 }
 
 // take removes the next message from the queue; nil ends the flight, for others will land.
-func (s *submitter) take() []*submission {
+func (s *submitter) take(o *outlook) []*submission {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	n, size := 0, 0
@@ -162,5 +193,8 @@ func (s *submitter) take() []*submission {
 	s.flying += n
 	batch := s.queue[:n:n]
 	s.queue = s.queue[n:]
+	for _, p := range batch {
+		p.flight.Store(o)
+	}
 	return batch
 }

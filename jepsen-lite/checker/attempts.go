@@ -6,6 +6,7 @@ import (
 
 	"github.com/fanfold/fanfold/dag"
 	"github.com/fanfold/fanfold/fsm"
+	"github.com/fanfold/fanfold/fsm/fsmpb"
 	"github.com/fanfold/fanfold/jepsen-lite/evidence"
 )
 
@@ -31,6 +32,7 @@ func attempts(all []event) []evidence.Verdict {
 		return tasks[ref]
 	}
 	redrives := false
+	slots := map[uint64]map[string]uint32{} // by session and queue; nil: shared
 	for _, e := range all {
 		switch e.what {
 		case completed:
@@ -59,14 +61,18 @@ func attempts(all []event) []evidence.Verdict {
 					k.fail(e, graph[e.job], 0)
 				}
 			}
+		case opened:
+			slots[e.session] = slotsOf(e.open)
 		case closed:
+			var held []*tries
 			for _, k := range tasks {
 				if k.leased && k.held.session == e.session {
 					k.leased = false
-					if e.lost {
-						k.crashes++
-					}
+					held = append(held, k)
 				}
+			}
+			if e.lost {
+				crash(held, slots[e.session])
 			}
 		case retried:
 			for ref, k := range tasks {
@@ -99,6 +105,31 @@ func attempts(all []event) []evidence.Verdict {
 		}
 	}
 	return []evidence.Verdict{charge, early}
+}
+
+// slotsOf is a session's slots by queue; nil when the queues share them.
+func slotsOf(o *fsmpb.OpenSession) map[string]uint32 {
+	if o.GetSlots() > 0 {
+		return nil
+	}
+	slots := map[string]uint32{}
+	for _, q := range o.GetQueues() {
+		slots[q.GetQueue()] = q.GetSlots()
+	}
+	return slots
+}
+
+// crash charges what a lost worker held: the oldest leases of each queue, as many as it had slots. The rest waited in
+// the worker and had not begun.
+func crash(held []*tries, slots map[string]uint32) {
+	slices.SortFunc(held, func(x, y *tries) int { return x.held.fence.Compare(y.held.fence) })
+	begun := map[string]uint32{}
+	for _, k := range held {
+		q := k.held.grant.Queue
+		if begun[q]++; slots == nil || begun[q] <= slots[q] {
+			k.crashes++
+		}
+	}
 }
 
 // fail charges a failed attempt, and sets when the next may begin. after is what the function asked for, in ms.

@@ -21,6 +21,7 @@ const (
 	released                 // an attempt was handed back
 	saved                    // a checkpoint was accepted
 	revoked                  // a lease was withdrawn
+	opened                   // a session began
 	closed                   // a session has ended
 	granted                  // a lease was given
 	ended                    // a job reached a terminal state
@@ -40,6 +41,7 @@ type event struct {
 	ref     fsm.TaskRef
 	fence   fsm.Fence
 	session uint64
+	open    *fsmpb.OpenSession
 	lost    bool // closed: the worker fell silent
 	grant   fsm.Grant
 	submit  *fsmpb.SubmitJob
@@ -139,6 +141,9 @@ func command(e event, c *fsmpb.Command, a fsm.Answer) (_ event, ok bool) {
 		return job(retried)
 	case *fsmpb.Command_StartRedrive:
 		return job(redriven)
+	case *fsmpb.Command_OpenSession:
+		e.what, e.session, e.open = opened, a.Session, k.OpenSession
+		return e, true
 	case *fsmpb.Command_CloseSession:
 		e.what, e.session, e.lost = closed, k.CloseSession.Session, k.CloseSession.Lost
 		return e, true
