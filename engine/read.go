@@ -77,7 +77,7 @@ func (e *Engine) verified(err error) {
 // and begins the next.
 func (e *Engine) answerReads() {
 	r := &e.reads
-	if !r.running || !r.verified || r.err == nil && e.settled < r.until {
+	if !r.running || !r.verified || r.err == nil && e.settled < r.until && !planted.SharedVerify {
 		return
 	}
 	index, _ := e.cfg.Machine.Applied()

@@ -56,7 +56,7 @@ func (t *tx) bestPlain(q *queue, free []*slotGroup) *pick {
 	for _, c := range q.classes {
 		if c.kind != kind {
 			kind = c.kind
-			taker = mostFree(free, kind)
+			taker = mostFree(free, kind, t.m.limited(q, kind))
 			looked = false
 		}
 		if taker == nil {
@@ -120,7 +120,7 @@ func (t *tx) bestFair(q *queue, free []*slotGroup) *pick {
 	for _, c := range q.classes {
 		if k == nil || c.kind != k.id {
 			k = m.names.kinds[c.kind]
-			taker = mostFree(free, c.kind)
+			taker = mostFree(free, c.kind, m.limited(q, c.kind))
 			if taker != nil && m.waitFor(q, m.whole(q, k)) {
 				taker = nil
 			}

@@ -321,8 +321,9 @@ func (c *checker) workConserving() {
 		if q.paused || c.m.whole(q, kd).yes || c.m.narrow(q, kd, c.m.partName(p.part)).yes {
 			return true
 		}
+		limited := c.m.limited(q, p.kind)
 		for _, g := range q.slots {
-			if (g.s.shared == 0 && g.free() > 0 || g.s.freeShared() > 0) && g.s.kindID[p.kind] {
+			if (g.s.shared == 0 && g.free() > 0 && (!limited || g.idle() > 0) || g.s.freeShared() > 0) && g.s.kindID[p.kind] {
 				c.bad("session %d has a free slot and %x waits", g.s.id, k)
 			}
 		}

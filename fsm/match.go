@@ -157,15 +157,24 @@ func (m *Machine) freeSlots(q *queue) []*slotGroup {
 }
 
 // mostFree chooses the session: the most free slots, then the most room beyond them, then the oldest. So no
-// task waits in one worker for a slot that another has.
-func mostFree(free []*slotGroup, kind uint32) *slotGroup {
+// task waits in one worker for a slot that another has. Tasks under a limit begin when they are granted: only a slot
+// will do for them. Room that a limit gives is not there to wait in a worker, and perhaps to be handed back unused.
+func mostFree(free []*slotGroup, kind uint32, limited bool) *slotGroup {
 	var best *slotGroup
 	for _, g := range free {
+		if limited && g.s.shared == 0 && g.idle() == 0 {
+			continue
+		}
 		if g.s.kindID[kind] && (best == nil || cmp.Or(cmp.Compare(g.idle(), best.idle()), cmp.Compare(g.free(), best.free())) > 0) {
 			best = g
 		}
 	}
 	return best
+}
+
+// limited reports whether a limit is on the tasks of a kind in a queue.
+func (m *Machine) limited(q *queue, kind uint32) bool {
+	return len(q.limits)+len(m.names.kinds[kind].limits) > 0
 }
 
 // grant leases the task at the head of a lane to a session.

@@ -159,7 +159,7 @@ func (t *naiveTask) rank() int64 { return t.since + t.prio*t.q.ageing }
 func (n *naive) first(q *naiveQueue, sessions []*naiveSession) *naiveTask {
 	var can []*naiveTask
 	for _, t := range n.tasks {
-		if t.q == q && t.waiting && n.open(t) && slices.ContainsFunc(sessions, func(s *naiveSession) bool { return slices.Contains(s.kinds, t.kind) }) {
+		if t.q == q && t.waiting && n.open(t) && slices.ContainsFunc(sessions, func(s *naiveSession) bool { return slices.Contains(s.kinds, t.kind) && n.begins(s, t) }) {
 			can = append(can, t)
 		}
 	}
@@ -248,6 +248,13 @@ func (s *naiveSession) free(q string) uint64 {
 	return s.slots[i] + s.ahead[i] - min(s.slots[i]+s.ahead[i], s.used(q))
 }
 
+// begins: a task under a limit needs a slot, and not room beyond the slots.
+func (n *naive) begins(s *naiveSession, t *naiveTask) bool {
+	limited := slices.ContainsFunc(n.limits, func(l *naiveLimit) bool { return l.on(t.q.name, t.kind) })
+	i := slices.Index(s.queues, t.q.name)
+	return !limited || s.shared > 0 || s.used(t.q.name) < s.slots[i]
+}
+
 // freer: s is to be given a task of a queue rather than o.
 func (s *naiveSession) freer(o *naiveSession, q string) bool {
 	i, k := slices.Index(s.queues, q), slices.Index(o.queues, q)
@@ -276,7 +283,7 @@ func (n *naive) match() (grants []string) {
 		}
 		var taker *naiveSession
 		for _, s := range n.sessions {
-			if s.shared == 0 && slices.Contains(s.kinds, best.kind) && s.free(best.q.name) > 0 && (taker == nil || s.freer(taker, best.q.name)) {
+			if s.shared == 0 && slices.Contains(s.kinds, best.kind) && s.free(best.q.name) > 0 && n.begins(s, best) && (taker == nil || s.freer(taker, best.q.name)) {
 				taker = s
 			}
 		}
