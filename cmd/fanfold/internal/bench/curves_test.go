@@ -203,7 +203,7 @@ func TestNoisy_HasTheSizeAndDoesNotRepeat(t *testing.T) {
 			t.Errorf("%d bytes, %v; want %d", len(data), err, n)
 		}
 	}
-	if noisy(1000) == noisy(1000) {
+	if a, b := noisy(1000), noisy(1000); a == b {
 		t.Error("two payloads are the same")
 	}
 }
