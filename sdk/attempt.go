@@ -169,6 +169,11 @@ func (a *attempt) interrupted() bool {
 	return false
 }
 
+// released is the report of an attempt that is handed back.
+func released(f *apiv1.Fence, t *apiv1.Task) *apiv1.Report {
+	return &apiv1.Report{Fence: f, Task: t, Outcome: &apiv1.Report_Release{Release: true}}
+}
+
 // report hands the outcome of a function that took so long to the sender, if nobody has before. It returns the
 // attempt that has got the slot, for the caller to run.
 func (a *attempt) report(r *apiv1.Report, took time.Duration) (next *attempt) {

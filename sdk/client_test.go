@@ -79,20 +79,30 @@ func TestSubmit_OutcomeUnknownIsRetriedWithTheSameID(t *testing.T) {
 	})
 }
 
+// gatedNode is a client of a node that answers submissions once gate is closed, and the number of jobs of each message
+// that it has got.
+func gatedNode(t *testing.T) (c *sdk.Client, gate chan struct{}, messages func() []int) {
+	n := pipenet.New()
+	var mu sync.Mutex
+	var sizes []int
+	gate = make(chan struct{})
+	serve(t, n, "a:1", &scripted{submit: func(_ context.Context, jobs []*apiv1.Job) ([]*apiv1.SubmitResult, error) {
+		mu.Lock()
+		sizes = append(sizes, len(jobs))
+		mu.Unlock()
+		<-gate
+		return accept(jobs), nil
+	}})
+	return dial(t, n, "a:1"), gate, func() []int {
+		mu.Lock()
+		defer mu.Unlock()
+		return slices.Clone(sizes)
+	}
+}
+
 func TestSubmit_ConcurrentCallsShareMessages(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		n := pipenet.New()
-		var mu sync.Mutex
-		var sizes []int
-		gate := make(chan struct{})
-		serve(t, n, "a:1", &scripted{submit: func(_ context.Context, jobs []*apiv1.Job) ([]*apiv1.SubmitResult, error) {
-			mu.Lock()
-			sizes = append(sizes, len(jobs))
-			mu.Unlock()
-			<-gate
-			return accept(jobs), nil
-		}})
-		c := dial(t, n, "a:1")
+		c, gate, messages := gatedNode(t)
 		var wg sync.WaitGroup
 		submit := func() {
 			if _, err := tInc.Submit(t.Context(), c, 1); err != nil {
@@ -104,7 +114,7 @@ func TestSubmit_ConcurrentCallsShareMessages(t *testing.T) {
 			wg.Go(submit)
 			synctest.Wait()
 		}
-		if want := []int{1, 1, 2, 4}; !slices.Equal(sizes, want) {
+		if sizes, want := messages(), []int{1, 1, 2, 4}; !slices.Equal(sizes, want) {
 			t.Errorf("messages of %v jobs before the first answer, want %v", sizes, want)
 		}
 		for range 2500 {
@@ -113,6 +123,7 @@ func TestSubmit_ConcurrentCallsShareMessages(t *testing.T) {
 		synctest.Wait()
 		close(gate)
 		wg.Wait()
+		sizes := messages()
 		slices.Sort(sizes)
 		if want := []int{1, 1, 2, 4, 500, 1000, 1000}; !slices.Equal(sizes, want) {
 			t.Errorf("messages of %v jobs, want %v", sizes, want)
@@ -123,18 +134,7 @@ func TestSubmit_ConcurrentCallsShareMessages(t *testing.T) {
 // TestSubmit_WhoLeavesBeforeItsMessageIsNotSubmitted: the caller is told that nothing was done.
 func TestSubmit_WhoLeavesBeforeItsMessageIsNotSubmitted(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		n := pipenet.New()
-		var mu sync.Mutex
-		var sizes []int
-		gate := make(chan struct{})
-		serve(t, n, "a:1", &scripted{submit: func(_ context.Context, jobs []*apiv1.Job) ([]*apiv1.SubmitResult, error) {
-			mu.Lock()
-			sizes = append(sizes, len(jobs))
-			mu.Unlock()
-			<-gate
-			return accept(jobs), nil
-		}})
-		c := dial(t, n, "a:1")
+		c, gate, messages := gatedNode(t)
 		var wg sync.WaitGroup
 		wg.Go(func() {
 			if _, err := sdk.SubmitBatch(t.Context(), c, tInc, []int{1, 2, 3}); err != nil {
@@ -148,7 +148,7 @@ func TestSubmit_WhoLeavesBeforeItsMessageIsNotSubmitted(t *testing.T) {
 		close(gate)
 		wg.Wait()
 		synctest.Wait()
-		if !slices.Equal(sizes, []int{3}) {
+		if sizes := messages(); !slices.Equal(sizes, []int{3}) {
 			t.Errorf("messages of %v jobs, want one of 3", sizes)
 		}
 	})

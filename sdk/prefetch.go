@@ -94,10 +94,8 @@ func (s *session) next(a *attempt, took time.Duration) *attempt {
 	l.n++
 	l.took += took
 	l.bytes += a.size
-	if l.n >= max(prefetchSample, min(l.slots, l.most)) {
-		if l.adapt(time.Now()) {
-			s.wakeUp()
-		}
+	if l.n >= max(prefetchSample, min(l.slots, l.most)) && l.adapt(time.Now()) {
+		s.wakeUp()
 	}
 	return s.follow(l)
 }
@@ -205,10 +203,15 @@ func (s *session) giveBack(l *lane) {
 
 // handBack reports an attempt that has not begun. Precondition: mu is held.
 func (s *session) handBack(a *attempt) {
+	s.dismiss(a, nil)
+	s.post(a.fence, released(a.msg.Fence, a.msg.Task))
+}
+
+// dismiss ends an attempt that has not begun, without a report. Precondition: mu is held.
+func (s *session) dismiss(a *attempt, cause error) {
 	a.over.Store(true)
-	a.cancel(nil)
+	a.cancel(cause)
 	delete(s.running, a.fence)
-	s.post(a.fence, &apiv1.Report{Fence: a.msg.Fence, Task: a.msg.Task, Outcome: &apiv1.Report_Release{Release: true}})
 }
 
 // forget drops all that waits without a word: the lease is over, or the leader will tell of it again.
@@ -216,9 +219,7 @@ func (s *session) handBack(a *attempt) {
 func (s *session) forget() {
 	for _, l := range s.lanes {
 		for _, a := range l.waiting {
-			a.over.Store(true)
-			a.cancel(nil)
-			delete(s.running, a.fence)
+			s.dismiss(a, nil)
 		}
 		l.waiting = nil
 	}

@@ -63,7 +63,7 @@ func putOff(code string) bool {
 // replace reports something else in place of what was refused: a result becomes a failure, so that the
 // task does not stay leased for ever, and a failure a release.
 func (s *session) replace(r *apiv1.Report, ack *apiv1.Ack) {
-	next := &apiv1.Report{Fence: r.Fence, Task: r.Task, Outcome: &apiv1.Report_Release{Release: true}}
+	next := released(r.Fence, r.Task)
 	switch r.Outcome.(type) {
 	case *apiv1.Report_Result:
 		if ack.Code == "NOT_FOUND" { // the uploaded result was removed before the report came: no fault of the task's
@@ -111,9 +111,7 @@ func (s *session) revoke(f fence, cause error) {
 		}
 		a.cancel(cause)
 	case lost:
-		a.over.Store(true)
-		a.cancel(cause)
-		delete(s.running, f)
+		s.dismiss(a, cause)
 	default:
 		s.handBack(a) // its slot is taken until the worker says something
 	}

@@ -189,7 +189,7 @@ func (s *session) cancelAll(cause error) {
 func (s *session) releaseAll() (n int) {
 	for _, a := range s.attempts() {
 		a.cancel(ErrDraining)
-		a.handOver(&apiv1.Report{Fence: a.msg.Fence, Task: a.msg.Task, Outcome: &apiv1.Report_Release{Release: true}}, 0)
+		a.handOver(released(a.msg.Fence, a.msg.Task), 0)
 		n++
 	}
 	return n
@@ -218,7 +218,7 @@ func (s *session) assign(assignments []*apiv1.Assignment) {
 		switch {
 		case s.running[f] != nil, s.reports[f] != nil:
 		case s.draining:
-			s.post(f, &apiv1.Report{Fence: m.Fence, Task: m.Task, Outcome: &apiv1.Report_Release{Release: true}})
+			s.post(f, released(m.Fence, m.Task))
 		default:
 			a := &attempt{session: s, msg: m, fence: f}
 			a.ctx, a.cancel = context.WithCancelCause(context.WithValue(s.base, attemptKey{}, a))

@@ -22,13 +22,9 @@ const (
 // queuesCurve is what many queues cost that have work in them.
 var queuesCurve = &curve{
 	name: "queues", title: "Queues",
-	below: "Tasks are spread over so many queues; a worker with shared slots for each 250 of them. First a drain, then one task for each client at a time.",
-	axis:  plot.Axis{Label: "queues", Log: true},
-	panels: []panel{
-		{label: "throughput (tasks/s)", keys: []string{keyDrain, keyRate}, names: []string{"drain", "one task a client"}},
-		latencyPanel, memoryPanel, logPanel,
-	},
-	to: 10_000, bound: 5 * time.Minute, sizes: from(1, 10),
+	below:  "Tasks are spread over so many queues; a worker with shared slots for each 250 of them. First a drain, then one task for each client at a time.",
+	axis:   plot.Axis{Label: "queues", Log: true},
+	panels: drainPanels, to: 10_000, bound: 5 * time.Minute, sizes: from(1, 10),
 	begin: func() func(context.Context, *machine, float64) (Values, error) {
 		return func(ctx context.Context, m *machine, x float64) (Values, error) { return m.queuesPoint(ctx, int(x)) }
 	},

@@ -11,13 +11,9 @@ import (
 // workersCurve is what many workers cost on one queue, each with a connection and a session of its own.
 var workersCurve = &curve{
 	name: "workers", title: "Workers",
-	below: "So many workers, each with its own connection, serve one queue with 256 slots in all, or one each. First a drain, then one task for each client at a time.",
-	axis:  plot.Axis{Label: "workers", Log: true},
-	panels: []panel{
-		{label: "throughput (tasks/s)", keys: []string{keyDrain, keyRate}, names: []string{"drain", "one task a client"}},
-		latencyPanel, memoryPanel, logPanel,
-	},
-	to: 1000, bound: 5 * time.Minute, sizes: from(1, 3.1623),
+	below:  "So many workers, each with its own connection, serve one queue with 256 slots in all, or one each. First a drain, then one task for each client at a time.",
+	axis:   plot.Axis{Label: "workers", Log: true},
+	panels: drainPanels, to: 1000, bound: 5 * time.Minute, sizes: from(1, 3.1623),
 	begin: func() func(context.Context, *machine, float64) (Values, error) {
 		return func(ctx context.Context, m *machine, x float64) (Values, error) {
 			config := manyWorkers(int(x), max(1, slotsInAll/int(x)), echo)

@@ -120,6 +120,10 @@ var (
 	memoryPanel  = panel{label: "resident size of the largest node (MiB)", keys: []string{keyRSS, keyAnon}, names: []string{"all", "without mapped files"}}
 	logPanel     = panel{label: "log for a task (bytes)", keys: []string{keyLog}, names: []string{"bytes"}}
 	usualPanels  = []panel{ratePanel, latencyPanel, memoryPanel, logPanel}
+	drainPanels  = []panel{
+		{label: "throughput (tasks/s)", keys: []string{keyDrain, keyRate}, names: []string{"drain", "one task a client"}},
+		latencyPanel, memoryPanel, logPanel,
+	}
 )
 
 var curves = []*curve{
