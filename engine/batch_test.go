@@ -101,6 +101,30 @@ func TestBatch_ALoneCommandLeavesAtOnceAndTheRestGathers(t *testing.T) {
 	})
 }
 
+func TestBatch_AFewDoNotFollowManyBeforeTheseAreBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, Config{Depth: 3})
+		w.quiet()
+		graph := single(t, "a")
+		w.log.hold()
+		done := []<-chan error{w.async(jobs(5, graph, `1`)...), w.async(job(graph, `1`))}
+		equal(t, held(t, w), 5)
+		done = append(done, w.async(jobs(4, graph, `1`)...)) // as many wait now as are on their way
+		equal(t, held(t, w), 5, 5)
+		done = append(done, w.async(job(graph, `1`)))
+		equal(t, held(t, w), 5, 5)
+		w.log.release()
+		for _, c := range done {
+			if err := <-c; err != nil {
+				t.Fatal(err)
+			}
+		}
+		if n := w.eng.Stats(); n.Entries != w.before+3 {
+			t.Fatalf("%d entries", n.Entries-w.before)
+		}
+	})
+}
+
 func TestBatch_AnEntryHasAtMostSoManyCommands(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, Config{EntryCommands: 100, Depth: 3})
