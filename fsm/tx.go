@@ -245,7 +245,7 @@ func (t *tx) flush(b *pebble.Batch) {
 	t.flushAgendas()
 	t.m.flushNames(t)
 	t.m.flushHooks(t)
-	for _, c := range t.order {
+	for _, c := range t.byTag() {
 		switch {
 		case c.del && c.fresh:
 		case c.del:
@@ -254,6 +254,27 @@ func (t *tx) flush(b *pebble.Batch) {
 			must(b.Set([]byte(c.key), c.value, nil))
 		}
 	}
+}
+
+// byTag is the changes with those of one kind together, else in their order. Each change of one kind lies next to the
+// one before it as a rule, and Pebble's memtable finds its place from there.
+func (t *tx) byTag() []*change {
+	var at [256]int // where the next change with this tag goes
+	for _, c := range t.order {
+		at[c.key[0]]++
+	}
+	next := 0
+	for tag, n := range at {
+		at[tag] = next
+		next += n
+	}
+	sorted := make([]*change, len(t.order))
+	for _, c := range t.order {
+		tag := c.key[0]
+		sorted[at[tag]] = c
+		at[tag]++
+	}
+	return sorted
 }
 
 func (t *tx) flushJob(j *job) {
