@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"time"
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -34,6 +35,9 @@ type Options struct {
 	// OnHash is told the state hash that a HashState command asked for. It is called by Apply, from a
 	// goroutine of its own if Background runs it in one.
 	OnHash func(HashResult)
+	// Pause waits: so that clients are not kept waiting, the store pauses for some milliseconds now and then while it
+	// writes tables. Default: it never pauses.
+	Pause func(time.Duration)
 	// Background runs the hashing of a snapshot beside Apply. Default: at once, in Apply.
 	Background func(func())
 }
@@ -42,6 +46,7 @@ type Options struct {
 // time, from any goroutine.
 type Machine struct {
 	db   *pebble.DB
+	pace *pace
 	disk disk
 	opts Options
 
@@ -98,12 +103,13 @@ type Machine struct {
 // Open opens the state in dir, or begins it. All memory state is rebuilt from what is stored.
 func Open(fs vfs.FS, dir string, o Options) (m *Machine, err error) {
 	defer catch(&err)
-	db, err := openPebble(fs, dir, &o)
+	p := &pace{FS: fs, pause: o.Pause}
+	db, err := openPebble(p, dir, &o)
 	if err != nil {
 		return nil, fmt.Errorf("fsm: open the state in %s: %w", dir, err)
 	}
 	m = &Machine{
-		db: db, disk: disk{db}, opts: o,
+		db: db, pace: p, disk: disk{db}, opts: o,
 		names: newNames(), sessions: make(map[uint64]*session), nonces: make(map[string]uint64),
 		timers: newWindow(timerWindow), parts: make(map[uint64]*partition),
 		pauses: make(map[pauseKey]int64), expiries: newExpiries(), wakes: newWakes(),
@@ -294,6 +300,7 @@ func (m *Machine) Flushed() Witness {
 // Close flushes and closes the store. Apply must not run, and every View must be closed; other reads are
 // waited for, and later ones end with pebble.ErrClosed.
 func (m *Machine) Close() error {
+	m.pace.closing.Store(true)
 	_, err := m.Flush()
 	m.reads.Lock()
 	defer m.reads.Unlock()

@@ -8,7 +8,6 @@ import (
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/bloom"
 	"github.com/cockroachdb/pebble/v2/sstable"
-	"github.com/cockroachdb/pebble/v2/vfs"
 )
 
 // Exit codes of a node that cannot go on (docs/cli.md).
@@ -20,7 +19,7 @@ const (
 // Corrupt reports whether an error says that what is on the disk is not what was written there.
 func Corrupt(err error) bool { return pebble.IsCorruptionError(err) }
 
-func openPebble(fs vfs.FS, dir string, o *Options) (*pebble.DB, error) {
+func openPebble(fs *pace, dir string, o *Options) (*pebble.DB, error) {
 	if o.Logger == nil {
 		o.Logger = slog.Default()
 	}
@@ -35,7 +34,7 @@ func openPebble(fs vfs.FS, dir string, o *Options) (*pebble.DB, error) {
 	}
 	cache := pebble.NewCache(o.CacheBytes)
 	defer cache.Unref()
-	log := storeLog{o}
+	log := storeLog{o, fs}
 	guard := &walGuard{FS: fs, onFatal: o.OnFatal}
 	po := &pebble.Options{
 		FS:                          guard,
@@ -56,12 +55,16 @@ func openPebble(fs vfs.FS, dir string, o *Options) (*pebble.DB, error) {
 	po.Levels[1].Compression = func() *sstable.CompressionProfile { return sstable.FastestCompression }
 	db, err := pebble.Open(dir, po)
 	guard.opened.Store(err == nil)
+	fs.opened.Store(err == nil)
 	return db, err
 }
 
 // storeLog passes Pebble's messages on, and ends the process where the library would: a store that
 // cannot write must not stay in the cluster.
-type storeLog struct{ o *Options }
+type storeLog struct {
+	o    *Options
+	pace *pace
+}
 
 func (l storeLog) Infof(string, ...any) {} // routine: flushes and compactions
 
@@ -78,6 +81,8 @@ func (l storeLog) Fatalf(format string, args ...any) {
 
 func (l storeLog) events() *pebble.EventListener {
 	return &pebble.EventListener{
+		WALCreated: func(pebble.WALCreateInfo) { l.pace.rotated() },
+		FlushEnd:   func(i pebble.FlushInfo) { l.pace.flushed(i.Input) },
 		// A failed flush is retried by Pebble for ever while writes go on and then stall (pebble #6139,
 		// #270). The log has everything, so the safe way is to stop and begin again from it.
 		BackgroundError: func(err error) {

@@ -132,7 +132,7 @@ func RestoreSnapshot(fs vfs.FS, dir string, r io.Reader, o Options) (w Witness, 
 		}
 	}()
 	defer catch(&err)
-	db, err := openPebble(fs, dir, &o)
+	db, err := openPebble(&pace{FS: fs}, dir, &o)
 	if err != nil {
 		return w, fmt.Errorf("fsm: restore into %s: %w", dir, err)
 	}
