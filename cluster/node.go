@@ -142,7 +142,7 @@ func (n *Node) openState() error {
 	}
 	options := fsm.Options{
 		Logger: n.logger, CacheBytes: n.cfg.CacheBytes, CheckInvariants: n.cfg.CheckInvariants,
-		OnFatal: n.fail, OnHash: n.hashes.add, Pause: time.Sleep,
+		OnFatal: n.fail, OnHash: n.hashes.add, Sleep: time.Sleep,
 	}
 	if n.replica, err = openReplica(dir, options, n.logger, n.watch, n.fail); err != nil {
 		return damagedState(err)

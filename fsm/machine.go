@@ -35,9 +35,9 @@ type Options struct {
 	// OnHash is told the state hash that a HashState command asked for. It is called by Apply, from a
 	// goroutine of its own if Background runs it in one.
 	OnHash func(HashResult)
-	// Pause waits: so that clients are not kept waiting, the store pauses for some milliseconds now and then while it
-	// writes tables. Default: it never pauses.
-	Pause func(time.Duration)
+	// Sleep lets the store pause for some milliseconds now and then while it writes tables, so that clients do not wait
+	// for it. Default: it makes no pauses.
+	Sleep func(time.Duration)
 	// Background runs the hashing of a snapshot beside Apply. Default: at once, in Apply.
 	Background func(func())
 }
@@ -103,7 +103,7 @@ type Machine struct {
 // Open opens the state in dir, or begins it. All memory state is rebuilt from what is stored.
 func Open(fs vfs.FS, dir string, o Options) (m *Machine, err error) {
 	defer catch(&err)
-	p := &pace{FS: fs, pause: o.Pause}
+	p := &pace{FS: fs, sleep: o.Sleep}
 	db, err := openPebble(p, dir, &o)
 	if err != nil {
 		return nil, fmt.Errorf("fsm: open the state in %s: %w", dir, err)
@@ -279,6 +279,8 @@ func (m *Machine) Flush() (Witness, error) {
 	w := m.applied
 	w.Configuration, w.ConfigurationIndex = m.conf, m.confIdx
 	m.mu.Unlock()
+	m.pace.hurry.Add(1)
+	defer m.pace.hurry.Add(-1)
 	if err := m.db.Flush(); err != nil && !errors.Is(err, pebble.ErrClosed) {
 		return Witness{}, fmt.Errorf("fsm: flush: %w", err)
 	}
@@ -300,7 +302,7 @@ func (m *Machine) Flushed() Witness {
 // Close flushes and closes the store. Apply must not run, and every View must be closed; other reads are
 // waited for, and later ones end with pebble.ErrClosed.
 func (m *Machine) Close() error {
-	m.pace.closing.Store(true)
+	m.pace.hurry.Add(1)
 	_, err := m.Flush()
 	m.reads.Lock()
 	defer m.reads.Unlock()

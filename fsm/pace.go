@@ -13,18 +13,18 @@ const (
 	pacePause = 2 * time.Millisecond
 )
 
-// pace makes Pebble's flushes and compactions give way to what clients wait for.
+// pace makes Pebble's flushes and merges give way to what clients wait for.
 //
 // A memtable of 64 MiB is written in one go, by replicas that have applied the same entries at the same moment: for
 // some tenths of a second that keeps the processors busy, and every task that is on its way pays for it at each of its
-// stations. With pauses the same work takes a little longer and is not seen. A store that falls behind
-// (a second memtable is full, or the store is being closed) gets no pauses: then writers would wait for it.
+// stations. With pauses the same work takes a little longer. A store that falls behind (a second memtable
+// is full), or whose flush is waited for, makes none.
 type pace struct {
 	vfs.FS
-	pause   func(time.Duration) // nil: no pauses
-	opened  atomic.Bool
-	full    atomic.Int64 // memtables that are full and not in tables yet
-	closing atomic.Bool
+	sleep  func(time.Duration) // nil: no pauses
+	opened atomic.Bool
+	full   atomic.Int64 // memtables that are full and not in tables yet
+	hurry  atomic.Int64 // flushes that somebody waits for
 }
 
 // rotated notes that a log begins, and so that a memtable is full.
@@ -48,7 +48,7 @@ func (p *pace) Unwrap() vfs.FS { return p.FS }
 
 func (p *pace) Create(name string, category vfs.DiskWriteCategory) (vfs.File, error) {
 	f, err := p.FS.Create(name, category)
-	if err != nil || p.pause == nil || !strings.HasSuffix(name, ".sst") {
+	if err != nil || p.sleep == nil || !strings.HasSuffix(name, ".sst") {
 		return f, err
 	}
 	return &pacedFile{File: f, pace: p}, nil
@@ -64,8 +64,8 @@ type pacedFile struct {
 func (f *pacedFile) Write(b []byte) (int, error) {
 	if f.since += len(b); f.since >= pacePiece {
 		f.since = 0
-		if f.pace.full.Load() <= 1 && !f.pace.closing.Load() {
-			f.pace.pause(pacePause)
+		if p := f.pace; p.full.Load() <= 1 && p.hurry.Load() == 0 {
+			p.sleep(pacePause)
 		}
 	}
 	return f.File.Write(b)

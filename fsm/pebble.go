@@ -42,6 +42,7 @@ func openPebble(fs *pace, dir string, o *Options) (*pebble.DB, error) {
 		DisableWAL:                  o.DisableWAL,
 		FormatMajorVersion:          pebble.FormatTableFormatV6,
 		MemTableSize:                64 << 20, // most tasks are submitted and done within one, and reach the disk once
+		WALBytesPerSync:             1 << 20,  // in small pieces: the log of Raft is on the same disk
 		MemTableStopWritesThreshold: 3,
 		L0CompactionThreshold:       4,
 		L0StopWritesThreshold:       24,
