@@ -3,14 +3,17 @@ package bench
 import (
 	"context"
 	"fmt"
+	"maps"
 	"time"
 
 	"github.com/fanfold/fanfold/jepsen-lite/plot"
 )
 
 const (
-	keyDrain  = "drain_per_s"
-	keySubmit = "submit_per_s"
+	keyDrain     = "drain_per_s"
+	keySubmit    = "submit_per_s"
+	keyFillTasks = "fill_per_s" // of the submission of those who wait
+	keySettle    = "settle_s"   // from its end until the nodes had nothing left to do, at most a minute
 
 	// deepBacklog is the largest that Fanfold is to hold, and deepMemory in how much.
 	deepBacklog = 10_000_000
@@ -24,10 +27,10 @@ const (
 // backlogCurve is whether those who wait cost those who work.
 var backlogCurve = &curve{
 	name: "backlog", title: "Tasks that wait",
-	below: "So many tasks wait in a queue. The drain is of its first 20,000; the latency is of tasks of another queue, one for each client at a time.",
+	below: "So many tasks wait in a queue, and the nodes have nothing else to do. Another 20,000 are submitted, and the first 20,000 drained; the latency is of tasks of another queue, one for each client at a time.",
 	axis:  plot.Axis{Label: "tasks waiting", Log: true},
 	panels: []panel{
-		{label: "throughput (tasks/s)", keys: []string{keyDrain, keySubmit, keyRate}, names: []string{"drain", "bulk submit", "the other queue"}},
+		{label: "throughput (tasks/s)", keys: []string{keyDrain, keySubmit, keyRate, keyFillTasks}, names: []string{"drain", "bulk submit", "the other queue", "submission of those who wait"}},
 		latencyPanel,
 		{label: memoryPanel.label, keys: memoryPanel.keys, names: memoryPanel.names, aim: deepMemory, aimName: "at most 1 GiB"},
 		logPanel,
@@ -68,14 +71,27 @@ func (m *machine) backlogPoint(ctx context.Context, x int, waiting *int) (Values
 		return nil, err
 	}
 	sample := m.drainSize()
-	missing := max(x+sample-*waiting, 0)
-	m.Note("backlog: submitting %d", missing)
-	started := time.Now()
-	if err := m.fill(ctx, missing, m.Payload); err != nil {
+	values := Values{}
+	if missing := x - *waiting; missing > 0 {
+		m.Note("backlog: submitting %d", missing)
+		started := time.Now()
+		if err := m.fill(ctx, missing, m.Payload); err != nil {
+			return nil, err
+		}
+		values[keyFillTasks] = rate(missing, time.Since(started))
+		*waiting = x
+	}
+	settled, err := m.settle(ctx)
+	if err != nil {
 		return nil, err
 	}
-	values := Values{keySubmit: rate(missing, time.Since(started))}
-	*waiting += missing
+	values[keySettle] = settled.Seconds()
+	started := time.Now()
+	if err := m.fill(ctx, sample, m.Payload); err != nil {
+		return nil, err
+	}
+	values[keySubmit] = rate(sample, time.Since(started))
+	*waiting += sample
 	perSecond, ended, err := m.drainOf(ctx, sample, one(map[string]int{"default": m.Clients}), "default")
 	if err != nil {
 		return nil, err
@@ -96,8 +112,30 @@ func (m *machine) backlogPoint(ctx context.Context, x int, waiting *int) (Values
 		return nil, err
 	}
 	side[keyRSS], side[keyAnon] = whole[keyRSS], whole[keyAnon] // the largest of all three parts
-	side[keyDrain], side[keySubmit] = values[keyDrain], values[keySubmit]
+	maps.Copy(side, values)
 	return side, nil
+}
+
+// settle waits until the nodes have nothing left to do, and says how long that took: what was submitted is flushed and
+// merged while clients wait for nothing any more.
+func (m *machine) settle(ctx context.Context) (time.Duration, error) {
+	const (
+		longest = time.Minute
+		idle    = 0.05 // of a processor
+	)
+	started := time.Now()
+	for time.Since(started) < longest {
+		before, at := m.cpu(), time.Now()
+		select {
+		case <-ctx.Done():
+			return 0, context.Cause(ctx)
+		case <-time.After(min(m.Span, time.Second)):
+		}
+		if m.cpu()-before < idle*time.Since(at).Seconds() {
+			break
+		}
+	}
+	return time.Since(started), nil
 }
 
 // pointAt are the values at a size; nil when it was not measured.
