@@ -291,10 +291,22 @@ func (t *trial) finish(ctx context.Context) error {
 	return nil
 }
 
-// hashes makes every node compute its state's hash at one index.
+// hashes makes every node compute its state's hash at one index. A node that a snapshot takes past that index never
+// applies the command and knows no hash: then all are asked anew, at a later index.
 func (t *trial) hashes(ctx context.Context) error {
+	const tries = 3
+	for n := 1; ; n++ {
+		all, err := t.hashesOnce(ctx)
+		if err != nil || all || n == tries {
+			return err
+		}
+	}
+}
+
+// hashesOnce reports whether all nodes knew their hash.
+func (t *trial) hashesOnce(ctx context.Context) (all bool, err error) {
 	var index uint64
-	err := t.client.Call(ctx, func(ctx context.Context, api apiv1connect.FanfoldClient) error {
+	err = t.client.Call(ctx, func(ctx context.Context, api apiv1connect.FanfoldClient) error {
 		answer, err := api.HashState(ctx, connect.NewRequest(&apiv1.HashStateRequest{}))
 		if err == nil {
 			index = answer.Msg.GetIndex()
@@ -302,8 +314,9 @@ func (t *trial) hashes(ctx context.Context) error {
 		return err
 	})
 	if err != nil {
-		return fmt.Errorf("ask for the state's hash: %w", err)
+		return false, fmt.Errorf("ask for the state's hash: %w", err)
 	}
+	all = true
 	t.found.Final, t.found.FinalIndex = map[string]string{}, index
 	for _, n := range t.site.Nodes {
 		hash, err := t.hash(ctx, n, index)
@@ -311,11 +324,12 @@ func (t *trial) hashes(ctx context.Context) error {
 			continue
 		}
 		if err != nil {
-			return fmt.Errorf("the hash of node %s: %w", n.ID, err)
+			return false, fmt.Errorf("the hash of node %s: %w", n.ID, err)
 		}
 		t.found.Final[n.ID] = hash
+		all = all && hash != ""
 	}
-	return nil
+	return all, nil
 }
 
 // hash asks one node, and again while it cannot be reached: it may have come back just now, and the client hold
