@@ -84,17 +84,20 @@ func (e *Engine) proposeOpen() {
 
 // enoughWaits reports whether what waits is worth an entry of its own beside those that are in flight.
 func (e *Engine) enoughWaits() bool {
+	if len(e.flight) == 0 {
+		return true
+	}
+	for c := range e.queues {
+		if q := &e.queues[c]; !q.empty() && q.requests[q.head].next > 0 {
+			return true // the rest of a request that is longer than an entry
+		}
+	}
 	flying := 0
 	for _, en := range e.flight {
 		flying += en.commands
 	}
 	waiting := e.inbox.waitingNow()
 	all := waiting[urgent].add(waiting[bulk].commands, waiting[bulk].bytes)
-	for c := range e.queues {
-		if q := &e.queues[c]; !q.empty() && q.requests[q.head].next > 0 {
-			return true // the rest of a request that is longer than an entry
-		}
-	}
 	return all.commands >= min(flying, e.cfg.EntryCommands) || all.bytes >= e.cfg.EntryBytes
 }
 

@@ -78,6 +78,16 @@ func (w *world) async(all ...*fsmpb.SubmitJob) <-chan error {
 	return c
 }
 
+// allTaken waits for submissions.
+func allTaken(t *testing.T, submitted ...<-chan error) {
+	t.Helper()
+	for _, c := range submitted {
+		if err := <-c; err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
 func TestBatch_ALoneCommandLeavesAtOnceAndTheRestGathers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, Config{})
@@ -90,11 +100,7 @@ func TestBatch_ALoneCommandLeavesAtOnceAndTheRestGathers(t *testing.T) {
 		}
 		equal(t, held(t, w), 1, 1) // depth 2
 		w.log.release()
-		for _, c := range done {
-			if err := <-c; err != nil {
-				t.Fatal(err)
-			}
-		}
+		allTaken(t, done...)
 		if n := w.eng.Stats(); n.Entries != w.before+3 { // the three that gathered shared one
 			t.Fatalf("%d entries", n.Entries-w.before)
 		}
@@ -114,11 +120,7 @@ func TestBatch_AFewDoNotFollowManyBeforeTheseAreBack(t *testing.T) {
 		done = append(done, w.async(job(graph, `1`)))
 		equal(t, held(t, w), 5, 5)
 		w.log.release()
-		for _, c := range done {
-			if err := <-c; err != nil {
-				t.Fatal(err)
-			}
-		}
+		allTaken(t, done...)
 		if n := w.eng.Stats(); n.Entries != w.before+3 {
 			t.Fatalf("%d entries", n.Entries-w.before)
 		}
@@ -248,11 +250,7 @@ func TestSubmit_AFullQueueIsOverloadedAtOnceAndReportsStillGoThrough(t *testing.
 		if o := next(t, s); len(o.Acks) != 1 || o.Acks[0].Answers[0].Refusal != nil {
 			t.Fatalf("%+v", o)
 		}
-		for _, c := range []<-chan error{first, full} {
-			if err := <-c; err != nil {
-				t.Fatal(err)
-			}
-		}
+		allTaken(t, first, full)
 		w.submit(jobs(1, graph, `1`)...)
 	})
 }
