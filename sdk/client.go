@@ -25,8 +25,8 @@ type ClientConfig struct {
 	Namespace string
 	// Dialer opens connections. Default net.Dialer. Tests give one that needs no ports.
 	Dialer func(ctx context.Context, network, address string) (net.Conn, error)
-	// HTTPClient takes the place of the client's own, and then Dialer is not used. It must speak HTTP/2
-	// to the addresses, without encryption for http://.
+	// HTTPClient takes the place of the client's own, which submits by HTTP/1.1 and speaks HTTP/2 for all else; then Dialer
+	// is not used. It must speak HTTP/2 to the addresses, without encryption for http://.
 	HTTPClient *http.Client
 	// Codec encodes inputs, results and checkpoints on their way to the cluster, and decodes them. All
 	// programs that share jobs need the same. Default: none, values are stored as JSON.
@@ -102,29 +102,6 @@ func (c *Client) Close() error {
 		c.http.CloseIdleConnections()
 	}
 	return nil
-}
-
-// newHTTPClient speaks HTTP/2 without encryption from the first byte. A peer that is silent is pinged:
-// a partition must not hold a stream until TCP gives up, which takes minutes.
-func newHTTPClient(dial func(context.Context, string, string) (net.Conn, error)) *http.Client {
-	protocols := new(http.Protocols)
-	protocols.SetUnencryptedHTTP2(true)
-	protocols.SetHTTP2(true)
-	if dial == nil {
-		dial = (&net.Dialer{Timeout: 3 * time.Second, KeepAlive: 15 * time.Second}).DialContext
-	}
-	return &http.Client{Transport: &http.Transport{
-		DialContext: dial,
-		Protocols:   protocols,
-		HTTP2: &http.HTTP2Config{
-			SendPingTimeout:               2 * time.Second,
-			PingTimeout:                   3 * time.Second,
-			MaxReceiveBufferPerStream:     4<<20 - 1,
-			MaxReceiveBufferPerConnection: 4<<20 - 1,
-		},
-		DisableCompression: true,
-		IdleConnTimeout:    90 * time.Second,
-	}}
 }
 
 // maxMessage bounds what the client reads as one message: an attack or a mistake, not a value.

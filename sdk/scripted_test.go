@@ -124,6 +124,7 @@ func serve(t *testing.T, n *pipenet.Network, address string, s *scripted) (stop 
 	mux := http.NewServeMux()
 	mux.Handle(apiv1connect.NewFanfoldHandler(s))
 	server := &http.Server{Handler: mux, Protocols: new(http.Protocols)}
+	server.Protocols.SetHTTP1(true)
 	server.Protocols.SetUnencryptedHTTP2(true)
 	go server.Serve(l)
 	host, _, _ := net.SplitHostPort(address)

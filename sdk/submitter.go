@@ -19,6 +19,7 @@ import (
 // smaller messages.
 type submitter struct {
 	client *Client
+	timers sync.Pool // stopped ones: most submissions are answered long before their time is over
 
 	mu      sync.Mutex // guards what follows
 	queue   []*submission
@@ -66,8 +67,16 @@ func (s *submitter) run(ctx context.Context, all []*submission) error {
 	var timeout <-chan time.Time
 	if !has {
 		until = time.Now().Add(defaultTimeout)
-		t := time.NewTimer(defaultTimeout)
-		defer t.Stop()
+		t, _ := s.timers.Get().(*time.Timer)
+		if t == nil {
+			t = time.NewTimer(defaultTimeout)
+		} else {
+			t.Reset(defaultTimeout)
+		}
+		defer func() {
+			t.Stop()
+			s.timers.Put(t)
+		}()
 		timeout = t.C
 	}
 	g := &group{done: make(chan struct{})}

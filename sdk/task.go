@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 	"sync"
 
@@ -19,9 +20,11 @@ type Func[In, Out any] func(ctx context.Context, in In) (Out, error)
 // Task is a named function with the types of its input and output. It is immutable and safe for
 // concurrent use. Tasks are declared once, usually as package variables.
 type Task[In, Out any] struct {
-	core *taskCore
-	fn   Func[In, Out]
-	opts []TaskOption
+	core     *taskCore
+	fn       Func[In, Out]
+	opts     []TaskOption
+	options  dag.Options    // of its step
+	defaults []SubmitOption // of all jobs of this task
 
 	single sync.Once // guards graph and err, which the first Submit makes
 	graph  []byte
@@ -66,7 +69,7 @@ func newTask[In, Out any](name string, fn Func[In, Out], opts []TaskOption, at s
 		}
 	}
 	t := &Task[In, Out]{core: &taskCore{name: name, types: fingerprint(in, out)}, opts: opts}
-	for _, err := range t.settings().errs {
+	for _, err := range t.settle() {
 		bad = append(bad, err.Error())
 	}
 	if len(bad) > 0 {
@@ -90,7 +93,7 @@ func (t *Task[In, Out]) Bind(fn Func[In, Out]) Registrable {
 func (t *Task[In, Out]) With(opts ...TaskOption) *Task[In, Out] {
 	all := append(append([]TaskOption(nil), t.opts...), opts...)
 	c := &Task[In, Out]{core: t.core, fn: t.fn, opts: all}
-	if errs := c.settings().errs; len(errs) > 0 {
+	if errs := c.settle(); len(errs) > 0 {
 		panic(fmt.Sprintf("sdk: %s: task %s: %v", caller(1), t.core.name, errs))
 	}
 	return c
@@ -120,7 +123,7 @@ func (t *Task[In, Out]) encodedGraph() ([]byte, error) {
 	t.single.Do(func() {
 		step := dag.Step{
 			Name: t.core.name, Kind: dag.StepTask, Task: t.core.name, Types: t.core.types,
-			Input: dag.Expr{Op: dag.OpInput}, Options: t.settings().options,
+			Input: dag.Expr{Op: dag.OpInput}, Options: t.options,
 		}
 		out := dag.Expr{Op: dag.OpStep, Step: step.Name}
 		_, t.graph, t.err = encodeGraph(&dag.Graph{Name: t.core.name, Steps: []dag.Step{step}, Output: out})
@@ -128,22 +131,24 @@ func (t *Task[In, Out]) encodedGraph() ([]byte, error) {
 	return t.graph, t.err
 }
 
-// submitDefaults are the options of all jobs of this task.
-func (t *Task[In, Out]) submitDefaults() []SubmitOption { return defaultsOf(t.settings().job) }
+func (t *Task[In, Out]) submitDefaults() []SubmitOption { return t.defaults }
 
+// defaultsOf is what others append to, each for itself.
 func defaultsOf(job []JobOption) (opts []SubmitOption) {
 	for _, o := range job {
 		opts = append(opts, o)
 	}
-	return opts
+	return slices.Clip(opts)
 }
 
-func (t *Task[In, Out]) settings() settings {
+// settle reads the task's options, once: a task is submitted more often than it is declared.
+func (t *Task[In, Out]) settle() []error {
 	var s settings
 	for _, o := range t.opts {
 		o.taskOption(&s)
 	}
-	return s
+	t.options, t.defaults = s.options, defaultsOf(s.job)
+	return s.errs
 }
 
 func (t *Task[In, Out]) unit(In) (out Out)  { return out }
