@@ -140,9 +140,11 @@ func (n *Node) openState() error {
 	if err != nil {
 		return err
 	}
+	born := time.Now()
 	options := fsm.Options{
 		Logger: n.logger, CacheBytes: n.cfg.CacheBytes, CheckInvariants: n.cfg.CheckInvariants,
-		OnFatal: n.fail, OnHash: n.hashes.add, Sleep: time.Sleep,
+		OnFatal: n.fail, OnHash: n.hashes.add,
+		Sleep: time.Sleep, Uptime: func() time.Duration { return time.Since(born) },
 	}
 	if n.replica, err = openReplica(dir, options, n.logger, n.watch, n.fail); err != nil {
 		return damagedState(err)

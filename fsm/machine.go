@@ -35,9 +35,11 @@ type Options struct {
 	// OnHash is told the state hash that a HashState command asked for. It is called by Apply, from a
 	// goroutine of its own if Background runs it in one.
 	OnHash func(HashResult)
-	// Sleep lets the store pause for some milliseconds now and then while it writes tables, so that clients do not wait
-	// for it. Default: it makes no pauses.
+	// Sleep lets the store pause while it writes tables, so that clients do not wait for it. Default: it makes no pauses.
 	Sleep func(time.Duration)
+	// Uptime is a clock that does not go back. The pauses are as long as it says that work took; nothing else reads it.
+	// It must be there when Sleep is.
+	Uptime func() time.Duration
 	// Background runs the hashing of a snapshot beside Apply. Default: at once, in Apply.
 	Background func(func())
 }
@@ -103,7 +105,7 @@ type Machine struct {
 // Open opens the state in dir, or begins it. All memory state is rebuilt from what is stored.
 func Open(fs vfs.FS, dir string, o Options) (m *Machine, err error) {
 	defer catch(&err)
-	p := &pace{FS: fs, sleep: o.Sleep}
+	p := &pace{FS: fs, sleep: o.Sleep, uptime: o.Uptime}
 	db, err := openPebble(p, dir, &o)
 	if err != nil {
 		return nil, fmt.Errorf("fsm: open the state in %s: %w", dir, err)
@@ -279,8 +281,6 @@ func (m *Machine) Flush() (Witness, error) {
 	w := m.applied
 	w.Configuration, w.ConfigurationIndex = m.conf, m.confIdx
 	m.mu.Unlock()
-	m.pace.hurry.Add(1)
-	defer m.pace.hurry.Add(-1)
 	if err := m.db.Flush(); err != nil && !errors.Is(err, pebble.ErrClosed) {
 		return Witness{}, fmt.Errorf("fsm: flush: %w", err)
 	}

@@ -2,6 +2,7 @@ package fsm
 
 import (
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -9,32 +10,40 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 )
 
-// pauses counts them.
-type pauses struct {
-	mu sync.Mutex
-	n  int
+// paused is a clock that a pause moves on, as work does.
+type paused struct {
+	mu    sync.Mutex
+	now   time.Duration
+	slept []time.Duration
 }
 
-func (p *pauses) sleep(d time.Duration) {
+func (p *paused) sleep(d time.Duration) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if d == pacePause {
-		p.n++
-	}
+	p.now += d
+	p.slept = append(p.slept, d)
 }
 
-func (p *pauses) take() int {
+// uptime makes each piece of a table take a millisecond.
+func (p *paused) uptime() time.Duration {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	n := p.n
-	p.n = 0
-	return n
+	p.now += time.Millisecond / 2
+	return p.now
+}
+
+func (p *paused) take() []time.Duration {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	slept := p.slept
+	p.slept = nil
+	return slept
 }
 
 // TestPace_TablesAreWrittenWithPausesUnlessTheStoreIsBehind writes tables of a megabyte through Pebble.
 func TestPace_TablesAreWrittenWithPausesUnlessTheStoreIsBehind(t *testing.T) {
-	var seen pauses
-	p := &pace{FS: vfs.NewMem(), sleep: seen.sleep}
+	var clock paused
+	p := &pace{FS: vfs.NewMem(), sleep: clock.sleep, uptime: clock.uptime}
 	db, err := openPebble(p, "state", &Options{})
 	if err != nil {
 		t.Fatal(err)
@@ -54,29 +63,67 @@ func TestPace_TablesAreWrittenWithPausesUnlessTheStoreIsBehind(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	for range 4 {
+	for range 6 {
 		flush() // Pebble's first memtables are small, and double
 	}
-	seen.take()
-	flush()
-	if n := seen.take(); n < 3 || n > 6 {
-		t.Errorf("%d pauses in a table of 1 MiB, want one for each %d bytes", n, pacePiece)
+	if debt := p.debt.Load(); debt < 5<<20 || debt > 8<<20 {
+		t.Errorf("%d bytes in level 0 after six flushes of a megabyte", debt)
 	}
-	if n := p.full.Load(); n != 0 {
+	if n := p.waiting.Load(); n != 0 {
 		t.Errorf("%d memtables wait after a flush", n)
 	}
-	p.full.Add(2) // as when two memtables fill up during a flush
+	clock.take()
 	flush()
-	if n := seen.take(); n != 0 {
-		t.Errorf("%d pauses while writers would soon wait for a memtable", n)
+	slept := clock.take()
+	if n := len(slept); n < 24 || n > 36 {
+		t.Errorf("%d pauses in a table of 1 MiB, want one for each %d bytes", n, pacePiece)
 	}
-	p.flushed(5)
-	if n := p.full.Load(); n != 0 {
+	for _, d := range slept[1:] {
+		if d != paceRest*time.Millisecond/2 {
+			t.Fatalf("pauses of %v after half a millisecond each, want %d times as long", slept, paceRest)
+		}
+	}
+	for _, behind := range []struct {
+		why string
+		of  *atomic.Int64
+		n   int64
+	}{
+		{"a memtable has filled up during the flush", &p.waiting, 1},
+		{"somebody waits", &p.hurry, 1},
+		{"level 0 grows", &p.debt, paceDebt},
+	} {
+		behind.of.Add(behind.n)
+		flush()
+		if slept := clock.take(); len(slept) != 0 {
+			t.Errorf("%s: %d pauses", behind.why, len(slept))
+		}
+		behind.of.Add(-behind.n)
+	}
+	if err := db.Compact(t.Context(), []byte{0}, []byte{0xff}, false); err != nil {
+		t.Fatal(err)
+	}
+	if debt := p.debt.Load(); debt != 0 {
+		t.Errorf("%d bytes in level 0 after all was merged", debt)
+	}
+	p.taken(5)
+	if n := p.waiting.Load(); n != 0 {
 		t.Errorf("%d memtables wait, after more were flushed than were noted", n)
 	}
-	p.hurry.Add(1)
-	flush()
-	if n := seen.take(); n != 0 {
-		t.Errorf("%d pauses in a flush that is waited for", n)
+}
+
+// TestPace_APauseIsShort: a machine that stands still for a second does not make the store stand still for two.
+func TestPace_APauseIsShort(t *testing.T) {
+	var clock paused
+	p := &pace{FS: vfs.NewMem(), sleep: clock.sleep, uptime: clock.uptime}
+	f, err := p.Create("000001.sst", "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	clock.now += time.Second
+	if _, err := f.Write(make([]byte, pacePiece)); err != nil {
+		t.Fatal(err)
+	}
+	if slept := clock.take(); len(slept) != 1 || slept[0] != paceMost {
+		t.Errorf("pauses %v, want one of %v", slept, paceMost)
 	}
 }

@@ -44,12 +44,15 @@ func openPebble(fs *pace, dir string, o *Options) (*pebble.DB, error) {
 		MemTableSize:                64 << 20, // most tasks are submitted and done within one, and reach the disk once
 		WALBytesPerSync:             1 << 20,  // in small pieces: the log of Raft is on the same disk
 		MemTableStopWritesThreshold: 3,
-		L0CompactionThreshold:       4,
+		L0CompactionThreshold:       8, // merges begin at four layers: a merge of more layers drops more of what is written and deleted soon after
 		L0StopWritesThreshold:       24,
 		MaxOpenFiles:                1000,
 		Logger:                      log,
 		EventListener:               log.events(),
 	}
+	// Half of what is flushed are tombstones, of places in lanes and of leases; merges that are due anyway remove them, and no iterator
+	// walks over them (docs/decisions/0007-lanes-with-a-window.md). To merge tables for their sake costs more than it saves.
+	po.Experimental.TombstoneDenseCompactionThreshold = -1
 	// Most look-ups ask for a key that is not there (is this job new?): the filter answers without a block.
 	po.Levels[0].FilterPolicy = bloom.FilterPolicy(10)
 	po.Levels[0].Compression = func() *sstable.CompressionProfile { return sstable.NoCompression }
@@ -82,8 +85,10 @@ func (l storeLog) Fatalf(format string, args ...any) {
 
 func (l storeLog) events() *pebble.EventListener {
 	return &pebble.EventListener{
-		WALCreated: func(pebble.WALCreateInfo) { l.pace.rotated() },
-		FlushEnd:   func(i pebble.FlushInfo) { l.pace.flushed(i.Input) },
+		WALCreated:    func(pebble.WALCreateInfo) { l.pace.rotated() },
+		FlushBegin:    func(i pebble.FlushInfo) { l.pace.taken(i.Input) },
+		FlushEnd:      func(i pebble.FlushInfo) { l.pace.flushed(i.Output) },
+		CompactionEnd: func(i pebble.CompactionInfo) { l.pace.merged(i) },
 		// A failed flush is retried by Pebble for ever while writes go on and then stall (pebble #6139,
 		// #270). The log has everything, so the safe way is to stop and begin again from it.
 		BackgroundError: func(err error) {
