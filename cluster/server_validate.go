@@ -76,12 +76,12 @@ func jobIDOf(text string) (fsm.JobID, error) {
 
 // submitOf translates one job, or says what is wrong with it.
 func (s *server) submitOf(j *apiv1.Job) (fsm.JobID, *fsmpb.SubmitJob, error) {
-	id := fsm.JobID(ulid.Make())
+	var id fsm.JobID
 	var err error
-	if j.GetId() != "" {
-		if id, err = jobIDOf(j.GetId()); err != nil {
-			return id, nil, err
-		}
+	if j.GetId() == "" {
+		id = fsm.JobID(ulid.Make())
+	} else if id, err = jobIDOf(j.GetId()); err != nil {
+		return id, nil, err
 	}
 	ns, err := namespaceOf(j.GetNamespace())
 	if err != nil {

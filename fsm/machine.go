@@ -84,6 +84,8 @@ type Machine struct {
 	free      []*slotGroup
 	groups    []*slotGroup
 	recent    recent
+	lastGraph []byte    // of the last submission
+	lastHash  graphHash // its hash
 	picks     []pick
 
 	graphs graphCache // for readers
