@@ -304,7 +304,7 @@ func (m *Machine) Flushed() Witness {
 // Close flushes and closes the store. Apply must not run, and every View must be closed; other reads are
 // waited for, and later ones end with pebble.ErrClosed.
 func (m *Machine) Close() error {
-	m.pace.hurry.Add(1)
+	m.pace.closing.Store(true)
 	_, err := m.Flush()
 	m.reads.Lock()
 	defer m.reads.Unlock()

@@ -33,7 +33,7 @@ type pace struct {
 	opened  atomic.Bool
 	waiting atomic.Int64 // memtables that are full, and that no flush has begun with
 	debt    atomic.Int64 // bytes in level 0 that were flushed since the store was opened
-	hurry   atomic.Int64 // flushes that somebody waits for
+	closing atomic.Bool  // somebody waits for the store's end
 }
 
 // rotated notes that a log begins, and so that a memtable is full.
@@ -73,9 +73,9 @@ func lower(v *atomic.Int64, n int64) {
 	}
 }
 
-// behind reports whether writers would soon wait for the store, or somebody does.
+// behind reports whether writers would soon wait for the store, or somebody waits for its end.
 func (p *pace) behind() bool {
-	return p.waiting.Load() > 0 || p.debt.Load() > paceDebt || p.hurry.Load() > 0
+	return p.waiting.Load() > 0 || p.debt.Load() > paceDebt || p.closing.Load()
 }
 
 func (p *pace) Unwrap() vfs.FS { return p.FS }

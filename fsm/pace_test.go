@@ -89,7 +89,6 @@ func TestPace_TablesAreWrittenWithPausesUnlessTheStoreIsBehind(t *testing.T) {
 		n   int64
 	}{
 		{"a memtable has filled up during the flush", &p.waiting, 1},
-		{"somebody waits", &p.hurry, 1},
 		{"level 0 grows", &p.debt, paceDebt},
 	} {
 		behind.of.Add(behind.n)
@@ -98,6 +97,11 @@ func TestPace_TablesAreWrittenWithPausesUnlessTheStoreIsBehind(t *testing.T) {
 			t.Errorf("%s: %d pauses", behind.why, len(slept))
 		}
 		behind.of.Add(-behind.n)
+	}
+	p.closing.Store(true)
+	flush()
+	if slept := clock.take(); len(slept) != 0 {
+		t.Errorf("somebody waits for the end: %d pauses", len(slept))
 	}
 	if err := db.Compact(t.Context(), []byte{0}, []byte{0xff}, false); err != nil {
 		t.Fatal(err)

@@ -128,7 +128,7 @@ func checkUnique(u *fsmpb.Unique, c *fsmpb.SubmitJob) *Refusal {
 // admitUnique decides on a submission with a unique key: nil lets it become a job. It is the last to be
 // asked, for it may cancel the holder.
 func (t *tx) admitUnique(id JobID, c *fsmpb.SubmitJob, u *fsmpb.Unique) (Answer, bool) {
-	graph := graphHashOf(c.Graph)
+	graph := t.m.graphHash(c.Graph)
 	g, err := t.graph(graph, c.Graph)
 	must(err) // it was decoded before
 	h := uniqueHash(c.Namespace, g.Name, u)
@@ -176,7 +176,7 @@ func (t *tx) replace(old, by JobID) {
 // debounce merges a submission into the job that waits: the last input counts, and the wait begins
 // anew. A submission that differs in more than its input takes the job's place instead.
 func (t *tx) debounce(id JobID, c *fsmpb.SubmitJob, u *fsmpb.Unique, h keyHash, k *uniqueKey) (Answer, bool) {
-	graph := graphHashOf(c.Graph)
+	graph := t.m.graphHash(c.Graph)
 	if slices.Contains(k.merged, id) { // a repetition must not bring an old input back
 		return t.existing(k.holder), true
 	}

@@ -117,13 +117,22 @@ func notLeader(leader string) error {
 // serve starts a node at an address of the network, until the test ends or stop is called.
 func serve(t *testing.T, n *pipenet.Network, address string, s *scripted) (stop func()) {
 	t.Helper()
+	return serveSeen(t, n, address, s, func(*http.Request) {})
+}
+
+// serveSeen is serve, and seen is told each request before it is answered.
+func serveSeen(t *testing.T, n *pipenet.Network, address string, s *scripted, seen func(*http.Request)) (stop func()) {
+	t.Helper()
 	l, err := n.Listen(address)
 	if err != nil {
 		t.Fatal(err)
 	}
 	mux := http.NewServeMux()
 	mux.Handle(apiv1connect.NewFanfoldHandler(s))
-	server := &http.Server{Handler: mux, Protocols: new(http.Protocols)}
+	server := &http.Server{Protocols: new(http.Protocols), Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		seen(r)
+		mux.ServeHTTP(w, r)
+	})}
 	server.Protocols.SetHTTP1(true)
 	server.Protocols.SetUnencryptedHTTP2(true)
 	go server.Serve(l)

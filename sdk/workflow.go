@@ -22,11 +22,11 @@ type Unit[In, Out any] interface {
 // Workflow is a typed graph of steps. It is a value: built once, immutable, safe for concurrent use. A
 // job keeps the graph that it was submitted with, whatever later versions of the program say.
 type Workflow[In, Out any] struct {
-	name    string
-	graph   *dag.Graph
-	encoded []byte
-	tasks   []*taskCore
-	job     []JobOption
+	name     string
+	graph    *dag.Graph
+	encoded  []byte
+	tasks    []*taskCore
+	defaults []SubmitOption // of all its jobs
 }
 
 // NewWorkflow builds a workflow. build is called once, now; it connects steps and must do nothing
@@ -53,7 +53,7 @@ func buildWorkflow[In, Out any](name string, build func(in Ref[In]) Ref[Out], op
 	if err != nil {
 		return nil, fmt.Errorf("sdk: workflow %s:\n%w", name, err)
 	}
-	return &Workflow[In, Out]{name: name, graph: graph, encoded: encoded, tasks: b.tasks, job: b.defaults.job}, nil
+	return &Workflow[In, Out]{name: name, graph: graph, encoded: encoded, tasks: b.tasks, defaults: defaultsOf(b.defaults.job)}, nil
 }
 
 // Name is the workflow's name.
@@ -77,7 +77,7 @@ func (w *Workflow[In, Out]) Attach(c *Client, id string) *Job[Out] {
 	return &Job[Out]{id: id, client: c}
 }
 
-func (w *Workflow[In, Out]) submitDefaults() []SubmitOption { return defaultsOf(w.job) }
+func (w *Workflow[In, Out]) submitDefaults() []SubmitOption { return w.defaults }
 
 func (w *Workflow[In, Out]) encodedGraph() ([]byte, error) { return w.encoded, nil }
 
