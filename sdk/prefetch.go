@@ -17,7 +17,7 @@ const (
 	// NoPrefetch is for WorkerConfig.Prefetch.
 	NoPrefetch = -1
 
-	prefetchDefault = 512                   // of a queue: larger entries gain little (docs/performance.md)
+	prefetchDefault = 2048                  // of a queue: more gains nothing (docs/performance.md)
 	prefetchAhead   = 10 * time.Millisecond // of work, as measured: so long may a task expect to wait here
 	prefetchShort   = 5 * time.Millisecond  // a task: longer ones leave time for the next to come
 	prefetchHold    = 50 * time.Millisecond // so long does a task wait here at most; then it is handed back

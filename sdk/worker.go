@@ -28,7 +28,7 @@ type WorkerConfig struct {
 	Strict bool
 	// Prefetch is the most tasks of a queue that this worker holds beyond its slots there, waiting for one: only
 	// while it measures that tasks take less than 5 ms, as many as it does in about 10 ms, and each for 50 ms at
-	// most, then it is handed back (no attempt is counted). Default 512; NoPrefetch for none, and none with Slots set.
+	// most, then it is handed back (no attempt is counted). Default 2,048; NoPrefetch for none, and none with Slots set.
 	Prefetch int
 	// LeaseTTL is how long after a worker's last sign of life its tasks are given to others. Default
 	// 15 s, from 1 s to 10 min. Short finds dead workers fast; long forgives pauses.
